@@ -1,0 +1,51 @@
+/* arena.h - bump allocation over one reservation of address space, straight from mmap, never through malloc.
+ *
+ * The cap is reserved PROT_NONE and committed by mprotect in steps, so that RLIMIT_DATA counts what is committed and a
+ * wild write past it faults. Pointers never move. Nothing is freed piece by piece: rewind to a mark, or reset.
+ * Under AddressSanitizer what is rewound is poisoned. */
+#ifndef COMMON_ARENA_H
+#define COMMON_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/str.h"
+
+struct arena {
+    char *base;       /* of the reservation */
+    size_t used;      /* bytes given out, alignment included */
+    size_t committed; /* bytes that may be touched */
+    size_t cap;       /* bytes reserved */
+    size_t peak;      /* highest `used` since init */
+    uint64_t refusals;
+};
+
+enum { ARENA_HUGE_PAGES = 1 }; /* MADV_HUGEPAGE beyond the first 4 MiB */
+
+/* 0, or a negative errno. `cap` is rounded up to pages. */
+int arena_init(struct arena *a, size_t cap, unsigned flags);
+void arena_finish(struct arena *a); /* accepts a zeroed one */
+
+/* Zeroed memory, aligned to 16; NULL past the cap or when the kernel refuses. */
+void *arena_alloc(struct arena *a, size_t size);
+void *arena_alloc_aligned(struct arena *a, size_t size, size_t align);
+
+/* `count` elements of `size` bytes; NULL also if that overflows. The only place where sizes are multiplied. */
+void *arena_array(struct arena *a, size_t count, size_t size);
+
+/* Grows the newest allocation in place, else copies. `old_size` is what was asked for before. */
+void *arena_grow(struct arena *a, void *block, size_t old_size, size_t new_size);
+
+struct str arena_copy(struct arena *a, struct str s); /* ptr NULL past the cap; zero-terminated */
+char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+size_t arena_mark(const struct arena *a);
+void arena_rewind(struct arena *a, size_t mark); /* memory after it is zeroed again when it is given out */
+
+/* Rewinds to nothing and gives back to the kernel what is committed beyond `keep` bytes. */
+void arena_reset(struct arena *a, size_t keep);
+
+#define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define arena_new_array(a, count, type) ((type *)arena_array((a), (count), sizeof(type)))
+
+#endif

@@ -1,0 +1,85 @@
+/* index.h - the coordinator's picture of the indexes: what the catalog says of them, and of each shard's core.mdb what
+ * its workers and the survey have told. One registry, in memory, made at start. */
+#ifndef COORDINATOR_INDEX_H
+#define COORDINATOR_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/str.h"
+
+enum { INDEX_MAX_NAME = 128, INDEX_MAX_PRIMARY_KEY = 128 };
+
+struct range { /* of sequence numbers: first <= n < end */
+    uint64_t first, end;
+};
+
+struct stream_segment {
+    uint64_t id, bytes;
+    uint32_t documents, deleted;
+    bool merging; /* an input of a merge that runs */
+};
+
+/* One shard of one index: a stream of operations with dense sequence numbers from 1, and what became of them. */
+struct stream {
+    struct index *index;
+    uint32_t shard;
+
+    uint64_t next_sequence; /* of the next operation to be copied into a region */
+
+    uint64_t generation; /* of core.mdb, the newest that is known here */
+    uint64_t watermark;  /* every operation below it is applied */
+    struct range *ranges; /* applied above the watermark, rising, apart from each other */
+    size_t range_count;
+    struct stream_segment *segments;
+    size_t segment_count;
+    uint64_t documents;
+
+    bool damaged;         /* core.mdb or a segment cannot be used: writes and queries are refused */
+    char damage[256];
+    struct bundle *open;  /* being filled: ingest.c */
+    struct stream_jobs *jobs; /* waiting and running: jobs.c */
+};
+
+struct index {
+    struct index *next;
+    char name[INDEX_MAX_NAME + 1];
+    char primary_key[INDEX_MAX_PRIMARY_KEY + 1];
+    uint32_t number;  /* of its directory, never reused */
+    uint32_t edition;
+    uint64_t created_at; /* wall, microseconds */
+    struct buf settings; /* complete JSON */
+    struct stream *streams;
+    uint32_t shards;
+    bool dropped; /* gone from the catalog; freed when nothing refers to it */
+    uint32_t references;
+};
+
+struct indexes {
+    struct index *first;
+    uint32_t shards;
+};
+
+bool index_name_is_valid(struct str name);
+struct index *indexes_find(const struct indexes *all, struct str name);
+struct index *indexes_by_number(const struct indexes *all, uint32_t number);
+
+/* Adds one that the catalog has; owner is the registry. */
+struct index *indexes_add(struct indexes *all, struct str name, struct str primary_key, uint32_t number,
+                          uint32_t edition, uint64_t created_at, struct str settings);
+
+/* Takes it out of the registry and frees it once `references` is 0. */
+void indexes_remove(struct indexes *all, struct index *gone);
+void index_hold(struct index *i);
+void index_release(struct index *i);
+
+uint64_t index_documents(const struct index *i);
+struct stream *index_route(struct index *i, uint64_t hash); /* slot -> shard */
+
+/* Merges [first, end) into the applied ranges and raises the watermark. */
+void stream_mark_applied(struct stream *s, uint64_t first, uint64_t end);
+bool stream_is_applied(const struct stream *s, uint64_t sequence);
+
+#endif

@@ -1,0 +1,41 @@
+/* jobs.h - what workers are doing and what they will do next.
+ *
+ * Builds, merges and surveys become jobs; a job runs in one worker that the nursery forks. jobs.c knows what a death
+ * means: retry, halve the batch, quarantine the one operation that kills workers. Slots are shared fairly between
+ * indexes; one is kept for small bundles. */
+#ifndef COORDINATOR_JOBS_H
+#define COORDINATOR_JOBS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coordinator/bundle.h"
+#include "coordinator/index.h"
+#include "proto/last_words.h"
+
+struct jobs;
+
+/* A logged bundle to be applied. Bundles of one stream may be applied in any order and several at once. */
+void jobs_build(struct jobs *j, struct bundle *b);
+
+/* Merges every segment of the stream to one, after what is queued now is applied. */
+typedef void jobs_done(void *context, int err, const char *why);
+void jobs_optimize(struct jobs *j, struct stream *s, jobs_done *done, void *context);
+
+/* Reads all core.mdb at start: fills the streams, then calls back once. */
+void jobs_survey(struct jobs *j, jobs_done *done, void *context);
+
+/* No new job; `done` when the running ones have ended (they are killed after `limit_ms`). */
+void jobs_stop(struct jobs *j, uint64_t limit_ms, jobs_done *done, void *context);
+
+/* Cancels what an index that is dropped has waiting or running; its bundles are given back as applied. */
+void jobs_forget(struct jobs *j, struct index *gone);
+
+uint64_t jobs_exits(const struct jobs *j, enum exit_reason reason); /* since start */
+size_t jobs_running(const struct jobs *j);
+
+/* Visits the last-words page of each running worker. */
+typedef void jobs_worker_visitor(void *context, int pid, const struct stream *s, const struct last_words *words);
+void jobs_visit(const struct jobs *j, jobs_worker_visitor *visit, void *context);
+
+#endif

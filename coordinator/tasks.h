@@ -1,0 +1,45 @@
+/* tasks.h - tasks: what a client asked for that goes on after the answer. Kept in memory and in the catalog, the newest
+ * 10,000 of those that have ended. */
+#ifndef COORDINATOR_TASKS_H
+#define COORDINATOR_TASKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coordinator/bundle.h"
+#include "coordinator/catalog.h"
+
+struct tasks;
+
+enum task_status { TASK_ENQUEUED, TASK_PROCESSING, TASK_SUCCEEDED, TASK_FAILED, TASK_CANCELED };
+enum { TASK_MAX_ERRORS = 1000 };
+
+struct task {
+    uint64_t uid;
+    struct index *index; /* NULL: none or gone */
+    char index_name[INDEX_MAX_NAME + 1];
+    const char *type; /* a literal */
+    enum task_status status;
+    uint64_t enqueued_at, started_at, finished_at; /* wall microseconds */
+    uint64_t received, accepted, searchable, refused; /* operations */
+    bool received_all; /* the client said `last`, or is gone */
+};
+
+/* Loads what the catalog has; tasks of a former life that had not ended are processing again. */
+int tasks_open(struct catalog *c, struct tasks **out);
+void tasks_close(struct tasks *t);
+
+struct task *tasks_new(struct tasks *t, struct index *index, const char *type);
+struct task *tasks_find(struct tasks *t, uint64_t uid);
+
+void tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r);
+void tasks_changed(struct tasks *t, struct task *task); /* to be written; ends it when all it received is applied */
+void tasks_finish(struct tasks *t, struct task *task, enum task_status status, const char *code, const char *message);
+
+/* Calls back when it has ended, at once if it has; `cancel` takes back what was asked for with that context. */
+typedef void tasks_ended(void *context, const struct task *task);
+void tasks_wait(struct tasks *t, struct task *task, tasks_ended *ended, void *context);
+void tasks_cancel_wait(struct tasks *t, void *context);
+
+#endif

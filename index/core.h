@@ -1,0 +1,114 @@
+/* core.h - core.mdb, the manifest of one shard of one index: live segments, deletions, applied ranges.
+ *
+ * Written by workers, one small transaction each (core_commit); read by shards, which copy what changed into a snapshot
+ * within a transaction of microseconds. core.c draws its keys and values byte by byte. */
+#ifndef INDEX_CORE_H
+#define INDEX_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/str.h"
+
+/* Deletion marks of one segment, one bit per document, in chunks of 64 K documents that snapshots share. */
+enum { CHUNK_DOCUMENTS = 1 << 16, CHUNK_BYTES = CHUNK_DOCUMENTS / 8 };
+
+struct deletion_chunk {
+    uint32_t references;
+    uint64_t generation; /* that last changed it */
+    uint32_t count;      /* bits set */
+    uint64_t bits[CHUNK_DOCUMENTS / 64];
+};
+
+struct core_segment {
+    uint64_t id;
+    uint32_t documents;
+    uint32_t deleted;
+    uint64_t live_length; /* sum of decoded length codes of live documents */
+    uint64_t bytes;
+    uint64_t first_stamp, last_stamp;
+    size_t chunk_count;
+    struct deletion_chunk **chunks; /* NULL where nothing is deleted */
+};
+
+struct core_range { /* of sequence numbers: first <= n < end */
+    uint64_t first, end;
+};
+
+/* What core.mdb says at one generation; malloc, reference-counted, immutable once made. */
+struct core_view {
+    uint32_t references;
+    uint64_t generation;
+    uint64_t epoch;
+    uint64_t watermark;
+    struct core_range *ranges; /* applied above the watermark, rising */
+    size_t range_count;
+    struct core_segment *segments; /* by id */
+    size_t segment_count;
+    uint64_t documents; /* live, over all segments */
+    uint64_t total_length;
+};
+
+struct core;
+
+/* `directory` is the shard's ("indexes/7/1/0"). Readers get -ENOENT where there is no core.mdb yet. */
+int core_open_reader(const char *directory, struct core **out);
+int core_open_writer(const char *directory, struct core **out); /* makes directory and file */
+void core_close(struct core *c);
+
+/* The newest generation; *out is `previous` with one more reference if nothing changed (previous may be NULL). */
+int core_read(struct core *c, struct core_view *previous, struct core_view **out);
+struct core_view *core_view_hold(struct core_view *v);
+void core_view_release(struct core_view *v); /* accepts NULL */
+
+bool core_is_deleted(const struct core_segment *s, uint32_t document);
+bool core_is_applied(const struct core_view *v, uint64_t sequence);
+
+/* ------------------------------------------------------------------------------------------------ writing: worker only */
+
+struct core_mark { /* a document that this commit replaces or deletes */
+    uint64_t segment;
+    uint32_t document;
+};
+
+struct core_refusal {
+    uint64_t sequence, task, position;
+    struct str id, code, message;
+    uint64_t generation; /* read back: of the commit that holds it */
+};
+
+struct core_tombstone { /* a deletion by id, kept until everything before it is applied */
+    uint64_t hash, stamp, sequence;
+    struct str id;
+};
+
+/* Everything one commit does. It is compare-and-set: ERR_STALE, and nothing changed, if the epoch is lower than the
+ * file's, any sequence of `applied` is applied already, or an input of a merge is gone. */
+struct core_change {
+    uint64_t epoch;
+    struct core_range applied;             /* empty for a merge */
+    const struct core_segment *added;      /* NULL: none (nothing but deletions, or all refused); its chunks say which of
+                                              its own documents are born deleted */
+    const uint64_t *removed;               /* inputs of a merge */
+    size_t removed_count;
+    const struct core_mark *marks;
+    size_t mark_count;
+    const struct core_tombstone *tombstones;
+    size_t tombstone_count;
+    const struct core_refusal *refusals;
+    size_t refusal_count;
+    uint64_t refusals_saved; /* forget those of commits up to this generation */
+};
+
+/* Between begin and commit or abort the write lock is held: only re-check there. */
+int core_begin(struct core *c);
+int core_begin_view(struct core *c, struct core_view *previous, struct core_view **out); /* what the lock now protects */
+int core_find_tombstone(struct core *c, uint64_t hash, struct str id, uint64_t *out_stamp); /* 0: found; -ENOENT */
+int core_commit(struct core *c, const struct core_change *change, uint64_t *out_generation);
+void core_abort(struct core *c);
+
+typedef int core_refusal_sink(void *context, const struct core_refusal *r);
+int core_refusals(struct core *c, core_refusal_sink *sink, void *context);
+
+#endif

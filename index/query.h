@@ -1,0 +1,87 @@
+/* query.h - a query from text to hits over one snapshot, in one process: parse, count, execute.  Runs in: shard, bench.
+ *
+ * Everything is allocated from the query's arena; ERR_FULL past its cap. The same text, settings and analyzer give the
+ * same words in the same order on every shard. */
+#ifndef INDEX_QUERY_H
+#define INDEX_QUERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/str.h"
+#include "index/analyzer.h"
+#include "index/snapshot.h"
+
+enum query_match { MATCH_LAST, MATCH_ALL, MATCH_FREQUENCY, MATCH_ANY };
+
+struct query_options {
+    enum query_match match;
+    bool no_prefix;
+    bool no_typos;
+    bool plain_words; /* no operators */
+};
+
+enum { QUERY_MAX_WORDS = 1024, QUERY_CANDIDATES = 1000, QUERY_MEMBERS = 50 };
+
+struct query; /* the parsed one: words, and an expression over them */
+
+int query_parse(struct arena *a, struct analyzer *analyzer, struct str text, const struct query_options *options,
+                struct query **out);
+
+size_t query_words(const struct query *q);
+
+struct query_candidate {
+    struct str key; /* of the dictionary */
+    uint32_t distance;
+    uint64_t frequency; /* live documents in this snapshot */
+};
+
+struct query_word {
+    uint32_t count; /* qtf */
+    struct query_candidate *candidates;
+    size_t candidate_count;
+};
+
+/* Round 1: for each word its candidates by (distance, length, key), the first QUERY_CANDIDATES with a live document. */
+int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words);
+
+/* Round 2 gets what was made of the candidates of all shards (proto/select.h). */
+struct query_term {
+    struct str key;
+    uint32_t weight;
+};
+
+struct query_weights {
+    struct query_term *terms;
+    size_t term_count;
+    uint64_t frequency; /* of the word: the largest of its members; MATCH_FREQUENCY drops the highest first */
+};
+
+struct query_hit {
+    uint32_t dropped;
+    uint64_t score;
+    uint64_t stamp;
+    uint32_t segment; /* index into the snapshot */
+    uint32_t document;
+};
+
+struct query_run {
+    const struct query_weights *weights; /* one per word */
+    float norms[256];                    /* weight_norms of the whole index */
+    uint32_t limit;       /* hits wanted */
+    uint64_t deadline_us; /* on clock_us; 0: none */
+};
+
+struct query_result {
+    struct query_hit *hits; /* by (dropped, score descending, stamp) */
+    size_t hit_count;
+    uint64_t estimated_total;
+    bool partial; /* the deadline came first */
+};
+
+int query_execute(struct arena *a, const struct query *q, struct snapshot *s, const struct query_run *run,
+                  struct query_result *out);
+
+#endif

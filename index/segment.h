@@ -1,0 +1,84 @@
+/* segment.h - an immutable segment file, mapped and read.  Runs in: shard, worker (merges, looking up ids).
+ *
+ * Everything is checked when it is first touched: a cursor that meets damage stops and says so in `err`, which names no
+ * file; the caller does. Views are valid while the segment is open. */
+#ifndef INDEX_SEGMENT_H
+#define INDEX_SEGMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/str.h"
+#include "index/segment_writer.h"
+
+struct segment;
+
+/* ERR_VERSION for another format, ERR_CORRUPT, or an errno. Memory by malloc. */
+int segment_open(const char *path, struct segment **out);
+void segment_close(struct segment *s); /* accepts NULL */
+
+uint64_t segment_id(const struct segment *s);
+uint32_t segment_documents(const struct segment *s);
+uint64_t segment_bytes(const struct segment *s);
+struct str segment_analyzer(const struct segment *s);
+
+/* Of every document, by number: `segment_documents` elements. */
+const uint64_t *segment_stamps(const struct segment *s);
+const uint8_t *segment_length_codes(const struct segment *s);
+
+uint32_t segment_fields(const struct segment *s);
+struct str segment_field_name(const struct segment *s, uint32_t field);
+int64_t segment_field_find(const struct segment *s, struct str name); /* -1 if none */
+
+int segment_document_id(const struct segment *s, uint32_t document, struct str *out, uint64_t *out_hash);
+int segment_document_body(const struct segment *s, uint32_t document, struct arena *arena, struct str *out);
+
+/* Documents with that id: several where versions of one batch stand together. The number of the first at or above
+ * *from, which is set past it; false when there is none. ERR_* in *err. */
+bool segment_find_id(const struct segment *s, uint64_t hash, struct str id, uint32_t *from, uint32_t *out_document, int *err);
+
+struct term {
+    struct str key; /* kind and text */
+    uint32_t documents; /* postings, deleted ones included */
+    unsigned flags;
+    uint64_t at; /* where its postings are */
+};
+
+bool segment_find_term(const struct segment *s, struct str key, struct term *out, int *err);
+
+/* All terms at or after a key, in order. `key` of a term is valid until the next call. */
+struct term_cursor {
+    const struct segment *segment;
+    uint64_t at, end;
+    uint32_t ordinal;
+    size_t key_length;
+    char key[1 + 512];
+    int err;
+};
+void term_cursor_seek(struct term_cursor *c, const struct segment *s, struct str from);
+bool term_cursor_next(struct term_cursor *c, struct term *out);
+
+/* The postings of a term, by rising document number. Open structs, on the stack: nothing is allocated. */
+struct postings {
+    uint32_t document; /* UINT32_MAX at the end */
+    uint32_t t;
+    uint32_t count; /* of positions */
+    int err;
+    const uint8_t *at, *end, *positions, *positions_end;
+    uint32_t left;
+    uint32_t previous;
+    unsigned flags;
+    const struct segment *segment;
+};
+#define POSTINGS_END UINT32_MAX
+
+void postings_open(struct postings *p, const struct segment *s, const struct term *t); /* stands on the first */
+void postings_next(struct postings *p);
+void postings_seek(struct postings *p, uint32_t document); /* to the first at or after it; never back */
+
+/* The positions of the current posting: `count` of them; false on damage. */
+bool postings_positions(struct postings *p, struct position *out);
+
+#endif

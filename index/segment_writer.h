@@ -1,0 +1,72 @@
+/* segment_writer.h - one new immutable segment file, written in bounded memory.  Runs in: worker.
+ *
+ * Order of calls: open; every document by rising stamp; every term by rising key, each with its postings by rising
+ * document number; finish. A failure is sticky: later calls do nothing and finish reports it. The file is durable when
+ * finish returns 0, and invisible until core.mdb names it. */
+#ifndef INDEX_SEGMENT_WRITER_H
+#define INDEX_SEGMENT_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/str.h"
+
+struct segment_writer;
+
+struct segment_options {
+    uint64_t id;
+    size_t transaction; /* bytes written before a commit: min(32 MB, cap / 8) */
+    struct str analyzer; /* analyzer_identity */
+};
+
+/* `path` must not exist (O_EXCL). Memory comes from malloc, in a worker its arena. */
+int segment_writer_open(const char *path, const struct segment_options *options, struct segment_writer **out);
+
+/* The segment's own number of a searchable field; the same name gives the same number. ERR_FULL past 65,535. */
+int segment_writer_field(struct segment_writer *w, struct str name);
+
+struct segment_document {
+    uint64_t stamp;
+    uint64_t hash; /* of the id */
+    struct str id;
+    struct str body;    /* stored as it is */
+    uint8_t length_code; /* index/score.h */
+};
+
+/* Its number is the count of documents before it. */
+void segment_writer_document(struct segment_writer *w, const struct segment_document *d);
+
+/* Dictionary keys: one byte of kind, then the text.
+ *   's' stem       every occurrence, with T and positions: what words score by
+ *   'w' word       a folded word that differs from its stem: documents only, T = 1, no positions; for prefixes and typos
+ * Flags of an 's' term: TERM_IS_WORD if the text also stands in a document as a folded word equal to its stem. */
+enum term_kind { TERM_STEM = 's', TERM_WORD = 'w' };
+enum { TERM_IS_WORD = 1 };
+
+struct position {
+    uint32_t field;
+    uint32_t at; /* words from the beginning of the document, with a gap of 100 between fields */
+};
+
+void segment_writer_term(struct segment_writer *w, struct str key, unsigned flags);
+
+/* `t` = sum over fields of weight * occurrences, at least 1. `positions` rise in `at`; count 0 for 'w' terms. */
+void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_t t, const struct position *positions,
+                            size_t count);
+
+struct segment_result {
+    uint32_t documents;
+    uint64_t total_length; /* sum of decoded length codes */
+    uint64_t bytes;        /* of the file */
+    uint64_t first_stamp, last_stamp;
+};
+
+/* Closes and frees; 0 or the first failure, then the file is unlinked. */
+int segment_writer_finish(struct segment_writer *w, struct segment_result *out);
+void segment_writer_abandon(struct segment_writer *w);
+
+/* What one more document or term would add before finish: for the worker's soft mark. */
+size_t segment_writer_memory(const struct segment_writer *w);
+
+#endif

@@ -1,0 +1,46 @@
+/* snapshot.h - one generation of one shard of an index, open for reading: the core view and its segments, mapped.
+ *
+ * Reference-counted; a newer snapshot shares the segments that both have. Queries hold a snapshot, not a transaction.
+ * Runs in: shard; worker, to resolve versions and to merge. */
+#ifndef INDEX_SNAPSHOT_H
+#define INDEX_SNAPSHOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/str.h"
+#include "index/core.h"
+#include "index/segment.h"
+
+struct snapshot_segment {
+    struct segment *segment;
+    const struct core_segment *core; /* counts and deletions at this generation */
+    struct frequency_cache *frequencies; /* live document frequencies, counted when first needed */
+};
+
+struct snapshot {
+    uint32_t references;
+    struct core_view *view;
+    struct snapshot_segment *segments; /* in the order of view->segments */
+    size_t segment_count;
+};
+
+/* From a view (one reference is taken over), sharing with `previous` where that has the same segments (may be NULL).
+ * On failure *out_segment is the id of the one that could not be opened. */
+int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
+                  uint64_t *out_segment);
+struct snapshot *snapshot_hold(struct snapshot *s);
+void snapshot_release(struct snapshot *s); /* accepts NULL; the last one unmaps what no other snapshot has */
+
+/* seg-<id>.mdb in the directory. */
+void snapshot_segment_path(const char *directory, uint64_t segment, char *out, size_t size);
+
+/* Live documents with the term in one segment. Negative on damage. */
+int64_t snapshot_frequency(struct snapshot_segment *s, struct str key);
+
+/* The live version of an id: false if there is none. */
+bool snapshot_find(const struct snapshot *s, uint64_t hash, struct str id, size_t *out_segment, uint32_t *out_document,
+                   int *err);
+
+#endif
