@@ -15,3 +15,17 @@ if(DEFINED ENV{MAYFLY_SHARED})
 else()
   set(MAYFLY_SHARED ${PROJECT_SOURCE_DIR}/../shared)
 endif()
+
+# A file of pytest cases as one test: tests/LABEL/test_NAME.py, CTest name LABEL.NAME.
+#   mayfly_pytest(LABEL NAME [TIMEOUT seconds] [ARGS ...])
+function(mayfly_pytest label name)
+  cmake_parse_arguments(PARSE_ARGV 2 case "" "TIMEOUT" "ARGS")
+  if(NOT case_TIMEOUT)
+    set(case_TIMEOUT 300)
+  endif()
+  add_test(NAME ${label}.${name} COMMAND /usr/bin/python3 -B -m pytest -q -rs -p no:cacheprovider
+    ${CMAKE_CURRENT_SOURCE_DIR}/test_${name}.py ${case_ARGS})
+  set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT ${case_TIMEOUT}
+    SKIP_REGULAR_EXPRESSION "\n[0-9]+ skipped in "
+    ENVIRONMENT "MAYFLY_BIN=${PROJECT_BINARY_DIR}/bin;MAYFLY_SHARED=${MAYFLY_SHARED};MAYFLY_SANITIZE=${MAYFLY_SANITIZE};MAYFLY_BUILD_TYPE=${CMAKE_BUILD_TYPE};PYTHONPATH=${PROJECT_SOURCE_DIR}/client/python:${PROJECT_BINARY_DIR}/client/python")
+endfunction()

@@ -1,0 +1,169 @@
+"""Fixtures of the process and cluster tests: a server of one's own in a temporary directory.
+
+MAYFLY_BIN is the build's bin directory, MAYFLY_SHARED where corpora and queries are; CMake sets both.
+"""
+import gzip
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+BIN = pathlib.Path(os.environ.get("MAYFLY_BIN", "build/dev/bin"))
+SHARED = pathlib.Path(os.environ.get("MAYFLY_SHARED", "../shared"))
+START_LIMIT = 60  # seconds until ready: sanitizers and a loaded machine are slow
+STOP_LIMIT = 60
+
+
+def shared(path):
+    """A file of the shared test data, or the test is skipped."""
+    found = SHARED / path
+    if not found.exists():
+        pytest.skip(f"test data is absent: {path}")
+    return found
+
+
+def ndjson(path, limit=None):
+    """Documents of a (gzipped) NDJSON file of the shared data."""
+    opener = gzip.open if str(path).endswith(".gz") else open
+    documents = []
+    with opener(shared(path), "rt", encoding="utf-8") as lines:
+        for line in lines:
+            if limit is not None and len(documents) >= limit:
+                break
+            documents.append(json.loads(line))
+    return documents
+
+
+class Server:
+    """One mayflyd with its data below `directory`; options are those of the command line, without the dashes."""
+
+    def __init__(self, directory, **options):
+        self.directory = pathlib.Path(directory)
+        self.data = self.directory / "data"
+        self.socket = self.directory / "sock"
+        self.log_path = self.directory / "log"
+        self.options = options
+        self.environment = {}
+        self.config = {}
+        self.process = None
+
+    def arguments(self):
+        config = self.directory / "mayfly.conf"
+        config.write_text("".join(f"{key} = {value}\n" for key, value in self.config.items()))
+        options = {"config": config, "data": self.data, "socket": self.socket, **self.options}
+        return [str(BIN / "mayflyd")] + [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
+
+    def start(self, wait=True):
+        """Starts it and waits for READY=1 on the notification socket, as systemd would."""
+        assert self.process is None or self.process.poll() is not None
+        notify_path = self.directory / "notify"
+        notify_path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, open(self.log_path, "ab") as log:
+            notify.bind(str(notify_path))
+            environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": str(notify_path)}
+            self.process = subprocess.Popen(self.arguments(), env=environment, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
+            if wait:
+                self._await_ready(notify)
+        return self
+
+    def _await_ready(self, notify):
+        limit = time.monotonic() + START_LIMIT
+        pidfd = os.pidfd_open(self.process.pid)
+        try:
+            while time.monotonic() < limit:
+                ready, _, _ = select.select([notify, pidfd], [], [], max(0, limit - time.monotonic()))
+                if notify in ready and b"READY=1" in notify.recv(4096):
+                    return
+                if pidfd in ready:
+                    raise AssertionError(f"mayflyd ended with {self.process.wait()}:\n{self.log()}")
+        finally:
+            os.close(pidfd)
+        raise AssertionError(f"mayflyd was not ready within {START_LIMIT} s:\n{self.log()}")
+
+    def stop(self, expect=0):
+        """SIGTERM, and the exit status that an orderly stop promises."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(STOP_LIMIT)
+        assert status == expect, f"mayflyd ended with {status}:\n{self.log()}"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(STOP_LIMIT)
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")[-8000:] if self.log_path.exists() else ""
+
+    def run(self, *arguments, input=None, check=True, timeout=120):
+        """The mayfly program against this server; its CompletedProcess with text output."""
+        done = subprocess.run([str(BIN / "mayfly"), "--socket", str(self.socket), *map(str, arguments)], input=input,
+                              capture_output=True, text=True, timeout=timeout)
+        if check:
+            assert done.returncode == 0, f"mayfly {arguments} gave {done.returncode}: {done.stderr}\n{self.log()}"
+        return done
+
+    def json(self, *arguments, **options):
+        return json.loads(self.run("--json", *arguments, **options).stdout)
+
+    def client(self, **options):
+        """A connection of the Python client."""
+        import mayfly
+        return mayfly.connect(str(self.socket), **options)
+
+    def children(self):
+        """Pids of all descendants."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                try:
+                    born = [int(p) for p in task.read_text().split()]
+                except OSError:
+                    continue
+                found += born
+                todo += born
+        return found
+
+
+@pytest.fixture
+def directory():
+    """A short temporary path: Unix socket names hold 107 bytes."""
+    path = tempfile.mkdtemp(prefix="mayfly-", dir="/tmp")
+    yield pathlib.Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def make_server(directory):
+    """make_server(shards=3, ...) -> a Server that is ready; stopped at the end, which must succeed."""
+    servers = []
+
+    def make(start=True, environment=None, config=None, **options):
+        place = directory / str(len(servers))
+        place.mkdir()
+        server = Server(place, **options)
+        server.environment = environment or {}
+        server.config = config or {}
+        servers.append(server)
+        return server.start() if start else server
+
+    yield make
+    for server in servers:
+        if server.is_running():
+            server.stop()
+
+
+@pytest.fixture
+def server(make_server):
+    return make_server()
