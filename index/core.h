@@ -28,9 +28,15 @@ struct core_segment {
     uint64_t live_length; /* sum of decoded length codes of live documents */
     uint64_t bytes;
     uint64_t first_stamp, last_stamp;
-    size_t chunk_count;
+    uint64_t generation;            /* that last changed its deletions; set by core_commit */
+    size_t chunk_count;             /* core_chunks(documents) */
     struct deletion_chunk **chunks; /* NULL where nothing is deleted */
 };
+
+static inline size_t core_chunks(uint32_t documents)
+{
+    return ((size_t)documents + CHUNK_DOCUMENTS - 1) / CHUNK_DOCUMENTS;
+}
 
 struct core_range { /* of sequence numbers: first <= n < end */
     uint64_t first, end;
@@ -57,19 +63,28 @@ int core_open_reader(const char *directory, struct core **out);
 int core_open_writer(const char *directory, struct core **out); /* makes directory and file */
 void core_close(struct core *c);
 
+/* Clears reader slots that killed processes left behind; begins of writers do it too. */
+int core_sweep(struct core *c);
+
 /* The newest generation; *out is `previous` with one more reference if nothing changed (previous may be NULL). */
 int core_read(struct core *c, struct core_view *previous, struct core_view **out);
 struct core_view *core_view_hold(struct core_view *v);
 void core_view_release(struct core_view *v); /* accepts NULL */
 
+/* For who makes a view or a segment's deletions: zeroed, one reference; NULL out of memory. */
+struct deletion_chunk *core_chunk_new(void);
+void core_chunk_release(struct deletion_chunk *chunk); /* accepts NULL */
+
 bool core_is_deleted(const struct core_segment *s, uint32_t document);
 bool core_is_applied(const struct core_view *v, uint64_t sequence);
 
-/* ------------------------------------------------------------------------------------------------ writing: worker only */
+/* ------------------------------------------------------------------------------------------------ writing: worker only
+ */
 
 struct core_mark { /* a document that this commit replaces or deletes */
     uint64_t segment;
     uint32_t document;
+    uint32_t length; /* decoded from its length code: leaves the segment's live_length */
 };
 
 struct core_refusal {
@@ -84,13 +99,15 @@ struct core_tombstone { /* a deletion by id, kept until everything before it is 
 };
 
 /* Everything one commit does. It is compare-and-set: ERR_STALE, and nothing changed, if the epoch is lower than the
- * file's, any sequence of `applied` is applied already, or an input of a merge is gone. */
+ * file's, any sequence of `applied` is applied already, the added segment is there, or an input of a merge is gone.
+ * ERR_INVALID for a mark in a segment that is not there. Marks of documents that are deleted already change nothing;
+ * sorted ones are cheapest. Tombstones that are below the watermark after the commit are not kept. */
 struct core_change {
     uint64_t epoch;
-    struct core_range applied;             /* empty for a merge */
-    const struct core_segment *added;      /* NULL: none (nothing but deletions, or all refused); its chunks say which of
-                                              its own documents are born deleted */
-    const uint64_t *removed;               /* inputs of a merge */
+    struct core_range applied;        /* empty for a merge */
+    const struct core_segment *added; /* NULL: none (nothing but deletions, or all refused); its chunks say which of
+                                         its own documents are born deleted */
+    const uint64_t *removed;          /* inputs of a merge */
     size_t removed_count;
     const struct core_mark *marks;
     size_t mark_count;
@@ -103,11 +120,14 @@ struct core_change {
 
 /* Between begin and commit or abort the write lock is held: only re-check there. */
 int core_begin(struct core *c);
-int core_begin_view(struct core *c, struct core_view *previous, struct core_view **out); /* what the lock now protects */
+int core_begin_view(struct core *c, struct core_view *previous,
+                    struct core_view **out); /* what the lock now protects */
 int core_find_tombstone(struct core *c, uint64_t hash, struct str id, uint64_t *out_stamp); /* 0: found; -ENOENT */
+int core_seek_tombstone(struct core *c, uint64_t from_hash, uint64_t *out_hash); /* first at or above; -ENOENT: none */
 int core_commit(struct core *c, const struct core_change *change, uint64_t *out_generation);
 void core_abort(struct core *c);
 
+/* By rising generation; a sink that returns other than 0 stops, and that is returned. For readers and writers. */
 typedef int core_refusal_sink(void *context, const struct core_refusal *r);
 int core_refusals(struct core *c, core_refusal_sink *sink, void *context);
 

@@ -16,7 +16,8 @@
 struct snapshot_segment {
     struct segment *segment;
     const struct core_segment *core; /* counts and deletions at this generation */
-    struct frequency_cache *frequencies; /* live document frequencies, counted when first needed */
+    struct snapshot_file *file;      /* shared by generations: the mapping, live document frequencies */
+    uint64_t marks;                  /* deletions of the file's journal that this generation has */
 };
 
 struct snapshot {
@@ -26,7 +27,7 @@ struct snapshot {
     size_t segment_count;
 };
 
-/* From a view (one reference is taken over), sharing with `previous` where that has the same segments (may be NULL).
+/* From a view (one reference is taken over on success), sharing with `previous` where that has the same segments (may be NULL).
  * On failure *out_segment is the id of the one that could not be opened. */
 int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
                   uint64_t *out_segment);
@@ -34,9 +35,11 @@ struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* accepts NULL; the last one unmaps what no other snapshot has */
 
 /* seg-<id>.mdb in the directory. */
+enum { SNAPSHOT_PATH_MAX = 4096 };
 void snapshot_segment_path(const char *directory, uint64_t segment, char *out, size_t size);
 
-/* Live documents with the term in one segment. Negative on damage. */
+/* Live documents with the term in one segment: exact, counted when first asked for and kept with the file for later
+ * generations, of which each new deletion costs a probe. Negative on damage. */
 int64_t snapshot_frequency(struct snapshot_segment *s, struct str key);
 
 /* The live version of an id: false if there is none. */
