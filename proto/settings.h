@@ -59,4 +59,7 @@ int settings_decode(struct arena *arena, struct str json, struct settings *out);
 uint32_t settings_weight(const struct settings *s, struct str field);
 bool settings_is_searchable(const struct settings *s, struct str field);
 
+extern const char *const settings_languages[]; /* "none" and ISO 639-1 codes; ends with NULL */
+bool settings_knows_language(struct str code);
+
 #endif
