@@ -1,7 +1,21 @@
 /* query.h - a query from text to hits over one snapshot, in one process: parse, count, execute.  Runs in: shard, bench.
  *
  * Everything is allocated from the query's arena; ERR_FULL past its cap. The same text, settings and analyzer give the
- * same words in the same order on every shard. */
+ * same words in the same order on every shard.
+ *
+ * Query text, from what binds most:  "a phrase"  ( a group )  field:word  -word +word  NOT x  x AND y  x OR y  x y
+ *
+ *   - Operators are in capitals. What is not balanced, or lacks an operand, is plain text; never an error.
+ *   - At the top, words that stand by themselves may be dropped (enum query_match); everything else is required, or,
+ *     behind NOT or -, excludes. In a group everything is required.
+ *   - Text that is several words ("foo-bar", Chinese) is a phrase where it is one operand, else plain words.
+ *   - The last word is a prefix, too, if nothing follows it, not even white space, and it is in no field.
+ *   - Stop words are left out unless they stand in a phrase, behind + or -, or nothing else is there.
+ *   - Blank text, and text of nothing but exclusions, means all documents.
+ *
+ * The score of a document is the sum over the words of the query that it has, in whichever branch they stand; the words
+ * of a phrase count where the phrase is. A plain word that stands n times (after stemming) is one word with count n;
+ * words of each phrase, and of each field, are counted apart. */
 #ifndef INDEX_QUERY_H
 #define INDEX_QUERY_H
 
@@ -33,8 +47,8 @@ int query_parse(struct arena *a, struct analyzer *analyzer, struct str text, con
 size_t query_words(const struct query *q);
 
 struct query_candidate {
-    struct str key; /* of the dictionary */
-    uint32_t distance;
+    struct str key;    /* of the dictionary */
+    uint32_t distance; /* 0: the word itself, through its stem; 1: a word that begins with it */
     uint64_t frequency; /* live documents in this snapshot */
 };
 
@@ -44,8 +58,15 @@ struct query_word {
     size_t candidate_count;
 };
 
+/* Where a file was found damaged, when one of the functions below gives ERR_CORRUPT. */
+struct query_fault {
+    size_t segment;   /* index into the snapshot */
+    const char *part; /* of its file */
+};
+
 /* Round 1: for each word its candidates by (distance, length, key), the first QUERY_CANDIDATES with a live document. */
-int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words);
+int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
+                  struct query_fault *fault);
 
 /* Round 2 gets what was made of the candidates of all shards (proto/select.h). */
 struct query_term {
@@ -67,8 +88,15 @@ struct query_hit {
     uint32_t document;
 };
 
+struct query_field {
+    struct str name;
+    uint32_t weight;
+};
+
 struct query_run {
     const struct query_weights *weights; /* one per word */
+    const struct query_field *fields;    /* those whose weight is not 1 */
+    size_t field_count;
     float norms[256];                    /* weight_norms of the whole index */
     uint32_t limit;       /* hits wanted */
     uint64_t deadline_us; /* on clock_us; 0: none */
@@ -77,11 +105,11 @@ struct query_run {
 struct query_result {
     struct query_hit *hits; /* by (dropped, score descending, stamp) */
     size_t hit_count;
-    uint64_t estimated_total;
+    uint64_t estimated_total; /* documents that match with no more words dropped than the last hit */
     bool partial; /* the deadline came first */
 };
 
 int query_execute(struct arena *a, const struct query *q, struct snapshot *s, const struct query_run *run,
-                  struct query_result *out);
+                  struct query_result *out, struct query_fault *fault);
 
 #endif
