@@ -47,8 +47,8 @@ int query_parse(struct arena *a, struct analyzer *analyzer, struct str text, con
 size_t query_words(const struct query *q);
 
 struct query_candidate {
-    struct str key;    /* of the dictionary */
-    uint32_t distance; /* 0: the word itself, through its stem; 1: a word that begins with it */
+    struct str key;     /* of the dictionary */
+    uint32_t distance;  /* 0: the word itself, through its stem; 1: a word that begins with it */
     uint64_t frequency; /* live documents in this snapshot */
 };
 
@@ -97,7 +97,7 @@ struct query_run {
     const struct query_weights *weights; /* one per word */
     const struct query_field *fields;    /* those whose weight is not 1 */
     size_t field_count;
-    float norms[256];                    /* weight_norms of the whole index */
+    float norms[256];     /* weight_norms of the whole index */
     uint32_t limit;       /* hits wanted */
     uint64_t deadline_us; /* on clock_us; 0: none */
 };
@@ -106,7 +106,7 @@ struct query_result {
     struct query_hit *hits; /* by (dropped, score descending, stamp) */
     size_t hit_count;
     uint64_t estimated_total; /* documents that match with no more words dropped than the last hit */
-    bool partial; /* the deadline came first */
+    bool partial;             /* the deadline came first */
 };
 
 int query_execute(struct arena *a, const struct query *q, struct snapshot *s, const struct query_run *run,

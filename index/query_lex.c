@@ -40,8 +40,7 @@ static void emit(struct lexer *l, struct token token)
 {
     if (l->out.count == l->room) {
         size_t room = l->room ? 2 * l->room : 64;
-        struct token *list =
-            arena_grow(l->arena, l->out.list, l->room * sizeof *list, room * sizeof *list);
+        struct token *list = arena_grow(l->arena, l->out.list, l->room * sizeof *list, room * sizeof *list);
         if (!list) {
             l->err = ERR_FULL;
             return;
@@ -64,8 +63,8 @@ static size_t find_quote(struct lexer *l, size_t from)
     return (size_t)(quote - text.ptr);
 }
 
-/* The length of a field's name at `at` with a colon behind it that is followed by what a field may restrict: not "12:30",
- * "http://", "std::vector" or "re: ". 0 if there is none. */
+/* The length of a field's name at `at` with a colon behind it that is followed by what a field may restrict: not
+ * "12:30", "http://", "std::vector" or "re: ". 0 if there is none. */
 static size_t field_length(const struct lexer *l, size_t at)
 {
     if (!begins_field(byte_at(l, at)))

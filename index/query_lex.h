@@ -39,7 +39,8 @@ struct tokens {
     size_t count;
 };
 
-/* ERR_FULL past the arena's cap, ERR_TOO_LARGE above 2^31 bytes. Parentheses left are balanced, at most LEX_MAX_DEPTH. */
+/* ERR_FULL past the arena's cap, ERR_TOO_LARGE above 2^31 bytes. Parentheses left are balanced, at most LEX_MAX_DEPTH.
+ */
 int lex_query(struct arena *a, struct str text, struct tokens *out);
 
 struct str token_text(const struct tokens *t, const struct token *token);

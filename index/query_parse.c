@@ -69,7 +69,8 @@ static void *take(struct parser *p, void *allocated)
     return allocated;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- words */
+/* -------------------------------------------------------------------------------------------------------------- words
+ */
 
 static bool take_word(void *context, struct str word, uint32_t position)
 {
@@ -125,7 +126,8 @@ static uint32_t add_word(struct parser *p, struct str key, struct str folded, bo
     return (uint32_t)q->word_count++;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- leaves */
+/* ------------------------------------------------------------------------------------------------------------- leaves
+ */
 
 static uint32_t add_leaf(struct parser *p, struct tree_leaf leaf)
 {
@@ -206,7 +208,8 @@ static struct tree_node *phrase_node(struct parser *p, struct str field, bool si
     return leaf_node(p, add_leaf(p, leaf));
 }
 
-/* --------------------------------------------------------------------------------------------------------- expression */
+/* --------------------------------------------------------------------------------------------------------- expression
+ */
 
 static const struct token *token_here(const struct parser *p, size_t ahead)
 {

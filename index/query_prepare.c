@@ -6,8 +6,8 @@
 #include "common/err.h"
 #include "index/query_tree.h"
 
-/* The candidates of one prefix in one segment: the first QUERY_CANDIDATES of its words by (length, key), in a heap whose
- * root is the last of them. What replaces the root is never longer than it, so it is written over it. */
+/* The candidates of one prefix in one segment: the first QUERY_CANDIDATES of its words by (length, key), in a heap
+ * whose root is the last of them. What replaces the root is never longer than it, so it is written over it. */
 struct shortlist {
     struct query_candidate *heap;
     char **buffers;
@@ -50,7 +50,8 @@ static int64_t live_frequency(struct snapshot_segment *s, const struct term *t)
     return s->core->deleted == 0 ? (int64_t)t->documents : snapshot_frequency(s, t->key);
 }
 
-/* -------------------------------------------------------------------------------------------------------- the word itself */
+/* -------------------------------------------------------------------------------------------------------- the word
+ * itself */
 
 static int add_found(struct preparation *p, struct query_candidate candidate)
 {
@@ -79,7 +80,8 @@ static int prepare_stem(struct preparation *p)
     return candidate.frequency > 0 ? add_found(p, candidate) : 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------- words that begin so */
+/* ---------------------------------------------------------------------------------------------------- words that begin
+ * so */
 
 static void swap(struct shortlist *l, size_t a, size_t b)
 {

@@ -1,8 +1,8 @@
 /* query_tree.h - a parsed query: the words it counts, and the expression over them.  Runs in: shard, bench.
  *
- * A leaf is what a document either has or has not, and scores by: a plain word (every word is one leaf, however often it
- * stands in the query), a word in one field, a phrase. Items are the top level of the expression. Stop words have gone
- * where they do not count. */
+ * A leaf is what a document either has or has not, and scores by: a plain word (every word is one leaf, however often
+ * it stands in the query), a word in one field, a phrase. Items are the top level of the expression. Stop words have
+ * gone where they do not count. */
 #ifndef INDEX_QUERY_TREE_H
 #define INDEX_QUERY_TREE_H
 
@@ -31,7 +31,7 @@ struct tree_element {
 };
 
 struct tree_leaf {
-    struct str field; /* empty: any */
+    struct str field;              /* empty: any */
     struct tree_element *elements; /* one, or the words of a phrase in order */
     size_t element_count;
     bool scored;
