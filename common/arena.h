@@ -6,6 +6,7 @@
 #ifndef COMMON_ARENA_H
 #define COMMON_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct arena {
     size_t used;      /* bytes given out, alignment included */
     size_t committed; /* bytes that may be touched */
     size_t cap;       /* bytes reserved */
+    size_t dirty;     /* bytes that may not be zero any more */
     size_t peak;      /* highest `used` since init */
     uint64_t refusals;
 };
