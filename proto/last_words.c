@@ -1,0 +1,23 @@
+#include "proto/last_words.h"
+
+const char *exit_reason_name(unsigned reason)
+{
+    static const char *const names[EXIT_REASONS] = {
+        [EXIT_REASON_NONE] = "killed",       [EXIT_REASON_DONE] = "done",
+        [EXIT_REASON_RETIRED] = "retired",   [EXIT_REASON_SUPERSEDED] = "superseded",
+        [EXIT_REASON_CAP] = "cap",           [EXIT_REASON_KERNEL_CAP] = "kernel_cap",
+        [EXIT_REASON_CORRUPT] = "corrupt",   [EXIT_REASON_WRITE] = "write_failed",
+        [EXIT_REASON_ORPHANED] = "orphaned",
+    };
+    return reason < EXIT_REASONS ? names[reason] : "unknown";
+}
+
+const char *child_stage_name(unsigned stage)
+{
+    static const char *const names[] = {
+        [STAGE_NONE] = "none",         [STAGE_BORN] = "born",       [STAGE_READING] = "reading",
+        [STAGE_INDEXING] = "indexing", [STAGE_WRITING] = "writing", [STAGE_COMMITTING] = "committing",
+        [STAGE_DONE] = "done",         [STAGE_SERVING] = "serving",
+    };
+    return stage < sizeof names / sizeof names[0] ? names[stage] : "unknown";
+}
