@@ -1,0 +1,398 @@
+#include "index/core_commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "index/core_keys.h"
+#include "index/core_view.h"
+
+struct writing {
+    struct core_file *file;
+    const struct core_change *change;
+    struct core_meta meta; /* of the generation that is being made */
+    char value[CORE_VALUE_MAX];
+};
+
+static int get(struct writing *w, const struct core_key *key, struct str *out)
+{
+    return core_file_get(w->file, core_key_str(key), out);
+}
+
+static void put(struct writing *w, struct str key, struct str value)
+{
+    core_file_put(w->file, key, value);
+}
+
+/* The first key at or above `from`; -ENOENT also if it is of another kind. */
+static int first_of(struct writing *w, const struct core_key *from, struct str *out_key, struct str *out_value)
+{
+    struct core_cursor cursor = {0};
+    int err = core_cursor_open(w->file, &cursor);
+    if (!err)
+        err = core_cursor_seek(&cursor, core_key_str(from), out_key, out_value);
+    core_cursor_close(&cursor);
+    return err || out_key->ptr[0] == from->bytes[0] ? err : -ENOENT;
+}
+
+/* ---------------------------------------------------------------------------------------------------- applied ranges */
+
+struct neighbours { /* of a range that is to be applied */
+    struct core_range below, above;
+    bool has_below, has_above;
+};
+
+static int range_at(struct str key, struct str value, struct core_range *out)
+{
+    int err = core_key_read_u64(CORE_RANGE, key, &out->first);
+    return err ? err : core_get_u64(key, value, &out->end);
+}
+
+/* The last range that begins below `first`, and the first one that does not. */
+static int find_neighbours(struct writing *w, uint64_t first, struct neighbours *out)
+{
+    struct core_key from = core_key_u64(CORE_RANGE, first);
+    struct core_cursor cursor = {0};
+    struct str key, value;
+    int err = core_cursor_open(w->file, &cursor);
+    if (!err)
+        err = core_cursor_seek(&cursor, core_key_str(&from), &key, &value);
+    if (!err && key.ptr[0] == CORE_RANGE) {
+        out->has_above = true;
+        err = range_at(key, value, &out->above);
+    }
+    if (!err)
+        err = core_cursor_previous(&cursor, &key, &value);
+    else if (err == -ENOENT)
+        err = core_cursor_last(&cursor, &key, &value);
+    if (!err && key.ptr[0] == CORE_RANGE) {
+        out->has_below = true;
+        err = range_at(key, value, &out->below);
+    }
+    core_cursor_close(&cursor);
+    return err == -ENOENT ? 0 : err;
+}
+
+static void drop_range(struct writing *w, uint64_t first)
+{
+    struct core_key key = core_key_u64(CORE_RANGE, first);
+    core_file_delete(w->file, core_key_str(&key));
+}
+
+/* Ranges that touch become one, and what touches the watermark moves it. */
+static int apply_range(struct writing *w)
+{
+    struct core_range r = w->change->applied;
+    if (r.first == r.end)
+        return 0;
+    if (r.end < r.first || r.first == 0)
+        return ERR_INVALID;
+    struct neighbours near = {0};
+    int err = find_neighbours(w, r.first, &near);
+    if (err)
+        return err;
+    if (r.first < w->meta.watermark || (near.has_below && near.below.end > r.first) ||
+        (near.has_above && near.above.first < r.end))
+        return ERR_STALE;
+    if (near.has_above && near.above.first == r.end) {
+        drop_range(w, near.above.first);
+        r.end = near.above.end;
+    }
+    if (near.has_below && near.below.end == r.first)
+        r.first = near.below.first; /* its key is put again, with the new end */
+    if (r.first == w->meta.watermark) {
+        w->meta.watermark = r.end;
+        return 0;
+    }
+    struct core_key key = core_key_u64(CORE_RANGE, r.first);
+    put(w, core_key_str(&key), core_put_u64(w->value, core_key_str(&key), r.end));
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- segments */
+
+static int read_segment(struct writing *w, uint64_t id, struct core_segment *out)
+{
+    struct core_key key = core_key_u64(CORE_SEGMENT, id);
+    struct str value;
+    int err = get(w, &key, &value);
+    if (err)
+        return err;
+    *out = (struct core_segment){.id = id};
+    return core_get_segment(core_key_str(&key), value, out);
+}
+
+static void write_segment(struct writing *w, const struct core_segment *s)
+{
+    struct core_key key = core_key_u64(CORE_SEGMENT, s->id);
+    put(w, core_key_str(&key), core_put_segment(w->value, core_key_str(&key), s));
+}
+
+static void write_chunk(struct writing *w, uint64_t segment, uint32_t i, struct deletion_chunk *chunk)
+{
+    struct core_key key = core_key_deletions(segment, i);
+    chunk->generation = w->meta.generation;
+    put(w, core_key_str(&key), core_put_chunk(w->value, core_key_str(&key), chunk));
+}
+
+static int remove_chunks(struct writing *w, uint64_t segment)
+{
+    struct core_key from = core_key_deletions(segment, 0);
+    for (;;) {
+        struct str key, value;
+        uint64_t id;
+        uint32_t i;
+        int err = first_of(w, &from, &key, &value);
+        if (err)
+            return err == -ENOENT ? 0 : err;
+        err = core_key_read_deletions(key, &id, &i);
+        if (err || id != segment)
+            return err;
+        struct core_key gone = core_key_deletions(id, i);
+        core_file_delete(w->file, core_key_str(&gone));
+    }
+}
+
+static int remove_inputs(struct writing *w)
+{
+    for (size_t i = 0; i < w->change->removed_count; i++) {
+        struct core_segment s;
+        int err = read_segment(w, w->change->removed[i], &s);
+        if (err)
+            return err == -ENOENT ? ERR_STALE : err;
+        struct core_key key = core_key_u64(CORE_SEGMENT, s.id);
+        core_file_delete(w->file, core_key_str(&key));
+        err = remove_chunks(w, s.id);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int add_segment(struct writing *w)
+{
+    const struct core_segment *added = w->change->added;
+    if (!added)
+        return 0;
+    struct core_segment s;
+    int err = read_segment(w, added->id, &s);
+    if (err != -ENOENT)
+        return err ? err : ERR_STALE;
+    s = *added;
+    s.generation = w->meta.generation;
+    s.deleted = 0;
+    for (uint32_t i = 0; i < s.chunk_count; i++) {
+        if (!s.chunks[i] || s.chunks[i]->count == 0)
+            continue;
+        s.deleted += s.chunks[i]->count;
+        write_chunk(w, s.id, i, s.chunks[i]);
+    }
+    if (s.deleted != added->deleted || s.chunk_count != core_chunks(s.documents))
+        return ERR_INVALID;
+    write_segment(w, &s);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- marks */
+
+static int read_chunk(struct writing *w, uint64_t segment, uint32_t i, struct deletion_chunk *out)
+{
+    struct core_key key = core_key_deletions(segment, i);
+    struct str value;
+    int err = get(w, &key, &value);
+    if (err == -ENOENT) {
+        *out = (struct deletion_chunk){0};
+        return 0;
+    }
+    return err ? err : core_get_chunk(core_key_str(&key), value, out);
+}
+
+static int mark(struct core_segment *s, struct deletion_chunk *chunk, const struct core_mark *m)
+{
+    uint64_t *word = &chunk->bits[m->document % CHUNK_DOCUMENTS / 64], bit = UINT64_C(1) << m->document % 64;
+    if (m->document >= s->documents)
+        return ERR_INVALID;
+    if (*word & bit)
+        return 0;
+    if (s->live_length < m->length || s->deleted == s->documents)
+        return ERR_CORRUPT;
+    *word |= bit;
+    chunk->count++;
+    s->deleted++;
+    s->live_length -= m->length;
+    return 0;
+}
+
+/* The marks at the front that are of one chunk: `*taken` of them. */
+static int mark_chunk(struct writing *w, const struct core_mark *marks, size_t count, struct deletion_chunk *chunk,
+                      size_t *taken)
+{
+    struct core_segment s;
+    uint32_t i = marks->document / CHUNK_DOCUMENTS;
+    int err = read_segment(w, marks->segment, &s);
+    if (err)
+        return err == -ENOENT ? ERR_INVALID : err;
+    err = read_chunk(w, s.id, i, chunk);
+    uint32_t before = s.deleted;
+    size_t n = 0;
+    for (; !err && n < count && marks[n].segment == s.id && marks[n].document / CHUNK_DOCUMENTS == i; n++)
+        err = mark(&s, chunk, &marks[n]);
+    *taken = n;
+    if (err || s.deleted == before)
+        return err;
+    s.generation = w->meta.generation;
+    write_chunk(w, s.id, i, chunk);
+    write_segment(w, &s);
+    return 0;
+}
+
+static int mark_documents(struct writing *w)
+{
+    const struct core_change *c = w->change;
+    struct deletion_chunk *chunk = c->mark_count ? core_chunk_new() : NULL;
+    if (c->mark_count && !chunk)
+        return -ENOMEM;
+    int err = 0;
+    for (size_t at = 0, taken = 0; !err && at < c->mark_count; at += taken)
+        err = mark_chunk(w, c->marks + at, c->mark_count - at, chunk, &taken);
+    free(chunk);
+    return err;
+}
+
+/* -------------------------------------------------------------------------------------------------------- tombstones */
+
+/* Of several deletions of an id the latest counts: it has the highest stamp and is passed last. */
+static int put_tombstone(struct writing *w, const struct core_tombstone *t)
+{
+    if (t->id.len > CORE_ID_MAX)
+        return ERR_INVALID;
+    struct core_key key = core_key_tombstone(t->hash, t->id), passing = core_key_u64(CORE_PASSING, t->sequence);
+    struct str value;
+    uint64_t stamp, sequence;
+    int err = get(w, &key, &value);
+    if (!err)
+        err = core_get_tombstone(core_key_str(&key), value, &stamp, &sequence);
+    if (err && err != -ENOENT)
+        return err;
+    if (!err && stamp >= t->stamp)
+        return 0;
+    if (!err) {
+        struct core_key old = core_key_u64(CORE_PASSING, sequence);
+        core_file_delete(w->file, core_key_str(&old));
+    }
+    put(w, core_key_str(&key), core_put_tombstone(w->value, core_key_str(&key), t->stamp, t->sequence));
+    put(w, core_key_str(&passing), core_put_passing(w->value, core_key_str(&passing), t->hash, t->id));
+    return 0;
+}
+
+static int add_tombstones(struct writing *w)
+{
+    for (size_t i = 0; i < w->change->tombstone_count; i++) {
+        const struct core_tombstone *t = &w->change->tombstones[i];
+        int err = t->sequence < w->meta.watermark ? 0 : put_tombstone(w, t);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+/* Everything before them is applied: no version can come any more that they would have to delete. */
+static int pass_tombstones(struct writing *w)
+{
+    struct core_key from = core_key(CORE_PASSING);
+    for (;;) {
+        struct str key, value, id;
+        uint64_t sequence, hash;
+        int err = first_of(w, &from, &key, &value);
+        if (!err)
+            err = core_key_read_u64(CORE_PASSING, key, &sequence);
+        if (err || sequence >= w->meta.watermark)
+            return err == -ENOENT ? 0 : err;
+        err = core_get_passing(key, value, &hash, &id);
+        if (err)
+            return err;
+        struct core_key tombstone = core_key_tombstone(hash, id), passing = core_key_u64(CORE_PASSING, sequence);
+        core_file_delete(w->file, core_key_str(&tombstone));
+        core_file_delete(w->file, core_key_str(&passing));
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- refusals */
+
+static int forget_refusals(struct writing *w)
+{
+    struct core_key from = core_key(CORE_REFUSAL);
+    for (;;) {
+        struct str key, value;
+        uint64_t generation, sequence;
+        int err = first_of(w, &from, &key, &value);
+        if (!err)
+            err = core_key_read_pair(CORE_REFUSAL, key, &generation, &sequence);
+        if (err || generation > w->change->refusals_saved)
+            return err == -ENOENT ? 0 : err;
+        struct core_key gone = core_key_refusal(generation, sequence);
+        core_file_delete(w->file, core_key_str(&gone));
+    }
+}
+
+static int put_refusal(struct writing *w, const struct core_refusal *r)
+{
+    if (r->id.len > CORE_MESSAGE_MAX || r->code.len > CORE_MESSAGE_MAX || r->message.len > CORE_MESSAGE_MAX)
+        return ERR_TOO_LARGE;
+    struct core_key key = core_key_refusal(w->meta.generation, r->sequence);
+    char *room = malloc(core_refusal_size(r));
+    if (!room)
+        return -ENOMEM;
+    put(w, core_key_str(&key), core_put_refusal(room, core_key_str(&key), r));
+    free(room);
+    return 0;
+}
+
+static int add_refusals(struct writing *w)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < w->change->refusal_count; i++)
+        err = put_refusal(w, &w->change->refusals[i]);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- commit */
+
+static int open_generation(struct writing *w)
+{
+    int err = core_meta_read(w->file, &w->meta);
+    if (err)
+        return err;
+    if (w->change->epoch < w->meta.epoch)
+        return ERR_STALE;
+    w->meta.epoch = w->change->epoch;
+    w->meta.generation++;
+    return 0;
+}
+
+static int write_meta(struct writing *w)
+{
+    struct core_key key = core_key(CORE_META);
+    put(w, core_key_str(&key), core_put_meta(w->value, core_key_str(&key), &w->meta));
+    return 0;
+}
+
+int core_change_write(struct core_file *f, const struct core_change *change, uint64_t *out_generation)
+{
+    /* The range first: everything after it relies on the new watermark. Marks after segments came and went. */
+    static int (*const steps[])(struct writing *) = {
+        open_generation, apply_range,     remove_inputs,   add_segment,  mark_documents,
+        add_tombstones,  pass_tombstones, forget_refusals, add_refusals, write_meta,
+    };
+    struct writing *w = malloc(sizeof *w);
+    if (!w)
+        return -ENOMEM;
+    *w = (struct writing){.file = f, .change = change};
+    int err = 0;
+    for (size_t i = 0; !err && i < sizeof steps / sizeof *steps; i++)
+        err = steps[i](w);
+    if (!err)
+        *out_generation = w->meta.generation;
+    free(w);
+    return err;
+}

@@ -1,0 +1,243 @@
+#include "index/core_file.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/err.h"
+
+struct core_file {
+    MDB_env *env;
+    MDB_txn *look;  /* reset between uses: keeps its slot, pins nothing */
+    MDB_txn *write; /* NULL outside begin and commit */
+    bool looking;
+    int err; /* sticky, of the writing transaction */
+    MDB_dbi dbi;
+};
+
+enum {
+    MAP_BYTES = 1 << 30, /* address space, not disk; fixed, so that no reader ever meets a larger file than its map */
+    READERS = 126,
+    EMPTY_BYTES = 2 * 4096, /* both meta pages, written by one call when the file is made */
+};
+
+static int err_lmdb(int rc)
+{
+    switch (rc) {
+    case MDB_NOTFOUND:
+        return -ENOENT;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+        return ERR_CORRUPT;
+    default:
+        return rc > 0 ? -rc : rc;
+    }
+}
+
+static MDB_val val_of(struct str s)
+{
+    return (MDB_val){.mv_size = s.len, .mv_data = (void *)(uintptr_t)s.ptr};
+}
+
+static struct str str_of_val(MDB_val v)
+{
+    return (struct str){.ptr = v.mv_data, .len = v.mv_size};
+}
+
+/* LMDB would take an empty file that a writer is about to fill for a new one and fail to write it. */
+static int is_readable(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st))
+        return -errno;
+    return st.st_size >= EMPTY_BYTES ? 0 : -ENOENT;
+}
+
+static int open_env(struct core_file *f, const char *path, bool writable)
+{
+    int rc = mdb_env_create(&f->env);
+    if (!rc)
+        rc = mdb_env_set_mapsize(f->env, MAP_BYTES);
+    if (!rc)
+        rc = mdb_env_set_maxreaders(f->env, READERS);
+    if (!rc)
+        rc = mdb_env_open(f->env, path, MDB_NOSUBDIR | MDB_NOTLS | (writable ? 0 : MDB_RDONLY), 0640);
+    return err_lmdb(rc);
+}
+
+static int open_dbi(struct core_file *f)
+{
+    int err = core_file_look(f);
+    if (err)
+        return err;
+    err = err_lmdb(mdb_dbi_open(f->look, NULL, 0, &f->dbi));
+    core_file_done(f);
+    return err;
+}
+
+int core_file_open(const char *path, bool writable, struct core_file **out)
+{
+    int err = writable ? 0 : is_readable(path);
+    if (err)
+        return err;
+    struct core_file *f = calloc(1, sizeof *f);
+    if (!f)
+        return -ENOMEM;
+    err = open_env(f, path, writable);
+    if (!err)
+        err = open_dbi(f);
+    if (err) {
+        core_file_close(f);
+        return err;
+    }
+    *out = f;
+    return 0;
+}
+
+void core_file_close(struct core_file *f)
+{
+    if (!f)
+        return;
+    core_file_abort(f);
+    if (f->look)
+        mdb_txn_abort(f->look);
+    if (f->env)
+        mdb_env_close(f->env);
+    free(f);
+}
+
+int core_file_sweep(struct core_file *f)
+{
+    int dead;
+    return err_lmdb(mdb_reader_check(f->env, &dead));
+}
+
+static int look(struct core_file *f)
+{
+    return f->look ? mdb_txn_renew(f->look) : mdb_txn_begin(f->env, NULL, MDB_RDONLY, &f->look);
+}
+
+int core_file_look(struct core_file *f)
+{
+    int rc = look(f);
+    if (rc == MDB_READERS_FULL && core_file_sweep(f) == 0)
+        rc = look(f);
+    f->looking = rc == 0;
+    return err_lmdb(rc);
+}
+
+void core_file_done(struct core_file *f)
+{
+    if (f->looking)
+        mdb_txn_reset(f->look);
+    f->looking = false;
+}
+
+int core_file_begin(struct core_file *f)
+{
+    int err = core_file_sweep(f);
+    if (err)
+        return err;
+    f->err = 0;
+    return err_lmdb(mdb_txn_begin(f->env, NULL, 0, &f->write));
+}
+
+int core_file_commit(struct core_file *f)
+{
+    if (f->err) {
+        core_file_abort(f);
+        return f->err;
+    }
+    MDB_txn *txn = f->write;
+    f->write = NULL;
+    return err_lmdb(mdb_txn_commit(txn));
+}
+
+void core_file_abort(struct core_file *f)
+{
+    if (f->write)
+        mdb_txn_abort(f->write);
+    f->write = NULL;
+}
+
+static MDB_txn *current(struct core_file *f)
+{
+    return f->write ? f->write : f->look;
+}
+
+int core_file_get(struct core_file *f, struct str key, struct str *out)
+{
+    MDB_val k = val_of(key), v;
+    int err = err_lmdb(mdb_get(current(f), f->dbi, &k, &v));
+    if (!err)
+        *out = str_of_val(v);
+    return err;
+}
+
+void core_file_put(struct core_file *f, struct str key, struct str value)
+{
+    if (f->err)
+        return;
+    MDB_val k = val_of(key), v = val_of(value);
+    f->err = err_lmdb(mdb_put(f->write, f->dbi, &k, &v, 0));
+}
+
+void core_file_delete(struct core_file *f, struct str key)
+{
+    if (f->err)
+        return;
+    MDB_val k = val_of(key);
+    int err = err_lmdb(mdb_del(f->write, f->dbi, &k, NULL));
+    f->err = err == -ENOENT ? ERR_CORRUPT : err;
+}
+
+int core_cursor_open(struct core_file *f, struct core_cursor *out)
+{
+    MDB_cursor *cursor;
+    int err = err_lmdb(mdb_cursor_open(current(f), f->dbi, &cursor));
+    if (!err)
+        out->cursor = cursor;
+    return err;
+}
+
+void core_cursor_close(struct core_cursor *c)
+{
+    if (c->cursor)
+        mdb_cursor_close(c->cursor);
+    c->cursor = NULL;
+}
+
+static int cursor_get(struct core_cursor *c, MDB_cursor_op op, MDB_val k, struct str *out_key, struct str *out_value)
+{
+    MDB_val v = {0};
+    int err = err_lmdb(mdb_cursor_get(c->cursor, &k, &v, op));
+    if (err)
+        return err;
+    *out_key = str_of_val(k);
+    *out_value = str_of_val(v);
+    return 0;
+}
+
+int core_cursor_seek(struct core_cursor *c, struct str from, struct str *out_key, struct str *out_value)
+{
+    return cursor_get(c, MDB_SET_RANGE, val_of(from), out_key, out_value);
+}
+
+int core_cursor_next(struct core_cursor *c, struct str *out_key, struct str *out_value)
+{
+    return cursor_get(c, MDB_NEXT, (MDB_val){0}, out_key, out_value);
+}
+
+int core_cursor_previous(struct core_cursor *c, struct str *out_key, struct str *out_value)
+{
+    return cursor_get(c, MDB_PREV, (MDB_val){0}, out_key, out_value);
+}
+
+int core_cursor_last(struct core_cursor *c, struct str *out_key, struct str *out_value)
+{
+    return cursor_get(c, MDB_LAST, (MDB_val){0}, out_key, out_value);
+}

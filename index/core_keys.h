@@ -1,0 +1,81 @@
+/* core_keys.h - keys and values of core.mdb as bytes.  Used by core*.c only. */
+#ifndef INDEX_CORE_KEYS_H
+#define INDEX_CORE_KEYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/str.h"
+#include "index/core.h"
+
+enum core_kind {
+    CORE_META = 'M',
+    CORE_SEGMENT = 'S',
+    CORE_DELETIONS = 'D',
+    CORE_RANGE = 'R',
+    CORE_TOMBSTONE = 'T',
+    CORE_PASSING = 'U', /* the same tombstones by sequence number: which ones the watermark passes */
+    CORE_REFUSAL = 'F',
+};
+
+enum {
+    CORE_ID_MAX = 256,
+    CORE_KEY_MAX = 1 + 8 + CORE_ID_MAX,
+    CORE_HEADER = 16,
+    CORE_MESSAGE_MAX = 1 << 16,
+    CORE_VALUE_MAX = CORE_HEADER + 16 + CHUNK_BYTES, /* of all but refusals */
+};
+
+struct core_key {
+    size_t len;
+    char bytes[CORE_KEY_MAX];
+};
+
+struct core_meta {
+    uint64_t generation, epoch, watermark;
+};
+
+/* Keys. `b` is used by kinds with two numbers. */
+struct core_key core_key(enum core_kind kind);
+struct core_key core_key_u64(enum core_kind kind, uint64_t a);
+struct core_key core_key_deletions(uint64_t segment, uint32_t chunk);
+struct core_key core_key_refusal(uint64_t generation, uint64_t sequence);
+struct core_key core_key_tombstone(uint64_t hash, struct str id); /* id.len <= CORE_ID_MAX */
+
+static inline struct str core_key_str(const struct core_key *k)
+{
+    return (struct str){.ptr = k->bytes, .len = k->len};
+}
+
+/* The numbers in a key that a cursor found: ERR_CORRUPT if it is not one of that kind. */
+int core_key_read_u64(enum core_kind kind, struct str key, uint64_t *out);
+int core_key_read_pair(enum core_kind kind, struct str key, uint64_t *out_a, uint64_t *out_b);
+int core_key_read_tombstone(struct str key, uint64_t *out_hash); /* -ENOENT: a key of another kind */
+int core_key_read_deletions(struct str key, uint64_t *out_segment, uint32_t *out_chunk);
+
+/* Values. Encoders write to a caller's buffer of CORE_VALUE_MAX bytes (refusals: core_refusal_size) and return the value
+ * in it. Decoders check all of it; ERR_CORRUPT, ERR_VERSION. Keys are covered by the checksum. */
+struct str core_put_meta(char *to, struct str key, const struct core_meta *meta);
+int core_get_meta(struct str key, struct str value, struct core_meta *out);
+
+struct str core_put_segment(char *to, struct str key, const struct core_segment *s);
+int core_get_segment(struct str key, struct str value, struct core_segment *out); /* id and chunks are left out */
+
+struct str core_put_chunk(char *to, struct str key, const struct deletion_chunk *c);
+int core_get_chunk(struct str key, struct str value, struct deletion_chunk *out); /* references are left alone */
+int core_get_chunk_generation(struct str value, uint64_t *out);                   /* without looking at the rest */
+
+struct str core_put_u64(char *to, struct str key, uint64_t a);
+int core_get_u64(struct str key, struct str value, uint64_t *out);
+
+struct str core_put_tombstone(char *to, struct str key, uint64_t stamp, uint64_t sequence);
+int core_get_tombstone(struct str key, struct str value, uint64_t *out_stamp, uint64_t *out_sequence);
+
+struct str core_put_passing(char *to, struct str key, uint64_t hash, struct str id);
+int core_get_passing(struct str key, struct str value, uint64_t *out_hash, struct str *out_id);
+
+size_t core_refusal_size(const struct core_refusal *r);
+struct str core_put_refusal(char *to, struct str key, const struct core_refusal *r);
+int core_get_refusal(struct str key, struct str value, struct core_refusal *out); /* views into `value` */
+
+#endif
