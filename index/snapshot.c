@@ -1,0 +1,126 @@
+#include "index/snapshot.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "index/snapshot_file.h"
+
+void snapshot_segment_path(const char *directory, uint64_t segment, char *out, size_t size)
+{
+    snprintf(out, size, "%s/seg-%" PRIu64 ".mdb", directory, segment);
+}
+
+static int open_file(const char *directory, struct snapshot_segment *s)
+{
+    char path[SNAPSHOT_PATH_MAX];
+    snapshot_segment_path(directory, s->core->id, path, sizeof path);
+    return snapshot_file_open(path, s->core, &s->file);
+}
+
+static int fill_segment(const char *directory, struct snapshot_segment *s, const struct snapshot_segment *before)
+{
+    if (before) {
+        s->file = snapshot_file_hold(before->file);
+        s->marks = snapshot_file_advance(s->file, before->core, before->marks, s->core);
+    } else {
+        int err = open_file(directory, s);
+        if (err)
+            return err;
+        s->marks = s->file->first;
+    }
+    s->segment = s->file->segment;
+    return 0;
+}
+
+static const struct snapshot_segment *same_segment(const struct snapshot *previous, size_t *at, uint64_t id)
+{
+    while (previous && *at < previous->segment_count && previous->segments[*at].core->id < id)
+        ++*at;
+    bool found = previous && *at < previous->segment_count && previous->segments[*at].core->id == id;
+    return found ? &previous->segments[*at] : NULL;
+}
+
+static void free_segments(struct snapshot *s)
+{
+    for (size_t i = 0; i < s->segment_count; i++)
+        snapshot_file_release(s->segments[i].file);
+    free(s->segments);
+    free(s);
+}
+
+int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
+                  uint64_t *out_segment)
+{
+    struct snapshot *s = calloc(1, sizeof *s);
+    if (s)
+        s->segments = calloc(view->segment_count + 1, sizeof *s->segments);
+    if (!s || !s->segments) {
+        free(s);
+        *out_segment = 0;
+        return -ENOMEM;
+    }
+    s->references = 1;
+    s->view = view;
+    size_t at = 0;
+    for (; s->segment_count < view->segment_count; s->segment_count++) {
+        struct snapshot_segment *next = &s->segments[s->segment_count];
+        next->core = &view->segments[s->segment_count];
+        int err = fill_segment(directory, next, same_segment(previous, &at, next->core->id));
+        if (err) {
+            *out_segment = next->core->id;
+            free_segments(s);
+            return err;
+        }
+    }
+    *out = s;
+    return 0;
+}
+
+struct snapshot *snapshot_hold(struct snapshot *s)
+{
+    s->references++;
+    return s;
+}
+
+void snapshot_release(struct snapshot *s)
+{
+    if (!s || --s->references > 0)
+        return;
+    struct core_view *view = s->view;
+    free_segments(s);
+    core_view_release(view);
+}
+
+int64_t snapshot_frequency(struct snapshot_segment *s, struct str key)
+{
+    struct term term;
+    int err = 0;
+    if (!segment_find_term(s->segment, key, &term, &err))
+        return err;
+    if (s->core->deleted == 0)
+        return term.documents;
+    int64_t deleted = snapshot_file_deleted(s->file, s->core, s->marks, &term);
+    return deleted < 0 ? deleted : (int64_t)term.documents - deleted;
+}
+
+/* The newest segments first: that is where most live versions of what changes often are. */
+bool snapshot_find(const struct snapshot *s, uint64_t hash, struct str id, size_t *out_segment, uint32_t *out_document,
+                   int *err)
+{
+    *err = 0;
+    for (size_t i = s->segment_count; i-- > 0;) {
+        uint32_t from = 0, document;
+        while (segment_find_id(s->segments[i].segment, hash, id, &from, &document, err)) {
+            if (core_is_deleted(s->segments[i].core, document))
+                continue;
+            *out_segment = i;
+            *out_document = document;
+            return true;
+        }
+        if (*err)
+            return false;
+    }
+    return false;
+}
