@@ -19,7 +19,8 @@ struct core {
     char directory[]; /* "" for the working directory */
 };
 
-/* ---------------------------------------------------------------------------------------------------------- directory */
+/* ---------------------------------------------------------------------------------------------------------- directory
+ */
 
 static int make_directory(const char *path)
 {
@@ -52,7 +53,8 @@ static int sync_directories(const char *directory)
     return err ? err : walk(directory, fd_sync_directory);
 }
 
-/* ------------------------------------------------------------------------------------------------------ open and close */
+/* ------------------------------------------------------------------------------------------------------ open and close
+ */
 
 static int open_core(const char *directory, bool writable, struct core **out)
 {
@@ -97,7 +99,8 @@ int core_sweep(struct core *c)
     return core_file_sweep(c->file);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- reading */
+/* ------------------------------------------------------------------------------------------------------------- reading
+ */
 
 int core_read(struct core *c, struct core_view *previous, struct core_view **out)
 {
@@ -139,7 +142,8 @@ int core_refusals(struct core *c, core_refusal_sink *sink, void *context)
     return err;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- writing */
+/* ------------------------------------------------------------------------------------------------------------- writing
+ */
 
 int core_begin(struct core *c)
 {

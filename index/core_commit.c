@@ -35,7 +35,8 @@ static int first_of(struct writing *w, const struct core_key *from, struct str *
     return err || out_key->ptr[0] == from->bytes[0] ? err : -ENOENT;
 }
 
-/* ---------------------------------------------------------------------------------------------------- applied ranges */
+/* ---------------------------------------------------------------------------------------------------- applied ranges
+ */
 
 struct neighbours { /* of a range that is to be applied */
     struct core_range below, above;
@@ -109,7 +110,8 @@ static int apply_range(struct writing *w)
     return 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- segments */
+/* ---------------------------------------------------------------------------------------------------------- segments
+ */
 
 static int read_segment(struct writing *w, uint64_t id, struct core_segment *out)
 {
@@ -193,7 +195,8 @@ static int add_segment(struct writing *w)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- marks */
+/* ------------------------------------------------------------------------------------------------------------- marks
+ */
 
 static int read_chunk(struct writing *w, uint64_t segment, uint32_t i, struct deletion_chunk *out)
 {
@@ -259,7 +262,8 @@ static int mark_documents(struct writing *w)
     return err;
 }
 
-/* -------------------------------------------------------------------------------------------------------- tombstones */
+/* -------------------------------------------------------------------------------------------------------- tombstones
+ */
 
 /* Of several deletions of an id the latest counts: it has the highest stamp and is passed last. */
 static int put_tombstone(struct writing *w, const struct core_tombstone *t)
@@ -317,7 +321,8 @@ static int pass_tombstones(struct writing *w)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------- refusals */
+/* ---------------------------------------------------------------------------------------------------------- refusals
+ */
 
 static int forget_refusals(struct writing *w)
 {
@@ -356,7 +361,8 @@ static int add_refusals(struct writing *w)
     return err;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- commit */
+/* ------------------------------------------------------------------------------------------------------------- commit
+ */
 
 static int open_generation(struct writing *w)
 {

@@ -1,7 +1,7 @@
 /* core_file.h - core.mdb as an LMDB environment that several processes share.  Used by core*.c only.
  *
- * One process opens a file once. A reader's transaction is begun, looked at for microseconds, and ended: a long one pins
- * pages and the file grows for ever. Views are valid until the transaction ends, or the next write in it. */
+ * One process opens a file once. A reader's transaction is begun, looked at for microseconds, and ended: a long one
+ * pins pages and the file grows for ever. Views are valid until the transaction ends, or the next write in it. */
 #ifndef INDEX_CORE_FILE_H
 #define INDEX_CORE_FILE_H
 

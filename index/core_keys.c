@@ -20,7 +20,8 @@
  *
  * Values: a header of 16 bytes, then the payload, little-endian.
  *
- *    0  u32 magic "MFCV"     4  u16 version     6  u16 kind     8  u32 payload bytes     12  u32 CRC-32C of key and payload
+ *    0  u32 magic "MFCV"     4  u16 version     6  u16 kind     8  u32 payload bytes     12  u32 CRC-32C of key and
+ * payload
  *
  *   M  u64 generation  u64 epoch  u64 watermark
  *   S  u64 generation  u32 documents  u32 deleted  u64 live length  u64 bytes  u64 first stamp  u64 last stamp

@@ -219,7 +219,8 @@ static int look_ahead(struct resolving *r)
         if (err)
             return err;
         bool is_news = !r->seen || view != r->seen->view;
-        bool is_stale = r->build->applied.first < r->build->applied.end && core_is_applied(view, r->build->applied.first);
+        bool is_stale =
+            r->build->applied.first < r->build->applied.end && core_is_applied(view, r->build->applied.first);
         if (!is_news || is_stale) {
             core_view_release(view);
             return is_stale ? ERR_STALE : 0;

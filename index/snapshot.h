@@ -27,8 +27,8 @@ struct snapshot {
     size_t segment_count;
 };
 
-/* From a view (one reference is taken over on success), sharing with `previous` where that has the same segments (may be NULL).
- * On failure *out_segment is the id of the one that could not be opened. */
+/* From a view (one reference is taken over on success), sharing with `previous` where that has the same segments (may
+ * be NULL). On failure *out_segment is the id of the one that could not be opened. */
 int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
                   uint64_t *out_segment);
 struct snapshot *snapshot_hold(struct snapshot *s);

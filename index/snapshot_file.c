@@ -22,7 +22,8 @@ enum {
     PROBE = 8, /* looking one document up costs as much as stepping over so many postings */
 };
 
-/* ---------------------------------------------------------------------------------------------------------- the file */
+/* ---------------------------------------------------------------------------------------------------------- the file
+ */
 
 int snapshot_file_open(const char *path, const struct core_segment *core, struct snapshot_file **out)
 {
@@ -56,7 +57,8 @@ void snapshot_file_release(struct snapshot_file *f)
     free(f);
 }
 
-/* ------------------------------------------------------------------------------------------------------- the journal */
+/* ------------------------------------------------------------------------------------------------------- the journal
+ */
 
 static uint64_t end_of(const struct snapshot_file *f)
 {
@@ -113,7 +115,8 @@ uint64_t snapshot_file_advance(struct snapshot_file *f, const struct core_segmen
     return end_of(f);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- counting */
+/* ----------------------------------------------------------------------------------------------------------- counting
+ */
 
 static int64_t count_by_postings(struct snapshot_file *f, const struct core_segment *core, const struct term *term)
 {
@@ -183,7 +186,8 @@ static int64_t count_between(struct snapshot_file *f, uint64_t from, uint64_t en
     return p.err ? p.err : found;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- counts */
+/* ------------------------------------------------------------------------------------------------------------- counts
+ */
 
 static struct deleted_count *bucket_of(struct snapshot_file *f, uint64_t at)
 {
@@ -223,7 +227,8 @@ static int64_t from_known(struct snapshot_file *f, const struct deleted_count *k
                           const struct term *term)
 {
     bool forward = marks >= known->marks;
-    int64_t between = forward ? count_between(f, known->marks, marks, term) : count_between(f, marks, known->marks, term);
+    int64_t between =
+        forward ? count_between(f, known->marks, marks, term) : count_between(f, marks, known->marks, term);
     if (between < 0)
         return between;
     return forward ? known->deleted + between : known->deleted - between;
@@ -241,7 +246,8 @@ int64_t snapshot_file_deleted(struct snapshot_file *f, const struct core_segment
     bool in_journal = marks >= f->first; /* else a generation from before the journal was dropped */
     struct deleted_count *bucket = in_journal ? bucket_of(f, term->at) : NULL;
     struct deleted_count *known = find_count(f, bucket, term);
-    int64_t deleted = known && is_worth_it(known, marks, term) ? from_known(f, known, marks, term) : count(f, core, term);
+    int64_t deleted =
+        known && is_worth_it(known, marks, term) ? from_known(f, known, marks, term) : count(f, core, term);
     if (deleted < 0 || !bucket || (known && known->marks >= marks))
         return deleted;
     *place_for(bucket, term->at) = (struct deleted_count){

@@ -2,8 +2,8 @@
  * Used by snapshot.c only.
  *
  * Deletions of a segment only ever grow. The file keeps them in a journal, in the order in which this process learnt of
- * them; a generation is a position in it. A count that was made at one position becomes that of another by looking up the
- * documents between the two. The journal and the counts are bounded; what is not there is counted again. */
+ * them; a generation is a position in it. A count that was made at one position becomes that of another by looking up
+ * the documents between the two. The journal and the counts are bounded; what is not there is counted again. */
 #ifndef INDEX_SNAPSHOT_FILE_H
 #define INDEX_SNAPSHOT_FILE_H
 

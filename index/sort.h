@@ -1,5 +1,5 @@
-/* sort.h - sorting in place, in n log n steps whatever the input: glibc's qsort mallocs a copy of the array, for which a
- * worker has no room. */
+/* sort.h - sorting in place, in n log n steps whatever the input: glibc's qsort mallocs a copy of the array, for which
+ * a worker has no room. */
 #ifndef INDEX_SORT_H
 #define INDEX_SORT_H
 
