@@ -1,0 +1,183 @@
+#include "index/query.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "index/query_scan.h"
+
+/* One run of a query over all segments. */
+struct execution {
+    struct arena *arena;
+    const struct query *query;
+    const struct query_run *run;
+    struct snapshot *snapshot;
+    struct query_fault *fault;
+    struct plan plan;
+    struct top top;
+    uint64_t *counts;
+    struct window *window;
+    bool partial;
+};
+
+/* ------------------------------------------------------------------------------------------------------------ planning
+ */
+
+/* For MATCH_FREQUENCY: what is to be dropped first comes last, of equal ones the later. */
+static void order_by_frequency(struct plan *p, const struct query *q, const struct query_run *run)
+{
+    for (size_t i = 1; i < p->rungs; i++) {
+        uint32_t leaf = p->ladder[i];
+        uint64_t frequency = run->weights[q->leaves[leaf].elements[0].word].frequency;
+        size_t at = i;
+        for (; at > 0; at--) {
+            uint32_t before = p->ladder[at - 1];
+            if (run->weights[q->leaves[before].elements[0].word].frequency <= frequency)
+                break;
+            p->ladder[at] = before;
+        }
+        p->ladder[at] = leaf;
+    }
+}
+
+static bool has_rung(const struct plan *p, uint32_t leaf)
+{
+    for (size_t i = 0; i < p->rungs; i++) {
+        if (p->ladder[i] == leaf)
+            return true;
+    }
+    return false;
+}
+
+static void sort_items(struct plan *p, const struct query *q)
+{
+    for (size_t i = 0; i < q->item_count; i++) {
+        const struct tree_item *item = &q->items[i];
+        if (item->role == ITEM_EXCLUDED)
+            p->excluded[p->excluded_count++] = item->node;
+        else if (item->role == ITEM_REQUIRED)
+            p->required[p->required_count++] = item->node;
+        else if (!has_rung(p, item->node->leaf))
+            p->ladder[p->rungs++] = item->node->leaf;
+    }
+}
+
+/* All words but one may be dropped, and that one, too, if something else is required. */
+static int make_plan(struct execution *x)
+{
+    const struct query *q = x->query;
+    struct plan *p = &x->plan;
+    p->ladder = arena_new_array(x->arena, q->item_count + 1, uint32_t);
+    p->required = arena_array(x->arena, q->item_count + 1, sizeof *p->required);
+    p->excluded = arena_array(x->arena, q->item_count + 1, sizeof *p->excluded);
+    if (!p->ladder || !p->required || !p->excluded)
+        return ERR_FULL;
+    sort_items(p, q);
+    if (q->match == MATCH_FREQUENCY)
+        order_by_frequency(p, q, x->run);
+    bool may_drop = q->match == MATCH_LAST || q->match == MATCH_FREQUENCY;
+    p->floor = may_drop ? (p->required_count == 0 && p->rungs > 0) : p->rungs;
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- executing
+ */
+
+static bool is_union(const struct execution *x)
+{
+    return x->query->match == MATCH_ANY && !x->query->everything;
+}
+
+static void scan_segment(struct execution *x, struct scan *s, size_t must, bool incomplete_only)
+{
+    scan_open(s);
+    if (s->scope.err)
+        return;
+    if (is_union(x))
+        scan_union(s);
+    else
+        scan_conjunction(s, must, incomplete_only);
+}
+
+/* All segments once; the memory that cursors took is given back after each. */
+static int scan_all(struct execution *x, size_t must, bool incomplete_only)
+{
+    for (size_t i = 0; i < x->snapshot->segment_count && !x->partial; i++) {
+        const struct snapshot_segment *segment = &x->snapshot->segments[i];
+        size_t mark = arena_mark(x->arena);
+        struct scan s = {
+            .scope = {.arena = x->arena,
+                      .query = x->query,
+                      .run = x->run,
+                      .segment = segment->segment,
+                      .length_codes = segment_length_codes(segment->segment),
+                      .documents = segment_documents(segment->segment)},
+            .plan = &x->plan,
+            .core = segment->core,
+            .segment = (uint32_t)i,
+            .top = &x->top,
+            .counts = x->counts,
+            .window = x->window,
+        };
+        scan_segment(x, &s, must, incomplete_only);
+        arena_rewind(x->arena, mark);
+        if (s.scope.err) {
+            *x->fault = (struct query_fault){.segment = i, .part = s.scope.part};
+            return s.scope.err;
+        }
+        x->partial = s.scope.late;
+    }
+    return 0;
+}
+
+/* First what has all words; only when that is too little, what lacks some. */
+static int scan_levels(struct execution *x)
+{
+    int err = scan_all(x, x->plan.rungs, false);
+    if (err || top_is_full(&x->top) || x->plan.floor == x->plan.rungs || x->partial)
+        return err;
+    return scan_all(x, x->plan.floor, true);
+}
+
+static size_t hits_wanted(const struct execution *x)
+{
+    uint64_t documents = x->snapshot->view->documents;
+    return documents < x->run->limit ? (size_t)documents : x->run->limit;
+}
+
+static int prepare(struct execution *x)
+{
+    int err = make_plan(x);
+    if (!err)
+        err = top_init(x->arena, hits_wanted(x), &x->top);
+    if (err)
+        return err;
+    x->counts = arena_new_array(x->arena, x->plan.rungs + 1, uint64_t);
+    x->window = is_union(x) ? arena_new(x->arena, struct window) : NULL;
+    return x->counts && (x->window || !is_union(x)) ? 0 : ERR_FULL;
+}
+
+static void finish(struct execution *x, struct query_result *out)
+{
+    top_sort(&x->top);
+    *out = (struct query_result){.hits = x->top.heap, .hit_count = x->top.count, .partial = x->partial};
+    size_t last = 0;
+    if (x->top.room > 0)
+        last = top_is_full(&x->top) ? x->top.heap[x->top.count - 1].dropped : x->plan.rungs;
+    for (size_t dropped = 0; dropped <= last; dropped++)
+        out->estimated_total += x->counts[dropped];
+}
+
+int query_execute(struct arena *a, const struct query *q, struct snapshot *s, const struct query_run *run,
+                  struct query_result *out, struct query_fault *fault)
+{
+    struct execution x = {.arena = a, .query = q, .run = run, .snapshot = s, .fault = fault};
+    bool nothing = q->item_count == 0 && !q->everything;
+    int err = prepare(&x);
+    if (!err && !nothing)
+        err = scan_levels(&x);
+    if (err)
+        return err;
+    finish(&x, out);
+    return 0;
+}

@@ -1,0 +1,56 @@
+/* query_scan.h - the two ways through one segment: all of what is required, or any of what is there.
+ * Runs in: shard, bench. */
+#ifndef INDEX_QUERY_SCAN_H
+#define INDEX_QUERY_SCAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/core.h"
+#include "index/query_leaf.h"
+#include "index/query_match.h"
+#include "index/query_top.h"
+
+/* The top level of a query, ordered for execution. */
+struct plan {
+    uint32_t *ladder; /* leaves that may be dropped, the last one first */
+    size_t rungs;
+    size_t floor; /* rungs that no document may lack */
+    const struct tree_node **required;
+    size_t required_count;
+    const struct tree_node **excluded;
+    size_t excluded_count;
+};
+
+enum { WINDOW = 4096 }; /* documents that a union sums up at a time */
+
+struct window {
+    int64_t sums[WINDOW];
+    uint64_t seen[WINDOW / 64];
+    int32_t scratch[WINDOW];
+};
+
+/* One segment's turn, and what all of them share: the hits, and how many documents match with each number of words
+ * dropped. */
+struct scan {
+    struct scope scope;
+    const struct plan *plan;
+    const struct core_segment *core;
+    uint32_t segment;            /* its place in the snapshot */
+    struct leaf_cursor *scorers; /* one per leaf; those that are not scored stay closed */
+    struct top *top;
+    uint64_t *counts;
+    struct window *window; /* unions only */
+};
+
+/* Opens the cursors of all scored leaves. */
+void scan_open(struct scan *s);
+
+/* Documents with everything required and at least `must` rungs. With `incomplete_only` those that have all rungs are
+ * left out: they have been counted. */
+void scan_conjunction(struct scan *s, size_t must, bool incomplete_only);
+
+/* Documents with any item; nothing is dropped. */
+void scan_union(struct scan *s);
+
+#endif
