@@ -39,11 +39,16 @@ int segment_document_body(const struct segment *s, uint32_t document, struct are
  * *from, which is set past it; false when there is none. ERR_* in *err. */
 bool segment_find_id(const struct segment *s, uint64_t hash, struct str id, uint32_t *from, uint32_t *out_document, int *err);
 
+struct list_view { /* where a list is: checked when it is opened */
+    uint64_t place;
+    uint32_t length;
+};
+
 struct term {
-    struct str key; /* kind and text */
+    struct str key;     /* kind and text */
     uint32_t documents; /* postings, deleted ones included */
     unsigned flags;
-    uint64_t at; /* where its postings are */
+    struct list_view postings, positions;
 };
 
 bool segment_find_term(const struct segment *s, struct str key, struct term *out, int *err);
@@ -51,10 +56,12 @@ bool segment_find_term(const struct segment *s, struct str key, struct term *out
 /* All terms at or after a key, in order. `key` of a term is valid until the next call. */
 struct term_cursor {
     const struct segment *segment;
-    uint64_t at, end;
-    uint32_t ordinal;
+    const uint8_t *at, *end; /* in the current block */
+    uint32_t block;          /* after the current one */
     size_t key_length;
     char key[1 + 512];
+    struct term pending; /* found by seek, given by next */
+    bool has_pending;
     int err;
 };
 void term_cursor_seek(struct term_cursor *c, const struct segment *s, struct str from);
@@ -62,15 +69,17 @@ bool term_cursor_next(struct term_cursor *c, struct term *out);
 
 /* The postings of a term, by rising document number. Open structs, on the stack: nothing is allocated. */
 struct postings {
-    uint32_t document; /* UINT32_MAX at the end */
+    uint32_t document; /* POSTINGS_END at the end */
     uint32_t t;
     uint32_t count; /* of positions */
     int err;
-    const uint8_t *at, *end, *positions, *positions_end;
-    uint32_t left;
+    bool with_positions;
+    uint32_t documents, read; /* in the list; up to and with the current one */
+    uint32_t limit;           /* documents of the segment */
     uint32_t previous;
-    unsigned flags;
-    const struct segment *segment;
+    const uint8_t *skips, *blocks, *at, *end;
+    const uint8_t *positions, *positions_at, *positions_end;
+    uint32_t unread; /* positions between positions_at and those of the current posting */
 };
 #define POSTINGS_END UINT32_MAX
 

@@ -205,7 +205,7 @@ static struct deleted_count *bucket_of(struct snapshot_file *f, uint64_t at)
 static struct deleted_count *find_count(struct snapshot_file *f, struct deleted_count *bucket, const struct term *term)
 {
     for (size_t i = 0; bucket && i < BUCKET; i++) {
-        if (bucket[i].documents && bucket[i].at == term->at && bucket[i].marks >= f->first)
+        if (bucket[i].documents && bucket[i].at == term->postings.place && bucket[i].marks >= f->first)
             return &bucket[i];
     }
     return NULL;
@@ -244,13 +244,13 @@ int64_t snapshot_file_deleted(struct snapshot_file *f, const struct core_segment
                               const struct term *term)
 {
     bool in_journal = marks >= f->first; /* else a generation from before the journal was dropped */
-    struct deleted_count *bucket = in_journal ? bucket_of(f, term->at) : NULL;
+    struct deleted_count *bucket = in_journal ? bucket_of(f, term->postings.place) : NULL;
     struct deleted_count *known = find_count(f, bucket, term);
     int64_t deleted =
         known && is_worth_it(known, marks, term) ? from_known(f, known, marks, term) : count(f, core, term);
     if (deleted < 0 || !bucket || (known && known->marks >= marks))
         return deleted;
-    *place_for(bucket, term->at) = (struct deleted_count){
-        .at = term->at, .marks = marks, .documents = term->documents, .deleted = (uint32_t)deleted};
+    *place_for(bucket, term->postings.place) = (struct deleted_count){
+        .at = term->postings.place, .marks = marks, .documents = term->documents, .deleted = (uint32_t)deleted};
     return deleted;
 }

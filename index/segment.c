@@ -1,0 +1,345 @@
+#include "index/segment.h"
+
+#include <errno.h>
+#include <lz4.h>
+#include <stdlib.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/hash.h"
+#include "index/segment_parts.h"
+
+/* ------------------------------------------------------------------------------------------------------------- opening
+ */
+
+static int open_array(struct segment *s, enum section section, size_t size, struct extent *out)
+{
+    int err = store_extent(s->store, section, 0, out);
+    if (err == -ENOENT || (!err && out->size != size))
+        return ERR_CORRUPT;
+    return err;
+}
+
+static int open_stream(struct segment *s, enum section section, uint32_t parts, struct parts *out)
+{
+    if (parts > store_bytes(s->store) / EXTENT_HEADER)
+        return ERR_CORRUPT;
+    out->extents = calloc(parts ? parts : 1, sizeof *out->extents);
+    if (!out->extents)
+        return -ENOMEM;
+    for (out->count = 0; out->count < parts; out->count++) {
+        int err = store_extent(s->store, section, out->count, &out->extents[out->count]);
+        if (err)
+            return err == -ENOENT ? ERR_CORRUPT : err;
+    }
+    return 0;
+}
+
+static int read_names(struct segment *s, const uint8_t *at, const uint8_t *end)
+{
+    if (s->toc.analyzer > end - at)
+        return ERR_CORRUPT;
+    s->analyzer = (struct str){.ptr = (const char *)at, .len = s->toc.analyzer};
+    at += s->toc.analyzer;
+    s->fields = calloc(s->toc.fields ? s->toc.fields : 1u, sizeof *s->fields);
+    if (!s->fields)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < s->toc.fields; i++) {
+        if (end - at < 2 || end - at - 2 < load_u16(at))
+            return ERR_CORRUPT;
+        s->fields[i] = (struct str){.ptr = (const char *)at + 2, .len = load_u16(at)};
+        at += 2 + s->fields[i].len;
+    }
+    return at == end ? 0 : ERR_CORRUPT;
+}
+
+static int read_toc(struct segment *s)
+{
+    struct extent e;
+    int err = store_extent(s->store, SECTION_TOC, 0, &e);
+    if (err)
+        return err == -ENOENT ? ERR_CORRUPT : err;
+    if (e.size >= 4 && load_u32(e.payload) != FORMAT_VERSION)
+        return ERR_VERSION;
+    if (e.size < sizeof s->toc)
+        return ERR_CORRUPT;
+    err = store_check(s->store, &e, 0, e.size);
+    if (err)
+        return err;
+    memcpy(&s->toc, e.payload, sizeof s->toc);
+    return read_names(s, e.payload + sizeof s->toc, e.payload + e.size);
+}
+
+static int open_sections(struct segment *s)
+{
+    const size_t n = s->toc.documents;
+    const struct {
+        enum section section;
+        size_t size;
+        struct extent *out;
+    } arrays[] = {
+        {SECTION_LENGTHS, n, &s->lengths},
+        {SECTION_STAMPS, n * 8, &s->stamps},
+        {SECTION_ID_PLACES, n * 8, &s->id_places},
+        {SECTION_HASHES, n * 8, &s->hashes},
+        {SECTION_HASH_DOCUMENTS, n * 4, &s->hash_documents},
+        {SECTION_BODY_ENDS, n * 8, &s->body_ends},
+        {SECTION_BODY_BLOCKS, (size_t)s->toc.body_blocks * 16, &s->body_blocks},
+        {SECTION_BLOCKS, (size_t)s->toc.blocks * 8, &s->blocks},
+    };
+    const struct {
+        enum section section;
+        uint32_t parts;
+        struct parts *out;
+    } streams[] = {
+        {SECTION_DICTIONARY, s->toc.parts_dictionary, &s->dictionary},
+        {SECTION_POSTINGS, s->toc.parts_postings, &s->postings},
+        {SECTION_POSITIONS, s->toc.parts_positions, &s->positions},
+        {SECTION_IDS, s->toc.parts_ids, &s->ids},
+        {SECTION_BODIES, s->toc.parts_bodies, &s->bodies},
+    };
+    int err = 0;
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0] && !err; i++)
+        err = open_array(s, arrays[i].section, arrays[i].size, arrays[i].out);
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0] && !err; i++)
+        err = open_stream(s, streams[i].section, streams[i].parts, streams[i].out);
+    return err;
+}
+
+/* What every query and every commit reads is checked whole, now. */
+static int check_arrays(struct segment *s)
+{
+    const struct extent *arrays[] = {&s->lengths, &s->stamps, &s->hashes, &s->hash_documents, &s->blocks};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
+        int err = store_check(s->store, arrays[i], 0, arrays[i]->size);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int segment_open(const char *path, struct segment **out)
+{
+    struct segment *s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    int err = store_open(path, &s->store);
+    if (!err)
+        err = read_toc(s);
+    if (!err)
+        err = open_sections(s);
+    if (!err)
+        err = check_arrays(s);
+    if (err) {
+        segment_close(s);
+        return err;
+    }
+    *out = s;
+    return 0;
+}
+
+void segment_close(struct segment *s)
+{
+    if (!s)
+        return;
+    struct parts *streams[] = {&s->dictionary, &s->postings, &s->positions, &s->ids, &s->bodies};
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
+        free(streams[i]->extents);
+    free(s->fields);
+    store_close(s->store);
+    free(s);
+}
+
+int segment_view(const struct segment *s, const struct parts *p, uint64_t place, uint32_t size, const uint8_t **out)
+{
+    uint32_t part = (uint32_t)(place >> 32), offset = (uint32_t)place;
+    if (part >= p->count)
+        return ERR_CORRUPT;
+    int err = store_check(s->store, &p->extents[part], offset, size);
+    if (!err)
+        *out = p->extents[part].payload + offset;
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- what it
+ * is */
+
+uint64_t segment_id(const struct segment *s)
+{
+    return s->toc.id;
+}
+
+uint32_t segment_documents(const struct segment *s)
+{
+    return s->toc.documents;
+}
+
+uint64_t segment_bytes(const struct segment *s)
+{
+    return store_bytes(s->store);
+}
+
+struct str segment_analyzer(const struct segment *s)
+{
+    return s->analyzer;
+}
+
+uint32_t segment_fields(const struct segment *s)
+{
+    return s->toc.fields;
+}
+
+struct str segment_field_name(const struct segment *s, uint32_t field)
+{
+    return field < s->toc.fields ? s->fields[field] : (struct str){0};
+}
+
+int64_t segment_field_find(const struct segment *s, struct str name)
+{
+    for (uint32_t i = 0; i < s->toc.fields; i++)
+        if (str_equal(s->fields[i], name))
+            return i;
+    return -1;
+}
+
+/* LMDB aligns a value of more than half a page to 16; a smaller one lies anywhere even, which these machines can read.
+ */
+const uint64_t *segment_stamps(const struct segment *s)
+{
+    return (const uint64_t *)(const void *)s->stamps.payload;
+}
+
+const uint8_t *segment_length_codes(const struct segment *s)
+{
+    return s->lengths.payload;
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * documents */
+
+/* An element of an array whose pieces are checked when touched. */
+static int array_u64(const struct segment *s, const struct extent *e, size_t at, uint64_t *out)
+{
+    int err = store_check(s->store, e, (uint32_t)(at * 8), 8);
+    if (!err)
+        *out = load_u64(e->payload + at * 8);
+    return err;
+}
+
+int segment_document_id(const struct segment *s, uint32_t document, struct str *out, uint64_t *out_hash)
+{
+    uint64_t place;
+    const uint8_t *id;
+    if (document >= s->toc.documents)
+        return ERR_CORRUPT;
+    int err = array_u64(s, &s->id_places, document, &place);
+    if (!err)
+        err = segment_view(s, &s->ids, place, 2, &id);
+    if (err)
+        return err;
+    uint16_t length = load_u16(id);
+    err = segment_view(s, &s->ids, place, 2u + length, &id);
+    if (err)
+        return err;
+    *out = (struct str){.ptr = (const char *)id + 2, .len = length};
+    if (out_hash)
+        *out_hash = hash64(*out);
+    return 0;
+}
+
+/* Unpacks the block into `plain` (STORE_BLOCK bytes); its length, or an error. */
+static int unpack_block(const struct segment *s, uint64_t block, char *plain)
+{
+    const uint8_t *packed;
+    if (block >= s->toc.body_blocks)
+        return ERR_CORRUPT;
+    int err = store_check(s->store, &s->body_blocks, (uint32_t)(block * 16), 16);
+    if (err)
+        return err;
+    const uint8_t *entry = s->body_blocks.payload + block * 16;
+    uint32_t size = load_u32(entry + 8), length = load_u32(entry + 12);
+    err = segment_view(s, &s->bodies, load_u64(entry), size, &packed);
+    if (err)
+        return err;
+    int got = LZ4_decompress_safe((const char *)packed, plain, (int)size, STORE_BLOCK);
+    return got >= 0 && (uint32_t)got == length ? got : ERR_CORRUPT;
+}
+
+static int copy_body(const struct segment *s, uint64_t from, uint64_t end, char *plain, char *to)
+{
+    while (from < end) {
+        uint32_t offset = (uint32_t)(from % STORE_BLOCK);
+        int length = unpack_block(s, from / STORE_BLOCK, plain);
+        if (length < 0)
+            return length;
+        if (offset >= (uint32_t)length)
+            return ERR_CORRUPT;
+        uint64_t part = (uint32_t)length - offset < end - from ? (uint32_t)length - offset : end - from;
+        memcpy(to, plain + offset, part);
+        to += part;
+        from += part;
+    }
+    return 0;
+}
+
+int segment_document_body(const struct segment *s, uint32_t document, struct arena *arena, struct str *out)
+{
+    uint64_t from = 0, end;
+    if (document >= s->toc.documents)
+        return ERR_CORRUPT;
+    int err = document ? array_u64(s, &s->body_ends, document - 1, &from) : 0;
+    if (!err)
+        err = array_u64(s, &s->body_ends, document, &end);
+    if (err)
+        return err;
+    if (from > end || end > (uint64_t)s->toc.body_blocks * STORE_BLOCK)
+        return ERR_CORRUPT;
+    char *body = arena_alloc(arena, end - from + 1);
+    size_t mark = arena_mark(arena);
+    char *plain = body ? arena_alloc(arena, STORE_BLOCK) : NULL;
+    if (!plain)
+        return ERR_FULL;
+    err = copy_body(s, from, end, plain, body);
+    arena_rewind(arena, mark);
+    if (!err)
+        *out = (struct str){.ptr = body, .len = end - from};
+    return err;
+}
+
+/* The first place at or after `from` whose hash is not below. */
+static uint32_t lower_bound(const struct segment *s, uint64_t hash)
+{
+    uint32_t low = 0, high = s->toc.documents;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (load_u64(s->hashes.payload + (size_t)middle * 8) < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool segment_find_id(const struct segment *s, uint64_t hash, struct str id, uint32_t *from, uint32_t *out_document,
+                     int *err)
+{
+    for (uint32_t at = lower_bound(s, hash); at < s->toc.documents; at++) {
+        struct str found;
+        if (load_u64(s->hashes.payload + (size_t)at * 8) != hash)
+            return false;
+        uint32_t document = load_u32(s->hash_documents.payload + (size_t)at * 4);
+        if (document < *from)
+            continue; /* equal hashes stand by rising document */
+        int failure = segment_document_id(s, document, &found, NULL);
+        if (failure) {
+            *err = failure;
+            return false;
+        }
+        if (str_equal(found, id)) {
+            *from = document + 1;
+            *out_document = document;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,25 @@
+/* segment_parts.h - an open segment from the inside: its extents, resolved.  Used by segment.c, terms.c, postings.c. */
+#ifndef INDEX_SEGMENT_PARTS_H
+#define INDEX_SEGMENT_PARTS_H
+
+#include "index/segment.h"
+#include "index/store.h"
+
+struct parts { /* the extents of a stream */
+    struct extent *extents;
+    uint32_t count;
+};
+
+struct segment {
+    struct store *store;
+    struct toc toc;
+    struct str analyzer;
+    struct str *fields;
+    struct extent lengths, stamps, id_places, hashes, hash_documents, body_ends, body_blocks, blocks;
+    struct parts dictionary, postings, positions, ids, bodies;
+};
+
+/* `size` bytes at a place, checked. */
+int segment_view(const struct segment *s, const struct parts *p, uint64_t place, uint32_t size, const uint8_t **out);
+
+#endif

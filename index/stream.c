@@ -1,0 +1,47 @@
+#include "index/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int stream_writer_open(struct stream_writer *s, struct store_writer *store, enum section section)
+{
+    *s = (struct stream_writer){.store = store, .section = section, .open = malloc(EXTENT_PAYLOAD)};
+    return s->open ? 0 : -ENOMEM;
+}
+
+void stream_writer_close(struct stream_writer *s)
+{
+    free(s->open);
+    *s = (struct stream_writer){0};
+}
+
+static void flush(struct stream_writer *s)
+{
+    if (s->used == 0)
+        return;
+    store_put(s->store, s->section, s->part, s->open, s->used);
+    s->part++;
+    s->used = 0;
+}
+
+uint64_t stream_writer_place(struct stream_writer *s, const void *data, size_t size)
+{
+    if (size > (size_t)EXTENT_PAYLOAD - s->used)
+        flush(s);
+    if (size > EXTENT_PAYLOAD) {
+        store_put(s->store, s->section, s->part, data, size);
+        return place_of(s->part++, 0);
+    }
+    uint64_t place = place_of(s->part, s->used);
+    if (size)
+        memcpy(s->open + s->used, data, size);
+    s->used += (uint32_t)size;
+    return place;
+}
+
+uint32_t stream_writer_finish(struct stream_writer *s)
+{
+    flush(s);
+    return s->part;
+}

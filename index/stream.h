@@ -1,0 +1,27 @@
+/* stream.h - a section written as a stream of extents: what is placed in it lies in one piece.  Runs in: worker. */
+#ifndef INDEX_STREAM_H
+#define INDEX_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/store.h"
+
+struct stream_writer {
+    struct store_writer *store;
+    enum section section;
+    uint32_t part; /* of the open extent */
+    uint32_t used;
+    uint8_t *open; /* EXTENT_PAYLOAD bytes */
+};
+
+int stream_writer_open(struct stream_writer *s, struct store_writer *store, enum section section);
+void stream_writer_close(struct stream_writer *s); /* accepts a zeroed one; loses what is not finished */
+
+/* Copies; the place it has from now on. What is larger than an extent gets one of its own. */
+uint64_t stream_writer_place(struct stream_writer *s, const void *data, size_t size);
+
+/* Writes the open extent; the number of extents. */
+uint32_t stream_writer_finish(struct stream_writer *s);
+
+#endif
