@@ -15,10 +15,8 @@ struct catalog;
 
 /* Opens or makes it, raises the epoch, loads the indexes. ERR_INVALID if the data was made with another number of shards
  * (said in `why`), ERR_VERSION, ERR_CORRUPT. */
-struct uv_loop_s;
-int catalog_open(struct uv_loop_s *loop, const char *path, uint32_t shards, struct indexes *out_indexes,
-                 struct catalog **out, char why[256]);
-void catalog_close(struct catalog *c); /* commits what waits; the loop has ended */
+int catalog_open(const char *path, uint32_t shards, struct indexes *out_indexes, struct catalog **out, char why[256]);
+void catalog_close(struct catalog *c); /* commits what waits */
 uint64_t catalog_epoch(const struct catalog *c);
 
 enum catalog_number { NUMBER_STAMP, NUMBER_SEGMENT, NUMBER_TASK, NUMBER_INDEX, NUMBERS };

@@ -78,8 +78,8 @@ void index_release(struct index *i);
 uint64_t index_documents(const struct index *i);
 struct stream *index_route(struct index *i, uint64_t hash); /* slot -> shard */
 
-/* Merges [first, end) into the applied ranges and raises the watermark; false if there is no memory for it. */
-bool stream_mark_applied(struct stream *s, uint64_t first, uint64_t end);
+/* Merges [first, end) into the applied ranges and raises the watermark. */
+void stream_mark_applied(struct stream *s, uint64_t first, uint64_t end);
 bool stream_is_applied(const struct stream *s, uint64_t sequence);
 
 #endif

@@ -1,0 +1,134 @@
+#include "index/analyzer_fast.h"
+
+#include "common/bytes.h"
+
+static bool is_space(unsigned char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* Past the ASCII bytes at p, eight at a time. */
+static const unsigned char *skip_ascii(const unsigned char *p, const unsigned char *end)
+{
+    while (end - p >= 8 && (load_u64(p) & UINT64_C(0x8080808080808080)) == 0)
+        p += 8;
+    while (p < end && *p < 0x80)
+        p++;
+    return p;
+}
+
+static bool is_hard(const struct word_table *t, uint32_t c)
+{
+    const struct table_entry *entry = word_table_at(t, c);
+    return !entry || entry->class == CLASS_HARD;
+}
+
+/* At the first code point that needs ICU; `end` if none does. */
+static const unsigned char *find_hard(const struct word_table *t, const unsigned char *p, const unsigned char *end)
+{
+    uint32_t c;
+    while ((p = skip_ascii(p, end)) < end) {
+        const unsigned char *next = utf8_next(p, end, &c);
+        if (is_hard(t, c))
+            return p;
+        p = next;
+    }
+    return end;
+}
+
+const unsigned char *fast_easy_end(const struct word_table *t, struct span text)
+{
+    const unsigned char *p = find_hard(t, text.begin, text.end);
+    if (p < text.end)
+        while (p > text.begin && !is_space(p[-1]))
+            p--;
+    return p;
+}
+
+const unsigned char *fast_hard_end(const struct word_table *t, struct span text)
+{
+    const unsigned char *run = text.begin, *p = text.begin;
+    while (p < text.end) {
+        while (p < text.end && is_space(*p))
+            p++;
+        const unsigned char *end = p;
+        while (end < text.end && !is_space(*end))
+            end++;
+        if (find_hard(t, p, end) == end)
+            break;
+        run = p = end;
+    }
+    return p == text.end ? p : run;
+}
+
+/* One code point of an easy span; at its end, or at white space, class OTHER. */
+struct at {
+    const struct table_entry *entry;
+    const unsigned char *next;
+    enum word_class class;
+};
+
+static inline struct at look(const struct word_table *t, const unsigned char *p, const unsigned char *end)
+{
+    if (p == end)
+        return (struct at){.next = end, .class = CLASS_OTHER};
+    uint32_t c = *p;
+    const unsigned char *next = c < 0x80 ? p + 1 : utf8_next(p, end, &c);
+    const struct table_entry *entry = word_table_at(t, c);
+    return (struct at){.entry = entry, .next = next, .class = (enum word_class)entry->class};
+}
+
+static bool is_inside(enum word_class class)
+{
+    return class == CLASS_LETTER || class == CLASS_NUMERIC || class == CLASS_EXTEND_NUM_LET;
+}
+
+/* WB6, 7, 11, 12: one mark between two letters, or between two digits, joins them. */
+static bool joins(enum word_class before, enum word_class middle, enum word_class after)
+{
+    if (before != after)
+        return false;
+    if (before == CLASS_LETTER)
+        return middle == CLASS_MID_LETTER || middle == CLASS_MID_NUM_LET;
+    return before == CLASS_NUMERIC && (middle == CLASS_MID_NUM || middle == CLASS_MID_NUM_LET);
+}
+
+static inline void append(struct word *w, const struct table_entry *entry)
+{
+    if (entry->len == 1 && w->len < sizeof w->bytes && !w->full)
+        w->bytes[w->len++] = entry->folded[0];
+    else
+        word_append(w, entry->folded, entry->len);
+}
+
+/* From a code point that begins a word to behind its last. */
+static const unsigned char *one_word(const struct word_table *t, struct at at, const unsigned char *end, struct word *w,
+                                     struct word_out *out)
+{
+    bool only_underscores = true;
+    for (;;) {
+        append(w, at.entry);
+        only_underscores = only_underscores && at.class == CLASS_EXTEND_NUM_LET;
+        struct at next = look(t, at.next, end);
+        if (!is_inside(next.class)) {
+            struct at after = next.class == CLASS_OTHER ? next : look(t, next.next, end);
+            if (!joins(at.class, next.class, after.class))
+                break;
+            append(w, next.entry);
+            next = after;
+        }
+        at = next;
+    }
+    if (only_underscores)
+        w->len = 0;
+    word_emit(w, out);
+    return at.next;
+}
+
+void fast_words(const struct word_table *t, struct span easy, struct word *scratch, struct word_out *out)
+{
+    for (const unsigned char *p = easy.begin; p < easy.end && !out->stopped;) {
+        struct at at = look(t, p, easy.end);
+        p = is_inside(at.class) ? one_word(t, at, easy.end, scratch, out) : at.next;
+    }
+}

@@ -1,0 +1,28 @@
+/* languages.h - what differs between languages: stemmer, stop words, letters that are more than a base with a mark.
+ *
+ * Word breaks do not: UAX 29 goes by characters, and so does the choice of a dictionary. */
+#ifndef INDEX_LANGUAGES_H
+#define INDEX_LANGUAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/str.h"
+
+struct language {
+    const char *code;       /* ISO 639-1, or "none" */
+    const char *snowball;   /* the algorithm; NULL: stems are the words themselves */
+    const char *letters;    /* keep their marks: Swedish a with ring is not an a */
+    const char *accents;    /* keep them in words, for the stemmer's rules, but lose them in stems: French e with acute */
+    const char *same;       /* pairs: the first is written for the second */
+    const char *stop_words; /* with spaces between; NULL: none */
+    bool splits_apostrophe; /* l'avion is two words, as is Ankara'da */
+    bool dotless_i;         /* capital I is dotless when small */
+};
+
+extern const struct language languages[];
+extern const size_t language_count;
+
+const struct language *language_find(struct str code); /* NULL if it is not known */
+
+#endif
