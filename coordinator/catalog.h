@@ -1,10 +1,11 @@
 /* catalog.h - catalog.mdb: indexes, settings, tasks, and the numbers that must never be given twice.
  *
- * Written by the coordinator only. What must be durable before it is answered takes a callback: writes are collected and
- * committed as one item of libuv's pool, at most one commit in flight. */
+ * Written by the coordinator only. What must be durable before it is answered takes a callback: writes are collected
+ * and committed as one item of libuv's pool, at most one commit in flight. */
 #ifndef COORDINATOR_CATALOG_H
 #define COORDINATOR_CATALOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,15 +14,21 @@
 
 struct catalog;
 
-/* Opens or makes it, raises the epoch, loads the indexes. ERR_INVALID if the data was made with another number of shards
- * (said in `why`), ERR_VERSION, ERR_CORRUPT. */
-int catalog_open(const char *path, uint32_t shards, struct indexes *out_indexes, struct catalog **out, char why[256]);
-void catalog_close(struct catalog *c); /* commits what waits */
+/* Opens or makes it, raises the epoch, loads the indexes. ERR_INVALID if the data was made with another number of
+ * shards (said in `why`), ERR_VERSION, ERR_CORRUPT. */
+struct uv_loop_s;
+int catalog_open(struct uv_loop_s *loop, const char *path, uint32_t shards, struct indexes *out_indexes,
+                 struct catalog **out, char why[256]);
+
+/* Commits what waits. No commit may be in flight: run the loop until catalog_is_idle. */
+void catalog_close(struct catalog *c);
+bool catalog_is_idle(const struct catalog *c);
 uint64_t catalog_epoch(const struct catalog *c);
 
 enum catalog_number { NUMBER_STAMP, NUMBER_SEGMENT, NUMBER_TASK, NUMBER_INDEX, NUMBERS };
 
-/* The next one; blocks of 65,536 (stamps) or 256 are reserved durably before the first of them is given. */
+/* The next one, from 1; blocks of 65,536 (stamps) or 256 are reserved durably before the first of them is given, ahead
+ * of need. 0 if the catalog cannot be written (disk full): the caller refuses what it wanted the number for. */
 uint64_t catalog_next(struct catalog *c, enum catalog_number kind);
 
 typedef void catalog_done(void *context, int err);
@@ -33,6 +40,9 @@ void catalog_put_swap(struct catalog *c, const struct index *a, const struct ind
                       void *context); /* both as they are now, in one transaction */
 void catalog_put_task(struct catalog *c, uint64_t uid, struct str packed, catalog_done *done, void *context);
 void catalog_remove_task(struct catalog *c, uint64_t uid);
+
+/* `done` when everything that was put until now is durable. */
+void catalog_barrier(struct catalog *c, catalog_done *done, void *context);
 
 /* Every task that is kept, by rising uid. */
 typedef void catalog_task_visitor(void *context, uint64_t uid, struct str packed);

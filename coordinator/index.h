@@ -29,17 +29,17 @@ struct stream {
 
     uint64_t next_sequence; /* of the next operation to be copied into a region */
 
-    uint64_t generation; /* of core.mdb, the newest that is known here */
-    uint64_t watermark;  /* every operation below it is applied */
+    uint64_t generation;  /* of core.mdb, the newest that is known here */
+    uint64_t watermark;   /* every operation below it is applied */
     struct range *ranges; /* applied above the watermark, rising, apart from each other */
     size_t range_count;
     struct stream_segment *segments;
     size_t segment_count;
     uint64_t documents;
 
-    bool damaged;         /* core.mdb or a segment cannot be used: writes and queries are refused */
+    bool damaged; /* core.mdb or a segment cannot be used: writes and queries are refused */
     char damage[256];
-    struct bundle *open;  /* being filled: ingest.c */
+    struct bundle *open;      /* being filled: ingest.c */
     struct stream_jobs *jobs; /* waiting and running: jobs.c */
 };
 
@@ -47,7 +47,7 @@ struct index {
     struct index *next;
     char name[INDEX_MAX_NAME + 1];
     char primary_key[INDEX_MAX_PRIMARY_KEY + 1];
-    uint32_t number;  /* of its directory, never reused */
+    uint32_t number; /* of its directory, never reused */
     uint32_t edition;
     uint64_t created_at; /* wall, microseconds */
     struct buf settings; /* complete JSON */

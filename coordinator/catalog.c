@@ -1,0 +1,320 @@
+#include "coordinator/catalog.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/err.h"
+#include "common/logger.h"
+#include "coordinator/catalog_store.h"
+
+enum { META_SIZE = 24, META_MAGIC = 0x5443464d /* "MFCT" */ };
+
+static const uint64_t block_sizes[NUMBERS] = {
+    [NUMBER_STAMP] = 65536, [NUMBER_SEGMENT] = 256, [NUMBER_TASK] = 256, [NUMBER_INDEX] = 256};
+
+struct block { /* of numbers that may be given out: next <= n < end */
+    uint64_t next, end;
+    uint64_t durable; /* numbers below it are reserved in the file */
+    uint64_t asked;   /* what `durable` will be when a write that is under way has ended; 0: none is */
+};
+
+struct catalog {
+    struct catalog_store *store;
+    uv_loop_t *loop;
+    uv_work_t work;
+    uint64_t epoch;
+    struct block blocks[NUMBERS];
+    struct catalog_write *waiting, **waiting_end; /* for the next commit */
+    struct catalog_write *committing;             /* NULL: no commit is in flight */
+    int err;                                      /* of the commit in flight */
+};
+
+/* --- opening */
+
+static int read_numbers(struct catalog *c)
+{
+    for (unsigned kind = 0; kind < NUMBERS; kind++) {
+        char key[2] = {'n', (char)kind};
+        uint8_t value[8];
+        int got = catalog_store_get(c->store, (struct str){.ptr = key, .len = 2}, value, sizeof value);
+        if (got < 0)
+            return got;
+        uint64_t reserved = got ? load_u64(value) : 1;
+        c->blocks[kind] = (struct block){.next = reserved, .end = reserved, .durable = reserved};
+    }
+    return 0;
+}
+
+/* Reads what the data was made with, raises the epoch, and reserves the first blocks, all in one transaction. */
+static int begin_life(struct catalog *c, uint32_t shards, char why[256])
+{
+    uint8_t meta[META_SIZE];
+    int got = catalog_store_get(c->store, STR("m"), meta, sizeof meta);
+    if (got < 0)
+        return got;
+    if (got && (got != META_SIZE || load_u32(meta) != META_MAGIC))
+        return ERR_CORRUPT;
+    if (got && load_u32(meta + 4) != CATALOG_VERSION) {
+        snprintf(why, 256, "the data is of format %u, this server reads %u", load_u32(meta + 4), CATALOG_VERSION);
+        return ERR_VERSION;
+    }
+    if (got && load_u32(meta + 8) != shards) {
+        snprintf(why, 256, "the data was made with %u shards and cannot be served with %u", load_u32(meta + 8), shards);
+        return ERR_INVALID;
+    }
+    c->epoch = got ? load_u64(meta + 16) + 1 : 1;
+
+    struct catalog_write *list = catalog_write_new('m', NULL, 0, META_SIZE);
+    store_u32(list->value, META_MAGIC);
+    store_u32(list->value + 4, CATALOG_VERSION);
+    store_u32(list->value + 8, shards);
+    store_u64(list->value + 16, c->epoch);
+    for (unsigned kind = 0; kind < NUMBERS; kind++) {
+        c->blocks[kind].end = c->blocks[kind].durable = c->blocks[kind].next + block_sizes[kind];
+        struct catalog_write *w = catalog_write_number(kind, c->blocks[kind].end);
+        w->next = list;
+        list = w;
+    }
+    int err = catalog_store_commit(c->store, list);
+    for (struct catalog_write *next; list; list = next) {
+        next = list->next;
+        free(list);
+    }
+    return err;
+}
+
+static int load_index(void *context, struct str key, struct str value)
+{
+    return catalog_read_index(context, key, value);
+}
+
+int catalog_open(struct uv_loop_s *loop, const char *path, uint32_t shards, struct indexes *out_indexes,
+                 struct catalog **out, char why[256])
+{
+    struct catalog *c = calloc(1, sizeof *c);
+    require(c);
+    c->loop = loop;
+    c->work.data = c;
+    c->waiting_end = &c->waiting;
+    why[0] = 0;
+    int err = catalog_store_open(path, &c->store);
+    if (!err)
+        err = read_numbers(c);
+    if (!err)
+        err = begin_life(c, shards, why);
+    *out_indexes = (struct indexes){.shards = shards};
+    if (!err)
+        err = catalog_store_visit(c->store, 'i', load_index, out_indexes);
+    if (err) {
+        if (!why[0])
+            snprintf(why, 256, "%s", err_str(err));
+        if (c->store)
+            catalog_store_close(c->store);
+        free(c);
+        return err;
+    }
+    *out = c;
+    return 0;
+}
+
+uint64_t catalog_epoch(const struct catalog *c)
+{
+    return c->epoch;
+}
+
+/* --- committing */
+
+static void commit_in_pool(uv_work_t *work)
+{
+    struct catalog *c = work->data;
+    c->err = catalog_store_commit(c->store, c->committing);
+}
+
+static void start_commit(struct catalog *c);
+
+static void finish_writes(struct catalog_write *list, int err)
+{
+    for (struct catalog_write *next; list; list = next) {
+        next = list->next;
+        if (list->done)
+            list->done(list->context, err);
+        free(list);
+    }
+}
+
+static void committed(uv_work_t *work, int status)
+{
+    struct catalog *c = work->data;
+    struct catalog_write *list = c->committing;
+    int err = status ? status : c->err;
+    c->committing = NULL;
+    if (err)
+        log_error("cannot write the catalog: %s", err_str(err));
+    start_commit(c);
+    finish_writes(list, err);
+}
+
+static void start_commit(struct catalog *c)
+{
+    if (c->committing || !c->waiting)
+        return;
+    c->committing = c->waiting;
+    c->waiting = NULL;
+    c->waiting_end = &c->waiting;
+    require(uv_queue_work(c->loop, &c->work, commit_in_pool, committed) == 0);
+}
+
+static void put(struct catalog *c, struct catalog_write *w, catalog_done *done, void *context)
+{
+    w->done = done;
+    w->context = context;
+    *c->waiting_end = w;
+    c->waiting_end = &w->next;
+}
+
+/* The loop has ended, or will not run again for the sake of this: nothing is in the pool any more. */
+void catalog_close(struct catalog *c)
+{
+    require(!c->committing);
+    struct catalog_write *list = c->waiting;
+    c->waiting = NULL;
+    int err = list ? catalog_store_commit(c->store, list) : 0;
+    if (err)
+        log_error("cannot write the catalog: %s", err_str(err));
+    finish_writes(list, err);
+    catalog_store_close(c->store);
+    free(c);
+}
+
+bool catalog_is_idle(const struct catalog *c)
+{
+    return !c->committing && !c->waiting;
+}
+
+void catalog_barrier(struct catalog *c, catalog_done *done, void *context)
+{
+    struct catalog_write *w = catalog_write_new('b', NULL, 0, 0); /* removing what never is there */
+    w->remove = true;
+    put(c, w, done, context);
+    start_commit(c);
+}
+
+/* --- numbers */
+
+static void reserved_ahead(void *context, int err)
+{
+    struct block *b = context;
+    if (!err && b->asked > b->durable)
+        b->durable = b->asked;
+    b->asked = 0; /* after a failure it is asked for again by the next call */
+}
+
+static void reserve_ahead(struct catalog *c, enum catalog_number kind)
+{
+    struct block *b = &c->blocks[kind];
+    b->asked = b->end + block_sizes[kind];
+    put(c, catalog_write_number(kind, b->asked), reserved_ahead, b);
+    start_commit(c);
+}
+
+/* The block is used up and the next one is not there yet: waits for the disk. */
+static int reserve_now(struct catalog *c, enum catalog_number kind)
+{
+    struct block *b = &c->blocks[kind];
+    struct catalog_write *w = catalog_write_number(kind, b->end + block_sizes[kind]);
+    int err = catalog_store_commit(c->store, w);
+    free(w);
+    if (err)
+        log_error("cannot reserve numbers in the catalog: %s", err_str(err));
+    else
+        b->durable = b->end + block_sizes[kind];
+    return err;
+}
+
+uint64_t catalog_next(struct catalog *c, enum catalog_number kind)
+{
+    struct block *b = &c->blocks[kind];
+    if (b->next == b->end) {
+        if (b->durable < b->end + block_sizes[kind] && reserve_now(c, kind) < 0)
+            return 0;
+        b->end += block_sizes[kind];
+    }
+    uint64_t number = b->next++;
+    if (!b->asked && b->durable == b->end && b->end - b->next < block_sizes[kind] / 2)
+        reserve_ahead(c, kind);
+    return number;
+}
+
+/* --- records */
+
+void catalog_put_index(struct catalog *c, const struct index *i, catalog_done *done, void *context)
+{
+    put(c, catalog_write_index(i), done, context);
+    start_commit(c);
+}
+
+void catalog_remove_index(struct catalog *c, const struct index *i, catalog_done *done, void *context)
+{
+    struct catalog_write *w = catalog_write_index(i);
+    w->remove = true;
+    put(c, w, done, context);
+    start_commit(c);
+}
+
+void catalog_put_swap(struct catalog *c, const struct index *a, const struct index *b, catalog_done *done,
+                      void *context)
+{
+    put(c, catalog_write_index(a), NULL, NULL);
+    put(c, catalog_write_index(b), done, context);
+    start_commit(c); /* after both, so that they share a transaction */
+}
+
+static struct catalog_write *write_task(uint64_t uid, struct str packed)
+{
+    uint8_t key[8];
+    store_be64(key, uid);
+    struct catalog_write *w = catalog_write_new('t', key, sizeof key, packed.len);
+    if (packed.len)
+        memcpy(w->value, packed.ptr, packed.len);
+    return w;
+}
+
+void catalog_put_task(struct catalog *c, uint64_t uid, struct str packed, catalog_done *done, void *context)
+{
+    put(c, write_task(uid, packed), done, context);
+    start_commit(c);
+}
+
+void catalog_remove_task(struct catalog *c, uint64_t uid)
+{
+    struct catalog_write *w = write_task(uid, (struct str){.ptr = NULL});
+    w->remove = true;
+    put(c, w, NULL, NULL);
+    start_commit(c);
+}
+
+struct task_visit {
+    catalog_task_visitor *visit;
+    void *context;
+};
+
+static int visit_task(void *context, struct str key, struct str value)
+{
+    const struct task_visit *v = context;
+    if (key.len != 9)
+        return ERR_CORRUPT;
+    v->visit(v->context, load_be64(key.ptr + 1), value);
+    return 0;
+}
+
+int catalog_tasks(struct catalog *c, catalog_task_visitor *visit, void *context)
+{
+    struct task_visit v = {.visit = visit, .context = context};
+    return catalog_store_visit(c->store, 't', visit_task, &v);
+}

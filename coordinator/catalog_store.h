@@ -1,0 +1,59 @@
+/* catalog_store.h - catalog.mdb's keys and values in LMDB, and what the records look like. Blocking; the only file of
+ * the coordinator that knows LMDB. Called by catalog.c, from the loop and from libuv's pool.
+ *
+ *   key                       value
+ *   'm'                       u32 "MFCT" | u32 version | u32 shards | u32 0 | u64 epoch
+ *   'n' | u8 kind             u64 reserved: numbers below it may have been given
+ *   'i' | u32 be number       u32 edition | u8 name length | u8 primary key length | u16 0 | u64 created at | name
+ *                             | primary key | settings (JSON, to the end)
+ *   't' | u64 be uid          a task, packed by tasks.c
+ *
+ * Every value ends with the CRC-32C of key and value before it. */
+#ifndef COORDINATOR_CATALOG_STORE_H
+#define COORDINATOR_CATALOG_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/str.h"
+#include "coordinator/index.h"
+
+struct catalog_store;
+
+enum { CATALOG_VERSION = 1, CATALOG_MAX_KEY = 16 };
+
+struct catalog_write { /* one key to be put or removed */
+    struct catalog_write *next;
+    uint8_t key[CATALOG_MAX_KEY];
+    size_t key_length;
+    bool remove;
+    void (*done)(void *context, int err);
+    void *context;
+    size_t length; /* of what follows */
+    uint8_t value[];
+};
+
+int catalog_store_open(const char *path, struct catalog_store **out);
+void catalog_store_close(struct catalog_store *s);
+void catalog_store_name_errors(void);
+
+/* All of the list in one durable transaction. */
+int catalog_store_commit(struct catalog_store *s, const struct catalog_write *list);
+
+/* The value without its checksum, in `to` (room bytes). The length, 0 if there is none, or negative. */
+int catalog_store_get(struct catalog_store *s, struct str key, void *to, size_t room);
+
+/* Every record whose key begins with `kind`, by rising key. A negative value of the visitor ends it. */
+typedef int catalog_store_visitor(void *context, struct str key, struct str value);
+int catalog_store_visit(struct catalog_store *s, char kind, catalog_store_visitor *visit, void *context);
+
+/* Writes to be freed by free(). The value's bytes are the caller's to fill. */
+struct catalog_write *catalog_write_new(char kind, const void *key, size_t key_length, size_t length);
+struct catalog_write *catalog_write_index(const struct index *i);
+struct catalog_write *catalog_write_number(unsigned kind, uint64_t reserved);
+
+/* Adds the index of a record to the registry. ERR_CORRUPT */
+int catalog_read_index(struct indexes *all, struct str key, struct str value);
+
+#endif

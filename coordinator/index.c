@@ -1,0 +1,192 @@
+#include "coordinator/index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/hash.h"
+
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+bool index_name_is_valid(struct str name)
+{
+    if (name.len == 0 || name.len > INDEX_MAX_NAME)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!is_name_byte(name.ptr[i]))
+            return false;
+    return true;
+}
+
+struct index *indexes_find(const struct indexes *all, struct str name)
+{
+    for (struct index *i = all->first; i; i = i->next)
+        if (str_equal(str_of(i->name), name))
+            return i;
+    return NULL;
+}
+
+struct index *indexes_by_number(const struct indexes *all, uint32_t number)
+{
+    for (struct index *i = all->first; i; i = i->next)
+        if (i->number == number)
+            return i;
+    return NULL;
+}
+
+static void index_free(struct index *i)
+{
+    for (uint32_t n = 0; i->streams && n < i->shards; n++) {
+        free(i->streams[n].ranges);
+        free(i->streams[n].segments);
+    }
+    free(i->streams);
+    buf_finish(&i->settings);
+    free(i);
+}
+
+static void streams_init(struct index *i)
+{
+    for (uint32_t n = 0; n < i->shards; n++)
+        i->streams[n] = (struct stream){.index = i, .shard = n, .next_sequence = 1, .watermark = 1};
+}
+
+struct index *indexes_add(struct indexes *all, struct str name, struct str primary_key, uint32_t number,
+                          uint32_t edition, uint64_t created_at, struct str settings)
+{
+    if (name.len > INDEX_MAX_NAME || primary_key.len > INDEX_MAX_PRIMARY_KEY)
+        return NULL;
+    struct index *i = calloc(1, sizeof *i);
+    require(i);
+    i->streams = calloc(all->shards, sizeof *i->streams);
+    require(i->streams);
+    memcpy(i->name, name.ptr, name.len);
+    memcpy(i->primary_key, primary_key.ptr, primary_key.len);
+    i->number = number;
+    i->edition = edition;
+    i->created_at = created_at;
+    i->shards = all->shards;
+    buf_append_str(&i->settings, settings);
+    streams_init(i);
+
+    struct index **at = &all->first; /* in the order of their numbers */
+    while (*at && (*at)->number < number)
+        at = &(*at)->next;
+    i->next = *at;
+    *at = i;
+    return i;
+}
+
+void indexes_remove(struct indexes *all, struct index *gone)
+{
+    for (struct index **at = &all->first; *at; at = &(*at)->next)
+        if (*at == gone) {
+            *at = gone->next;
+            break;
+        }
+    gone->next = NULL;
+    gone->dropped = true;
+    if (gone->references == 0)
+        index_free(gone);
+}
+
+void index_hold(struct index *i)
+{
+    i->references++;
+}
+
+void index_release(struct index *i)
+{
+    require(i->references > 0);
+    if (--i->references == 0 && i->dropped)
+        index_free(i);
+}
+
+uint64_t index_documents(const struct index *i)
+{
+    uint64_t sum = 0;
+    for (uint32_t n = 0; n < i->shards; n++)
+        sum += i->streams[n].documents;
+    return sum;
+}
+
+/* The slot map: equal, contiguous runs of slots. */
+struct stream *index_route(struct index *i, uint64_t hash)
+{
+    return &i->streams[(uint64_t)hash_slot(hash) * i->shards / SLOTS];
+}
+
+/* The first range that ends at or after `sequence`: the only one that could hold or touch it. */
+static size_t find_range(const struct stream *s, uint64_t sequence)
+{
+    size_t low = 0, high = s->range_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->ranges[middle].end < sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void insert_range(struct stream *s, size_t at, struct range r)
+{
+    struct range *grown = realloc(s->ranges, (s->range_count + 1) * sizeof *grown);
+    require(grown);
+    s->ranges = grown;
+    memmove(&grown[at + 1], &grown[at], (s->range_count - at) * sizeof *grown);
+    grown[at] = r;
+    s->range_count++;
+}
+
+static void remove_ranges(struct stream *s, size_t at, size_t count)
+{
+    if (count)
+        memmove(&s->ranges[at], &s->ranges[at + count], (s->range_count - at - count) * sizeof *s->ranges);
+    s->range_count -= count;
+}
+
+static void raise_watermark(struct stream *s)
+{
+    size_t below = 0;
+    while (below < s->range_count && s->ranges[below].first <= s->watermark) {
+        if (s->ranges[below].end > s->watermark)
+            s->watermark = s->ranges[below].end;
+        below++;
+    }
+    remove_ranges(s, 0, below);
+    if (s->next_sequence < s->watermark)
+        s->next_sequence = s->watermark;
+}
+
+void stream_mark_applied(struct stream *s, uint64_t first, uint64_t end)
+{
+    if (first < s->watermark)
+        first = s->watermark;
+    if (end <= first)
+        return;
+    size_t at = find_range(s, first), past = at;
+    struct range r = {.first = first, .end = end};
+    while (past < s->range_count && s->ranges[past].first <= end) {
+        if (s->ranges[past].first < r.first)
+            r.first = s->ranges[past].first;
+        if (s->ranges[past].end > r.end)
+            r.end = s->ranges[past].end;
+        past++;
+    }
+    remove_ranges(s, at, past - at);
+    insert_range(s, at, r);
+    raise_watermark(s);
+}
+
+bool stream_is_applied(const struct stream *s, uint64_t sequence)
+{
+    if (sequence < s->watermark)
+        return true;
+    size_t at = find_range(s, sequence + 1);
+    return at < s->range_count && s->ranges[at].first <= sequence && sequence < s->ranges[at].end;
+}

@@ -1,0 +1,183 @@
+/* catalog_test - numbers are never given twice, indexes come back, streams know what is applied. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <uv.h>
+
+#include "common/err.h"
+#include "coordinator/catalog.h"
+#include "coordinator/index.h"
+
+struct life {
+    char path[64], why[256];
+    uv_loop_t loop;
+    struct indexes indexes;
+    struct catalog *catalog;
+};
+
+static int begin(struct life *l, uint32_t shards)
+{
+    assert_int_equal(uv_loop_init(&l->loop), 0);
+    return catalog_open(&l->loop, l->path, shards, &l->indexes, &l->catalog, l->why);
+}
+
+static void end(struct life *l)
+{
+    uv_run(&l->loop, UV_RUN_DEFAULT);
+    assert_true(catalog_is_idle(l->catalog));
+    catalog_close(l->catalog);
+    while (l->indexes.first)
+        indexes_remove(&l->indexes, l->indexes.first);
+    assert_int_equal(uv_loop_close(&l->loop), 0);
+}
+
+static void make_path(struct life *l)
+{
+    char directory[] = "/tmp/mayfly-catalog-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    snprintf(l->path, sizeof l->path, "%s/catalog.mdb", directory);
+}
+
+static void remove_path(struct life *l)
+{
+    char lock[80];
+    snprintf(lock, sizeof lock, "%s-lock", l->path);
+    unlink(lock);
+    unlink(l->path);
+    *strrchr(l->path, '/') = 0;
+    rmdir(l->path);
+}
+
+static void gives_no_number_twice(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL};
+    make_path(&l);
+    uint64_t last = 0;
+    for (uint64_t life = 1; life <= 4; life++) {
+        assert_int_equal(begin(&l, 2), 0);
+        assert_int_equal(catalog_epoch(l.catalog), life);
+        for (unsigned i = 0; i < 1000; i++) {
+            uint64_t n = catalog_next(l.catalog, NUMBER_SEGMENT);
+            assert_true(n > last);
+            last = n;
+            if (i % 100 == 0)
+                uv_run(&l.loop, UV_RUN_NOWAIT);
+        }
+        end(&l);
+    }
+    remove_path(&l);
+}
+
+static void count(void *context, int err)
+{
+    assert_int_equal(err, 0);
+    ++*(int *)context;
+}
+
+static void task_seen(void *context, uint64_t uid, struct str packed)
+{
+    assert_int_equal(uid, 300);
+    assert_true(str_equal(packed, STR("packed")));
+    ++*(int *)context;
+}
+
+static void keeps_indexes_and_tasks(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL};
+    int done = 0;
+    make_path(&l);
+    assert_int_equal(begin(&l, 3), 0);
+    struct index *a = indexes_add(&l.indexes, STR("films"), STR("id"), 7, 1, 42, STR("{}"));
+    catalog_put_index(l.catalog, a, count, &done);
+    struct index *b = indexes_add(&l.indexes, STR("gone"), STR("id"), 8, 1, 42, STR("{}"));
+    catalog_put_index(l.catalog, b, count, &done);
+    catalog_remove_index(l.catalog, b, count, &done);
+    catalog_put_task(l.catalog, 5, STR("x"), NULL, NULL);
+    catalog_put_task(l.catalog, 300, STR("packed"), count, &done);
+    catalog_remove_task(l.catalog, 5);
+    catalog_barrier(l.catalog, count, &done);
+    end(&l);
+    assert_int_equal(done, 5);
+
+    assert_int_equal(begin(&l, 3), 0);
+    struct index *found = indexes_find(&l.indexes, STR("films"));
+    assert_non_null(found);
+    assert_int_equal(found->number, 7);
+    assert_int_equal(found->created_at, 42);
+    assert_string_equal(found->primary_key, "id");
+    assert_int_equal(found->settings.len, 2);
+    assert_null(indexes_find(&l.indexes, STR("gone")));
+    int seen = 0;
+    assert_int_equal(catalog_tasks(l.catalog, task_seen, &seen), 0);
+    assert_int_equal(seen, 1);
+    end(&l);
+
+    assert_int_equal(begin(&l, 2), ERR_INVALID); /* another number of shards */
+    assert_non_null(strstr(l.why, "3 shards"));
+    uv_loop_close(&l.loop);
+    remove_path(&l);
+}
+
+static void joins_applied_ranges(void **state)
+{
+    (void)state;
+    struct indexes all = {.shards = 1};
+    struct index *i = indexes_add(&all, STR("x"), STR("id"), 1, 1, 0, STR("{}"));
+    struct stream *s = &i->streams[0];
+    stream_mark_applied(s, 10, 20);
+    stream_mark_applied(s, 30, 40);
+    stream_mark_applied(s, 50, 60);
+    assert_int_equal(s->watermark, 1);
+    assert_int_equal(s->range_count, 3);
+    assert_false(stream_is_applied(s, 9));
+    assert_true(stream_is_applied(s, 10));
+    assert_true(stream_is_applied(s, 19));
+    assert_false(stream_is_applied(s, 20));
+    assert_true(stream_is_applied(s, 59));
+    assert_false(stream_is_applied(s, 60));
+    stream_mark_applied(s, 20, 35);
+    assert_int_equal(s->range_count, 2);
+    stream_mark_applied(s, 1, 10);
+    assert_int_equal(s->watermark, 40);
+    assert_int_equal(s->range_count, 1);
+    stream_mark_applied(s, 2, 45);
+    assert_int_equal(s->watermark, 45);
+    stream_mark_applied(s, 45, 50);
+    assert_int_equal(s->watermark, 60);
+    assert_int_equal(s->range_count, 0);
+    assert_int_equal(s->next_sequence, 60);
+    indexes_remove(&all, i);
+}
+
+static void routes_every_slot(void **state)
+{
+    (void)state;
+    struct indexes all = {.shards = 3};
+    struct index *i = indexes_add(&all, STR("x"), STR("id"), 1, 1, 0, STR("{}"));
+    assert_int_equal(index_route(i, 0)->shard, 0);
+    assert_int_equal(index_route(i, UINT64_MAX)->shard, 2);
+    index_hold(i);
+    indexes_remove(&all, i);
+    assert_true(i->dropped);
+    index_release(i);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gives_no_number_twice),
+        cmocka_unit_test(keeps_indexes_and_tasks),
+        cmocka_unit_test(joins_applied_ranges),
+        cmocka_unit_test(routes_every_slot),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
