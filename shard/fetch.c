@@ -1,0 +1,174 @@
+#include "shard/fetch.h"
+
+#include <inttypes.h>
+
+#include "common/err.h"
+#include "common/hash.h"
+#include "common/logger.h"
+#include "shard/hold.h"
+#include "shard/places.h"
+#include "shard/project.h"
+
+int wanted_fields_of(struct arena *a, char *const *fields, size_t count, struct wanted_fields *out)
+{
+    *out = (struct wanted_fields){.names = arena_new_array(a, count, struct str), .count = count};
+    if (!out->names)
+        return ERR_FULL;
+    for (size_t i = 0; i < count; i++)
+        out->names[i] = str_of(fields[i]);
+    return 0;
+}
+
+void fetch_fail_damaged(struct reply *out, const struct snapshot *from, size_t segment, const char *part, int err)
+{
+    uint64_t id = from->view->segments[segment].id;
+    log_error("a segment is damaged, its index cannot be searched: seg-%" PRIu64 ".mdb, %s: %s", id, part,
+              err_str(err));
+    reply_fail(out, CODE_INDEX_DAMAGED, "seg-%" PRIu64 ".mdb, %s: %s", id, part, err_str(err));
+}
+
+/* The body as it is to be sent. A document that is cut first lies in the scratch arena, so that the answer holds only
+ * what is sent. */
+static int read_body(struct shard *s, const struct segment *segment, uint32_t document,
+                     const struct wanted_fields *wanted, struct reply *out, struct str *out_body)
+{
+    if (wanted->count == 0)
+        return segment_document_body(segment, document, out->arena, out_body);
+    struct str whole;
+    arena_rewind(&s->scratch, 0);
+    int err = segment_document_body(segment, document, &s->scratch, &whole);
+    return err ? err : project_members(out->arena, whole, wanted->names, wanted->count, out_body);
+}
+
+bool fetch_into(struct shard *s, const struct snapshot *from, size_t segment, uint32_t document,
+                const struct wanted_fields *wanted, struct reply *out, uint32_t *out_length)
+{
+    struct str body;
+    int err = read_body(s, from->segments[segment].segment, document, wanted, out, &body);
+    if (!err)
+        err = reply_add_document(out, body);
+    if (err == ERR_TOO_LARGE || err == ERR_FULL)
+        reply_fail(out, CODE_QUERY_TOO_LARGE, "the documents of this page exceed %d MiB; ask for fewer",
+                   REPLY_MAX_DOCUMENTS >> 20);
+    else if (err)
+        fetch_fail_damaged(out, from, segment, "documents", err);
+    else
+        *out_length = (uint32_t)body.len;
+    return err == 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- Fetch
+ */
+
+static bool find_segment(const struct snapshot *s, uint64_t id, size_t *out)
+{
+    size_t low = 0, high = s->segment_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->view->segments[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *out = low;
+    return low < s->segment_count && s->view->segments[low].id == id;
+}
+
+/* Documents of a segment never change, so a hit's segment and number name one while any generation has the segment. */
+static bool add_items(struct shard *s, const struct snapshot *from, const Mayfly__Internal__Fetch *m,
+                      const struct wanted_fields *wanted, struct reply *out, uint32_t *lengths)
+{
+    for (size_t i = 0; i < m->n_items; i++) {
+        size_t segment;
+        const Mayfly__Internal__Fetch__Item *item = m->items[i];
+        if (!find_segment(from, item->segment, &segment) ||
+            item->document >= segment_documents(from->segments[segment].segment)) {
+            out->document_count = 0;
+            out->document_bytes = 0;
+            reply_moved(out);
+            return false;
+        }
+        if (!fetch_into(s, from, segment, item->document, wanted, out, &lengths[i]))
+            return false;
+    }
+    return true;
+}
+
+static void fetch_from(struct shard *s, const struct snapshot *from, const Mayfly__Internal__Fetch *m,
+                       struct reply *out)
+{
+    struct wanted_fields wanted;
+    Mayfly__Internal__Fetched *answer = arena_new(out->arena, Mayfly__Internal__Fetched);
+    uint32_t *lengths = arena_new_array(out->arena, m->n_items, uint32_t);
+    if (!answer || !lengths || wanted_fields_of(out->arena, m->fields, m->n_fields, &wanted)) {
+        reply_fail_query(out, ERR_FULL);
+        return;
+    }
+    mayfly__internal__fetched__init(answer);
+    answer->n_document_length = m->n_items;
+    answer->document_length = lengths;
+    if (add_items(s, from, m, &wanted, out, lengths))
+        reply_fetched(out, answer);
+}
+
+bool fetch_newest(struct shard *s, const Mayfly__Internal__Place *place, struct reply *out)
+{
+    struct place_fault fault;
+    struct snapshot *snapshot;
+    if (!place || place->shard != s->number) {
+        reply_fail(out, CODE_INTERNAL, "the request is not for shard %u", s->number);
+        return false;
+    }
+    if (places_snapshot(s->places, place->index, place->edition, &snapshot, &fault)) {
+        reply_fail(out, CODE_INDEX_DAMAGED, "%s", fault.text);
+        return false;
+    }
+    reply_keep(out, snapshot);
+    return true;
+}
+
+void fetch_documents(struct shard *s, const struct request *r, struct reply *out)
+{
+    const Mayfly__Internal__Fetch *m = r->envelope->fetch;
+    uint64_t prepared_by = m->prepared_by;
+    struct snapshot *held = holds_find(s->holds, prepared_by);
+    if (held)
+        reply_keep(out, snapshot_hold(held));
+    if (held || fetch_newest(s, m->place, out))
+        fetch_from(s, out->snapshot, m, out);
+    holds_drop(s->holds, prepared_by);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ Lookup
+ */
+
+void fetch_lookup(struct shard *s, const struct request *r, struct reply *out)
+{
+    const Mayfly__Internal__Lookup *m = r->envelope->lookup;
+    if (!fetch_newest(s, m->place, out))
+        return;
+    size_t segment;
+    uint32_t document;
+    int err = 0;
+    struct str id = message_bytes(m->id);
+    Mayfly__Internal__Fetched *answer = arena_new(out->arena, Mayfly__Internal__Fetched);
+    uint32_t *length = arena_new(out->arena, uint32_t);
+    if (!answer || !length) {
+        reply_fail_query(out, ERR_FULL);
+        return;
+    }
+    mayfly__internal__fetched__init(answer);
+    if (snapshot_find(out->snapshot, hash64(id), id, &segment, &document, &err)) {
+        struct wanted_fields all = {0};
+        if (!fetch_into(s, out->snapshot, segment, document, &all, out, length))
+            return;
+        answer->found = true;
+        answer->stamp = segment_stamps(out->snapshot->segments[segment].segment)[document];
+        answer->document_length = length;
+        answer->n_document_length = 1;
+    }
+    if (err)
+        reply_fail(out, CODE_INDEX_DAMAGED, "a segment of the index cannot be read: %s", err_str(err));
+    else
+        reply_fetched(out, answer);
+}

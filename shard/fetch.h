@@ -1,0 +1,31 @@
+/* fetch.h - stored documents: of hits (Fetch), by id (Lookup), and behind the hits of an Execute. */
+#ifndef SHARD_FETCH_H
+#define SHARD_FETCH_H
+
+#include "index/snapshot.h"
+#include "shard/request.h"
+
+request_handler fetch_documents;
+request_handler fetch_lookup;
+
+/* The names of the members to return; none: all. */
+struct wanted_fields {
+    struct str *names;
+    size_t count;
+};
+
+/* From a message's strings: ERR_FULL past the arena's cap. */
+int wanted_fields_of(struct arena *a, char *const *fields, size_t count, struct wanted_fields *out);
+
+/* Keeps the newest generation of a place for the answer; false if it cannot be had, then the answer says why. */
+bool fetch_newest(struct shard *s, const Mayfly__Internal__Place *place, struct reply *out);
+
+/* Adds one document of a snapshot to the answer; *out_length is what it takes there. On failure the answer is the
+ * failure and false is returned. */
+bool fetch_into(struct shard *s, const struct snapshot *from, size_t segment, uint32_t document,
+                const struct wanted_fields *wanted, struct reply *out, uint32_t *out_length);
+
+/* The answer to a query that met a damaged file of that snapshot. */
+void fetch_fail_damaged(struct reply *out, const struct snapshot *from, size_t segment, const char *part, int err);
+
+#endif

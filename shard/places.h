@@ -1,0 +1,32 @@
+/* places.h - the indexes that this shard has open: opened at the first query, kept current, the least used closed when
+ * descriptors or mappings run short. */
+#ifndef SHARD_PLACES_H
+#define SHARD_PLACES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/snapshot.h"
+
+struct places;
+
+struct place_fault { /* why an index cannot be used */
+    char text[256];  /* names the file */
+};
+
+int places_open(uint32_t shard, struct places **out);
+
+/* The newest generation, with a reference for the caller; an index without core.mdb is empty. ERR_CORRUPT, ERR_VERSION
+ * or another failure with the file in `fault`. */
+int places_snapshot(struct places *p, uint32_t index, uint32_t edition, struct snapshot **out,
+                    struct place_fault *fault);
+
+/* Looks at an index that is open whether it has moved on; does nothing for others. */
+void places_refresh(struct places *p, uint32_t index, uint32_t edition);
+void places_forget(struct places *p, uint32_t index, uint32_t edition);
+
+/* Once a second: lets go of what idle indexes hold of dropped files, of indexes that are gone, of dead readers' slots.
+ */
+void places_sweep(struct places *p);
+
+#endif

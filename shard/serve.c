@@ -1,0 +1,321 @@
+#include "shard/serve.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/logger.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+#include "shard/fetch.h"
+#include "shard/hold.h"
+#include "shard/memory.h"
+#include "shard/places.h"
+#include "shard/request.h"
+#include "shard/search.h"
+
+enum {
+    READ_SIZE = 64 << 10,
+    MAX_QUEUED = 16 << 20, /* bytes of requests that wait; more stay in the socket */
+    TICK_US = 1000 * 1000,
+    MAX_PIECES = 64, /* of a frame in one system call */
+};
+
+/* One that waits for its turn, as it arrived. */
+struct queued {
+    struct queued *next;
+    uint64_t request;
+    uint64_t arrived_us;
+    size_t size;
+    char bytes[];
+};
+
+struct server {
+    struct shard *shard;
+    int sock;
+    struct frame_reader reader;
+    char *input; /* READ_SIZE */
+    struct queued *first, **last;
+    size_t queued_bytes;
+    uint64_t next_tick_us;
+    uint64_t query_memory; /* wanted by Configure; taken between requests */
+    int err;               /* ERR_CLOSED: the coordinator is gone */
+};
+
+/* ------------------------------------------------------------------------------------------------------------- sending
+ */
+
+static void wait_until_writable(struct server *v)
+{
+    struct pollfd wait = {.fd = v->sock, .events = POLLOUT};
+    if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+        v->err = -errno;
+}
+
+/* Takes `size` sent bytes off the front. */
+static void advance(struct iovec **pieces, size_t *count, size_t size)
+{
+    while (*count > 0 && size >= (*pieces)->iov_len) {
+        size -= (*pieces)->iov_len;
+        ++*pieces;
+        --*count;
+    }
+    if (size > 0) {
+        (*pieces)->iov_base = (char *)(*pieces)->iov_base + size;
+        (*pieces)->iov_len -= size;
+    }
+}
+
+/* All of it before anything else is done: what it consists of lies in the arena and in mapped files, not in a queue. */
+static void send_pieces(struct server *v, struct iovec *pieces, size_t count)
+{
+    advance(&pieces, &count, 0);
+    while (count > 0 && !v->err) {
+        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count < MAX_PIECES ? count : MAX_PIECES};
+        ssize_t sent = sendmsg(v->sock, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0)
+            advance(&pieces, &count, (size_t)sent);
+        else if (errno == EAGAIN)
+            wait_until_writable(v);
+        else if (errno != EINTR)
+            v->err = errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : -errno;
+    }
+}
+
+static void send_reply(struct server *v, struct reply *r)
+{
+    size_t count;
+    if (!reply_is_due(r))
+        return;
+    struct iovec *pieces = reply_frame(r, &count);
+    if (!pieces) {
+        reply_fail_query(r, ERR_FULL);
+        pieces = reply_frame(r, &count);
+    }
+    require(pieces);
+    send_pieces(v, pieces, count);
+}
+
+static void send_ready(struct server *v)
+{
+    struct buf frame = {0};
+    Mayfly__Internal__Ready ready = MAYFLY__INTERNAL__READY__INIT;
+    Mayfly__Internal__ShardEnvelope envelope = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_READY;
+    envelope.ready = &ready;
+    message_frame(&frame, &envelope.base, (struct str){0});
+    v->err = frame.err;
+    if (!v->err)
+        send_pieces(v, &(struct iovec){frame.data, frame.len}, 1);
+    buf_finish(&frame);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ handling
+ */
+
+/* Those with an answer, in order of arrival. */
+static request_handler *const handlers[] = {
+    [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARE] = search_prepare,
+    [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE] = search_execute,
+    [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCH] = fetch_documents,
+    [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP] = fetch_lookup,
+};
+
+static request_handler *handler_of(const Mayfly__Internal__ShardEnvelope *e)
+{
+    size_t message = e->message_case;
+    return message < sizeof handlers / sizeof *handlers ? handlers[message] : NULL;
+}
+
+static void take_configuration(struct server *v)
+{
+    struct shard *s = v->shard;
+    if (v->query_memory == 0 || v->query_memory == s->arena.cap)
+        return;
+    struct arena wider;
+    int err = arena_init(&wider, v->query_memory, 0);
+    if (err) {
+        log_warn("query_memory stays as it is: %s", err_str(err));
+    } else {
+        arena_finish(&s->arena);
+        s->arena = wider;
+        s->words->arena_cap = wider.cap;
+    }
+    v->query_memory = 0;
+}
+
+static void answer(struct server *v, const struct queued *q)
+{
+    struct shard *s = v->shard;
+    struct reply reply;
+    reply_init(&reply, &s->arena, q->request);
+    Mayfly__Internal__ShardEnvelope *envelope = message_unpack_shard(&s->arena, (struct str){q->bytes, q->size});
+    struct request r = {.id = q->request, .arrived_us = q->arrived_us, .envelope = envelope};
+    if (envelope)
+        handler_of(envelope)(s, &r, &reply);
+    else
+        reply_fail_query(&reply, ERR_FULL); /* it was well-formed when it arrived */
+    send_reply(v, &reply);
+    reply_finish(&reply);
+    s->words->arena_peak = s->arena.peak;
+    arena_reset(&s->scratch, ARENA_KEEP);
+    arena_reset(&s->arena, ARENA_KEEP);
+    take_configuration(v);
+}
+
+static void answer_first(struct server *v)
+{
+    struct queued *q = v->first;
+    v->first = q->next;
+    if (!v->first)
+        v->last = &v->first;
+    v->queued_bytes -= q->size;
+    answer(v, q);
+    free(q);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- receiving
+ */
+
+static void enqueue(struct server *v, uint64_t request, struct str bytes)
+{
+    struct queued *q = malloc(sizeof *q + bytes.len);
+    if (!q) {
+        v->err = -ENOMEM;
+        return;
+    }
+    *q = (struct queued){.request = request, .arrived_us = clock_us(), .size = bytes.len};
+    memcpy(q->bytes, bytes.ptr, bytes.len);
+    *v->last = q;
+    v->last = &q->next;
+    v->queued_bytes += q->size;
+}
+
+static void drop_queued(struct server *v, uint64_t request)
+{
+    struct queued **link = &v->first;
+    while (*link && (*link)->request != request)
+        link = &(*link)->next;
+    struct queued *q = *link;
+    if (!q)
+        return;
+    *link = q->next;
+    if (!q->next)
+        v->last = link;
+    v->queued_bytes -= q->size;
+    free(q);
+}
+
+/* Messages without an answer take effect as they arrive; false if it is none of them. */
+static bool obey(struct server *v, const Mayfly__Internal__ShardEnvelope *e)
+{
+    struct places *places = v->shard->places;
+    if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_ABANDON) {
+        drop_queued(v, e->request);
+        holds_drop(v->shard->holds, e->request);
+    } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_NUDGE) {
+        if (e->nudge->place)
+            places_refresh(places, e->nudge->place->index, e->nudge->place->edition);
+    } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FORGET) {
+        places_forget(places, e->forget->index, e->forget->edition);
+    } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_CONFIGURE) {
+        v->query_memory = e->configure->query_memory;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Nothing is handled now, so the arena is free to look at the message. */
+static void receive_envelope(struct server *v, struct str bytes)
+{
+    const Mayfly__Internal__ShardEnvelope *e = message_unpack_shard(&v->shard->arena, bytes);
+    if (!e)
+        v->err = ERR_CORRUPT;
+    else if (handler_of(e))
+        enqueue(v, e->request, bytes);
+    else if (!obey(v, e))
+        log_warn("a message of kind %d is not for a shard", (int)e->message_case);
+    arena_rewind(&v->shard->arena, 0);
+}
+
+static void receive_bytes(struct server *v, struct str input)
+{
+    while (!v->err) {
+        struct str piece;
+        enum frame_event event = frame_next(&v->reader, &input, &piece);
+        if (event == FRAME_MORE)
+            return;
+        if (event == FRAME_BAD)
+            v->err = v->reader.err;
+        else if (event == FRAME_ENVELOPE)
+            receive_envelope(v, piece);
+    }
+}
+
+/* What the socket has now. */
+static void receive(struct server *v)
+{
+    ssize_t size = READ_SIZE;
+    while (size == READ_SIZE && v->queued_bytes < MAX_QUEUED && !v->err) {
+        size = recv(v->sock, v->input, READ_SIZE, MSG_DONTWAIT);
+        if (size > 0)
+            receive_bytes(v, (struct str){v->input, (size_t)size});
+        else if (size == 0)
+            v->err = ERR_CLOSED;
+        else if (errno == EAGAIN || errno == EINTR)
+            return;
+        else
+            v->err = errno == ECONNRESET ? ERR_CLOSED : -errno;
+    }
+}
+
+/* -----------------------------------------------------------------------------------------------------------------
+ * loop */
+
+static void tick(struct server *v)
+{
+    uint64_t now = clock_us();
+    if (now < v->next_tick_us)
+        return;
+    v->next_tick_us = now + TICK_US;
+    holds_drop_expired(v->shard->holds, now);
+    places_sweep(v->shard->places);
+    memory_release_excess();
+}
+
+static void wait_for_input(struct server *v)
+{
+    uint64_t now = clock_us();
+    uint64_t left = v->next_tick_us > now ? v->next_tick_us - now : 0;
+    struct pollfd wait = {.fd = v->sock, .events = POLLIN};
+    if (poll(&wait, 1, (int)(left / 1000) + 1) < 0 && errno != EINTR)
+        v->err = -errno;
+}
+
+int serve(struct shard *s, int sock)
+{
+    struct server v = {.shard = s, .sock = sock, .input = malloc(READ_SIZE)};
+    if (!v.input)
+        return -ENOMEM;
+    v.last = &v.first;
+    v.next_tick_us = clock_us() + TICK_US;
+    send_ready(&v);
+    while (!v.err) {
+        receive(&v);
+        if (v.first && !v.err)
+            answer_first(&v);
+        else if (!v.err)
+            wait_for_input(&v);
+        tick(&v);
+    }
+    frame_reader_finish(&v.reader);
+    free(v.input);
+    return v.err == ERR_CLOSED ? 0 : v.err;
+}

@@ -1,0 +1,27 @@
+/* state.h - what a shard process has: made in main.c, passed to every handler. */
+#ifndef SHARD_STATE_H
+#define SHARD_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "proto/last_words.h"
+
+struct holds;
+struct places;
+struct rules_cache;
+
+struct shard {
+    uint32_t number, reader;
+    struct arena arena;   /* of the request in hand: reset after each reply */
+    struct arena scratch; /* of the one document that is being cut to its wanted fields */
+    struct places *places;
+    struct rules_cache *rules;
+    struct holds *holds;
+    struct last_words *words; /* shared with the coordinator */
+};
+
+enum { ARENA_KEEP = 256 << 10 }; /* of the query arena between requests; the rest goes back to the kernel at once */
+
+#endif
