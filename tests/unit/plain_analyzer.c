@@ -1,6 +1,5 @@
 #include "plain_analyzer.h"
 
-
 static bool is_word_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');

@@ -1,6 +1,6 @@
-/* plain_analyzer.h - takes the place of index/analyzer in tests of queries, so that tables show what the query does: words
- * are runs of ASCII letters and digits, each character of three bytes is one word; an s at the end is no part of the stem;
- * the stop words are a few. */
+/* plain_analyzer.h - takes the place of index/analyzer in tests of queries, so that tables show what the query does:
+ * words are runs of ASCII letters and digits, each character of three bytes is one word; an s at the end is no part of
+ * the stem; the stop words are a few. */
 #ifndef TESTS_PLAIN_ANALYZER_H
 #define TESTS_PLAIN_ANALYZER_H
 
