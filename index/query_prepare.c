@@ -14,12 +14,17 @@ struct shortlist {
     size_t count;
 };
 
+struct found {
+    struct query_candidate candidate;
+    size_t segments; /* that its frequency is the sum of */
+};
+
 struct preparation {
     struct arena *arena;
     struct snapshot *snapshot;
     struct query_fault *fault;
     const struct tree_word *word;
-    struct query_candidate *found; /* of all segments, then sorted and added up */
+    struct found *found; /* of all segments, then sorted and added up */
     size_t found_count, found_room;
 };
 
@@ -33,9 +38,9 @@ static int candidate_order(const struct query_candidate *a, const struct query_c
     return str_compare(a->key, b->key);
 }
 
-static int candidate_compare(const void *a, const void *b)
+static int compare_found(const void *a, const void *b)
 {
-    return candidate_order(a, b);
+    return candidate_order(&((const struct found *)a)->candidate, &((const struct found *)b)->candidate);
 }
 
 static int failed(struct preparation *p, size_t segment, const char *part, int64_t err)
@@ -53,31 +58,42 @@ static int64_t live_frequency(struct snapshot_segment *s, const struct term *t)
 /* -------------------------------------------------------------------------------------------------------- the word
  * itself */
 
-static int add_found(struct preparation *p, struct query_candidate candidate)
+static int add_found(struct preparation *p, struct query_candidate candidate, size_t segments)
 {
     if (p->found_count == p->found_room) {
         size_t room = p->found_room ? 2 * p->found_room : 4;
         size_t size = sizeof *p->found;
-        struct query_candidate *found = arena_grow(p->arena, p->found, p->found_room * size, room * size);
+        struct found *found = arena_grow(p->arena, p->found, p->found_room * size, room * size);
         if (!found)
             return ERR_FULL;
         p->found = found;
         p->found_room = room;
     }
-    p->found[p->found_count++] = candidate;
+    p->found[p->found_count++] = (struct found){candidate, segments};
+    return 0;
+}
+
+/* Live documents with a term in all segments. */
+static int total_frequency(struct preparation *p, struct str key, uint64_t *out)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < p->snapshot->segment_count; i++) {
+        int64_t live = snapshot_frequency(&p->snapshot->segments[i], key);
+        if (live < 0)
+            return failed(p, i, "postings", live);
+        total += (uint64_t)live;
+    }
+    *out = total;
     return 0;
 }
 
 static int prepare_stem(struct preparation *p)
 {
     struct query_candidate candidate = {.key = p->word->key};
-    for (size_t i = 0; i < p->snapshot->segment_count; i++) {
-        int64_t live = snapshot_frequency(&p->snapshot->segments[i], candidate.key);
-        if (live < 0)
-            return failed(p, i, "postings", live);
-        candidate.frequency += (uint64_t)live;
-    }
-    return candidate.frequency > 0 ? add_found(p, candidate) : 0;
+    int err = total_frequency(p, candidate.key, &candidate.frequency);
+    if (!err && candidate.frequency > 0)
+        err = add_found(p, candidate, p->snapshot->segment_count);
+    return err;
 }
 
 /* ---------------------------------------------------------------------------------------------------- words that begin
@@ -180,7 +196,7 @@ static int list_segment(struct preparation *p, size_t segment, struct shortlist 
     return err;
 }
 
-/* A word among the first of all is among the first in each segment that has it, so its frequencies are complete. */
+/* A word among the first of all is among the first in each segment that has it. */
 static int prepare_prefix(struct preparation *p)
 {
     size_t segments = p->snapshot->segment_count;
@@ -193,7 +209,7 @@ static int prepare_prefix(struct preparation *p)
             return ERR_FULL;
         int err = list_segment(p, i, &l);
         for (size_t k = 0; k < l.count && !err; k++)
-            err = add_found(p, l.heap[k]);
+            err = add_found(p, l.heap[k], 1);
         if (err)
             return err;
     }
@@ -201,19 +217,44 @@ static int prepare_prefix(struct preparation *p)
 }
 
 /* Sorts, and adds up the frequencies of equal terms. */
-static void add_up(struct preparation *p, struct query_word *out)
+static void add_up(struct preparation *p)
 {
     size_t kept = 0;
     if (p->found_count > 1)
-        qsort(p->found, p->found_count, sizeof *p->found, candidate_compare);
+        qsort(p->found, p->found_count, sizeof *p->found, compare_found);
     for (size_t i = 0; i < p->found_count; i++) {
-        if (kept > 0 && candidate_order(&p->found[i], &p->found[kept - 1]) == 0)
-            p->found[kept - 1].frequency += p->found[i].frequency;
-        else
+        if (kept > 0 && compare_found(&p->found[i], &p->found[kept - 1]) == 0) {
+            p->found[kept - 1].candidate.frequency += p->found[i].candidate.frequency;
+            p->found[kept - 1].segments += p->found[i].segments;
+        } else {
             p->found[kept++] = p->found[i];
+        }
     }
-    out->candidates = p->found;
-    out->candidate_count = kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES;
+    p->found_count = kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES;
+}
+
+/* A stem is a word in some segments, and only the stem of others in the rest: those count, too. */
+static int complete(struct preparation *p, struct found *f)
+{
+    if (f->candidate.key.ptr[0] == TERM_WORD || f->segments == p->snapshot->segment_count)
+        return 0;
+    return total_frequency(p, f->candidate.key, &f->candidate.frequency);
+}
+
+static int finish(struct preparation *p, struct query_word *out)
+{
+    add_up(p);
+    struct query_candidate *candidates = arena_new_array(p->arena, p->found_count, struct query_candidate);
+    if (!candidates)
+        return ERR_FULL;
+    for (size_t i = 0; i < p->found_count; i++) {
+        int err = complete(p, &p->found[i]);
+        if (err)
+            return err;
+        candidates[i] = p->found[i].candidate;
+    }
+    *out = (struct query_word){p->word->count, candidates, p->found_count};
+    return 0;
 }
 
 int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
@@ -224,10 +265,10 @@ int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, st
         int err = prepare_stem(&p);
         if (!err && p.word->prefix && p.word->folded.len <= ANALYZER_MAX_WORD)
             err = prepare_prefix(&p);
+        if (!err)
+            err = finish(&p, &out_words[i]);
         if (err)
             return err;
-        add_up(&p, &out_words[i]);
-        out_words[i].count = p.word->count;
     }
     return 0;
 }
