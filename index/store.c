@@ -15,6 +15,16 @@
 #include "common/err.h"
 #include "common/fd.h"
 
+static const char *lmdb_error_name(int err)
+{
+    return mdb_strerror(err);
+}
+
+void store_name_errors(void)
+{
+    err_name_range(MDB_KEYEXIST, MDB_LAST_ERRCODE, lmdb_error_name);
+}
+
 enum { PAGE = 4096, KEY = 5, OVERFLOW_ABOVE = 2000, MAX_PATH = 4096 };
 
 static const size_t MAP_ROOM = (size_t)1 << 40; /* address space of a writer; the file is only as large as used */

@@ -12,6 +12,9 @@
 #include "common/str.h"
 #include "index/format.h"
 
+/* For main.c: err_str then knows LMDB's codes. */
+void store_name_errors(void);
+
 /* ------------------------------------------------------------------------------------------------------------- writing */
 
 struct store_writer;
