@@ -1,0 +1,212 @@
+"""A shard alone: the test is its coordinator."""
+import importlib
+import mmap
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from conftest import BIN, START_LIMIT
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOCKET_FD, WORDS_FD, WORDS_SIZE = 3, 4, 4096
+DONE = 1  # EXIT_REASON_DONE
+SETTINGS = b'{"fields":{},"searchable":[],"filterable":[],"sortable":[],"language":"en","stop_words":null,' \
+           b'"synonyms":{},"displayed":[],"distinct":null}'
+
+
+@pytest.fixture(scope="session")
+def internal(tmp_path_factory):
+    """The messages between coordinator and shard, generated for Python."""
+    place = tmp_path_factory.mktemp("proto")
+    subprocess.run(["protoc", f"--proto_path={ROOT}/proto", f"--python_out={place}", "internal.proto"], check=True)
+    sys.path.insert(0, str(place))
+    yield importlib.import_module("internal_pb2")
+    sys.path.remove(str(place))
+
+
+class Shard:
+    def __init__(self, internal, data, *options):
+        self.internal = internal
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(START_LIMIT)
+        words = os.memfd_create("words")
+        os.ftruncate(words, WORDS_SIZE)
+        self.words = mmap.mmap(words, WORDS_SIZE)
+        self.process = self.spawn(data, theirs.fileno(), words, options)
+        theirs.close()
+        os.close(words)
+        self.last_request = 0
+
+    @staticmethod
+    def spawn(data, sock, words, options):
+        def place_descriptors():
+            # Beyond both targets first, so that neither is overwritten before it is placed.
+            spare = [os.dup2(fd, 20 + i) for i, fd in enumerate((sock, words))]
+            os.dup2(spare[0], SOCKET_FD)
+            os.dup2(spare[1], WORDS_FD)
+
+        return subprocess.Popen([str(BIN / "mayfly-shard"), "--shard", "0", "--reader", "1", *options], cwd=data,
+                                preexec_fn=place_descriptors, pass_fds=(SOCKET_FD, WORDS_FD), stdin=subprocess.DEVNULL)
+
+    def receive_exactly(self, size):
+        parts = b""
+        while len(parts) < size:
+            part = self.socket.recv(size - len(parts))
+            assert part, "the shard closed its socket"
+            parts += part
+        return parts
+
+    def receive(self):
+        total, length = struct.unpack("<II", self.receive_exactly(8))
+        envelope = self.internal.ShardEnvelope.FromString(self.receive_exactly(length))
+        return envelope, self.receive_exactly(total - 4 - length)
+
+    def send(self, request=None, **message):
+        self.last_request += 1
+        envelope = self.internal.ShardEnvelope(request=request or self.last_request, **message).SerializeToString()
+        self.socket.sendall(struct.pack("<II", 4 + len(envelope), len(envelope)) + envelope)
+        return request or self.last_request
+
+    def ask(self, **message):
+        request = self.send(**message)
+        answer, body = self.receive()
+        assert answer.request == request
+        return answer, body
+
+    def reason(self):
+        return struct.unpack_from("<I", self.words, 8)[0]
+
+    def close(self):
+        self.socket.close()
+        return self.process.wait(START_LIMIT)
+
+
+@pytest.fixture
+def shard(internal, directory):
+    made = Shard(internal, directory)
+    answer, body = made.receive()
+    assert answer.WhichOneof("message") == "ready" and body == b""
+    yield made
+    if made.process.poll() is None:
+        made.process.kill()
+        made.process.wait()
+
+
+def text(internal, query, index=7, **options):
+    return internal.QueryText(place=internal.Place(index=index, edition=1, shard=0), settings=SETTINGS, query=query,
+                              **options)
+
+
+def test_it_exits_at_the_end_of_its_socket(shard):
+    assert shard.close() == 0
+    assert shard.reason() == DONE
+
+
+def test_only_the_coordinator_ends_it(shard, internal):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        shard.process.send_signal(number)
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "cats")))
+    assert answer.WhichOneof("message") == "prepared"
+
+
+def test_an_index_without_files_is_empty(shard, internal):
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "the Cats \"and dogs\" -birds")))
+    prepared = answer.prepared
+    assert (prepared.generation, prepared.documents, prepared.total_length) == (0, 0, 0)
+    assert [(word.count, list(word.candidates)) for word in prepared.words] == [(1, []), (1, []), (1, [])]
+
+    words = [internal.Weighted() for _ in prepared.words]
+    answer, body = shard.ask(execute=internal.Execute(
+        text=text(internal, "the Cats \"and dogs\" -birds"), generation=0, words=words, limit=10,
+        with_documents=True, prepared_by=answer.request))
+    assert answer.WhichOneof("message") == "executed" and body == b""
+    assert list(answer.executed.hits) == [] and answer.executed.estimated_total == 0
+
+    answer, _ = shard.ask(execute=internal.Execute(text=text(internal, "cats"), own_statistics=True, limit=10))
+    assert list(answer.executed.hits) == []
+    answer, _ = shard.ask(lookup=internal.Lookup(place=internal.Place(index=7, edition=1), id=b"1"))
+    assert not answer.fetched.found
+
+
+def test_a_generation_that_it_has_not_is_moved(shard, internal):
+    answer, _ = shard.ask(execute=internal.Execute(text=text(internal, ""), generation=5, limit=10))
+    assert answer.WhichOneof("message") == "moved"
+    item = internal.Fetch.Item(segment=3, document=0)
+    answer, _ = shard.ask(fetch=internal.Fetch(place=internal.Place(index=7, edition=1), items=[item]))
+    assert answer.WhichOneof("message") == "moved"
+
+
+def failure(answer):
+    assert answer.WhichOneof("message") == "failed", answer
+    return answer.failed.code
+
+
+def test_what_makes_no_sense_fails_by_its_code(shard, internal):
+    answer, _ = shard.ask(prepare=internal.Prepare())
+    assert failure(answer) == "bad_request"
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "a", match=99)))
+    assert failure(answer) == "bad_request"
+    other = text(internal, "a")
+    other.place.shard = 1
+    answer, _ = shard.ask(prepare=internal.Prepare(text=other))
+    assert failure(answer) == "internal"
+    broken = text(internal, "a")
+    broken.settings = b"{"
+    answer, _ = shard.ask(prepare=internal.Prepare(text=broken))
+    assert failure(answer) == "invalid_settings"
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "word " * 5000)))
+    assert failure(answer) == "query_too_large"
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "(" * 900_000)))
+    assert answer.WhichOneof("message") == "prepared"
+
+
+def test_query_memory_is_a_limit(internal, directory):
+    small = Shard(internal, directory, "--query-memory", "1048576")
+    small.receive()
+    answer, _ = small.ask(prepare=internal.Prepare(text=text(internal, "( " * 200_000)))
+    assert failure(answer) == "query_too_large"
+    answer, _ = small.ask(prepare=internal.Prepare(text=text(internal, "a")))
+    assert answer.WhichOneof("message") == "prepared"
+    small.send(configure=internal.Configure(query_memory=64 << 20))
+    small.ask(prepare=internal.Prepare(text=text(internal, "a")))
+    answer, _ = small.ask(prepare=internal.Prepare(text=text(internal, "( " * 200_000)))
+    assert answer.WhichOneof("message") == "prepared"
+    assert small.close() == 0
+
+
+def test_a_damaged_index_is_named_and_others_go_on(shard, internal, directory):
+    place = directory / "indexes/9/1/0"
+    place.mkdir(parents=True)
+    (place / "core.mdb").write_bytes(b"this is no database" * 1000)
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "a", index=9)))
+    assert failure(answer) == "index_damaged"
+    assert "indexes/9/1/0/core.mdb" in answer.failed.message
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "a")))
+    assert answer.WhichOneof("message") == "prepared"
+
+
+def test_requests_are_answered_in_order_and_abandoned_ones_not(shard, internal):
+    prepare = internal.Prepare(text=text(internal, "a"))
+    frames = b""
+    for request in range(1, 101):
+        envelope = internal.ShardEnvelope(request=request, prepare=prepare).SerializeToString()
+        frames += struct.pack("<II", 4 + len(envelope), len(envelope)) + envelope
+    for request in (50, 100):
+        envelope = internal.ShardEnvelope(request=request, abandon=internal.Abandon()).SerializeToString()
+        frames += struct.pack("<II", 4 + len(envelope), len(envelope)) + envelope
+    shard.process.send_signal(signal.SIGSTOP)  # so that all of them have arrived when it reads
+    shard.socket.sendall(frames)
+    shard.process.send_signal(signal.SIGCONT)
+    answered = [shard.receive()[0].request for _ in range(98)]
+    assert answered == [n for n in range(1, 101) if n not in (50, 100)]
+
+
+def test_a_malformed_frame_ends_it(shard):
+    shard.socket.sendall(struct.pack("<II", 3, 900))
+    assert shard.process.wait(START_LIMIT) == 1
