@@ -66,6 +66,7 @@ struct at {
     const struct table_entry *entry;
     const unsigned char *next;
     enum word_class class;
+    bool is_apostrophe;
 };
 
 static inline struct at look(const struct word_table *t, const unsigned char *p, const unsigned char *end)
@@ -75,7 +76,8 @@ static inline struct at look(const struct word_table *t, const unsigned char *p,
     uint32_t c = *p;
     const unsigned char *next = c < 0x80 ? p + 1 : utf8_next(p, end, &c);
     const struct table_entry *entry = word_table_at(t, c);
-    return (struct at){.entry = entry, .next = next, .class = (enum word_class)entry->class};
+    return (struct at){
+        .entry = entry, .next = next, .class = (enum word_class)entry->class, .is_apostrophe = is_apostrophe(c)};
 }
 
 static bool is_inside(enum word_class class)
@@ -119,9 +121,13 @@ static const unsigned char *one_word(const struct word_table *t, struct at at, c
         }
         at = next;
     }
-    if (only_underscores)
+    if (only_underscores) {
         w->len = 0;
-    word_emit(w, out);
+        w->full = false;
+        word_gap(out, false);
+    } else {
+        word_emit(w, out);
+    }
     return at.next;
 }
 
@@ -129,6 +135,11 @@ void fast_words(const struct word_table *t, struct span easy, struct word *scrat
 {
     for (const unsigned char *p = easy.begin; p < easy.end && !out->stopped;) {
         struct at at = look(t, p, easy.end);
-        p = is_inside(at.class) ? one_word(t, at, easy.end, scratch, out) : at.next;
+        if (is_inside(at.class)) {
+            p = one_word(t, at, easy.end, scratch, out);
+        } else {
+            word_gap(out, t->drops_possessive && at.is_apostrophe);
+            p = at.next;
+        }
     }
 }

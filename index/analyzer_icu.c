@@ -13,6 +13,9 @@
  * what the rules want to see of it in the next one. */
 enum { WINDOW = 4096, MARGIN = 128, OVERLAP = 16 };
 
+/* A half pair, which no text has: stands for an apostrophe that ends words. */
+enum { APOSTROPHE = 0xDFFF };
+
 struct icu_words {
     UBreakIterator *breaks;
     uint16_t text[WINDOW + 2];
@@ -81,16 +84,25 @@ static bool is_surely_a_break(uint16_t unit)
            (unit >= 0x3008 && unit <= 0x3011) || unit == 0xFF0C || unit == 0xFF01 || unit == 0xFF1B || unit == 0xFF1F;
 }
 
+/* What ICU sees. At an at sign ICU 72 joins words, at a colon some of its relatives. */
+static uint32_t shown(bool splits, uint32_t c)
+{
+    if (c == '@' || c == ':')
+        return ' ';
+    return splits && is_apostrophe(c) ? APOSTROPHE : c;
+}
+
 /* Fills the window from p; returns behind the last byte taken. */
 static const unsigned char *fill(struct icu_words *iw, const struct word_table *table, struct span text,
                                  struct window *out)
 {
     const unsigned char *p = text.begin;
+    bool splits = word_table_splits(table);
     int32_t length = 0;
     uint32_t c;
     while (p < text.end && length < WINDOW) {
         p = utf8_next(p, text.end, &c);
-        length += utf16_put(iw->text + length, word_table_splits(table, c) ? ' ' : c);
+        length += utf16_put(iw->text + length, shown(splits, c));
     }
     *out = (struct window){.length = length, .trusted = length, .is_last = p == text.end};
     if (out->is_last)
@@ -149,8 +161,10 @@ static bool is_only_underscores(const uint16_t *text, int32_t length)
 static void emit(const struct icu_rules *rules, const uint16_t *text, int32_t length, struct word *w,
                  struct word_out *out)
 {
-    if (is_only_underscores(text, length))
+    if (is_only_underscores(text, length)) {
+        word_gap(out, false);
         return;
+    }
     if (!append_simple(rules->table, text, length, w)) {
         w->len = 0;
         w->full = false;
@@ -168,6 +182,15 @@ static int32_t inside_long_word(const struct icu_words *iw, int32_t length)
     return (iw->text[at] & 0xFC00) == 0xDC00 ? at - 1 : at;
 }
 
+/* A word that a joiner ties to an emoji: ICU's status speaks of the emoji. */
+static bool is_tied_word(const uint16_t *text, int32_t length)
+{
+    for (int32_t i = 1; i < length; i++)
+        if (text[i] == 0x200D)
+            return u_isalnum(text[0]);
+    return false;
+}
+
 /* The words of one window; returns the unit at which the next begins. *inside: the window begins inside a word that has
  * been given out already. */
 static int32_t window_words(struct icu_words *iw, const struct icu_rules *rules, const struct window *window,
@@ -179,11 +202,14 @@ static int32_t window_words(struct icu_words *iw, const struct icu_rules *rules,
         return window->length;
     int32_t begin = ubrk_first(iw->breaks), end;
     for (; (end = ubrk_next(iw->breaks)) != UBRK_DONE && !out->stopped; begin = end) {
-        bool is_word = ubrk_getRuleStatus(iw->breaks) >= UBRK_WORD_NONE_LIMIT;
+        bool is_word =
+            ubrk_getRuleStatus(iw->breaks) >= UBRK_WORD_NONE_LIMIT || is_tied_word(iw->text + begin, end - begin);
         bool cut = end > window->trusted;
         if (cut && begin > 0)
             return begin;
-        if (is_word && !*inside)
+        if (!is_word)
+            word_gap(out, rules->table->drops_possessive && end - begin == 1 && iw->text[begin] == APOSTROPHE);
+        else if (!*inside)
             emit(rules, iw->text + begin, end - begin, scratch, out);
         *inside = cut && is_word;
         if (cut)

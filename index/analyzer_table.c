@@ -88,7 +88,8 @@ void word_table_make(struct word_table *out, const struct word_table_base *base,
         fill(&out->entries[0x0130], f, rules, 0x0130);
         fill(&out->entries[0x0131], f, rules, 0x0131);
     }
-    if (language->splits_apostrophe) {
+    out->drops_possessive = language->apostrophe == APOSTROPHE_POSSESSIVE;
+    if (language->apostrophe != APOSTROPHE_JOINS) {
         out->entries['\''].class = CLASS_OTHER;
         out->entries[FOLD_LOW + 0x2018 - PUNCTUATION_FIRST].class = CLASS_OTHER;
         out->entries[FOLD_LOW + 0x2019 - PUNCTUATION_FIRST].class = CLASS_OTHER;

@@ -30,6 +30,7 @@ enum { PUNCTUATION_FIRST = 0x2000, PUNCTUATION_LAST = 0x206F, TABLE_SIZE = FOLD_
 
 struct word_table {
     struct table_entry entries[TABLE_SIZE];
+    bool drops_possessive; /* APOSTROPHE_POSSESSIVE */
 };
 
 /* A word's own language or none of the above: which of ICU's case foldings are one letter below U+0800. */
@@ -54,11 +55,15 @@ static inline const struct table_entry *word_table_at(const struct word_table *t
                                                                          : NULL;
 }
 
-/* ICU 72 joins words at an at sign, its relatives also at a colon: where a table says CLASS_OTHER, ICU gets a space. */
-static inline bool word_table_splits(const struct word_table *t, uint32_t c)
+static inline bool is_apostrophe(uint32_t c)
 {
-    return (c == '@' || c == ':' || c == '\'' || c == 0x2018 || c == 0x2019) &&
-           word_table_at(t, c)->class == CLASS_OTHER;
+    return c == '\'' || c == 0x2018 || c == 0x2019;
+}
+
+/* Whether an apostrophe ends words. */
+static inline bool word_table_splits(const struct word_table *t)
+{
+    return t->entries['\''].class == CLASS_OTHER;
 }
 
 #endif

@@ -46,12 +46,26 @@ struct word_out {
     void *context;
     uint32_t position;
     bool stopped; /* the sink wants no more */
+
+    /* The possessive 's: which of the two stood just before. */
+    bool after_word;
+    bool after_apostrophe; /* that ended a word */
 };
+
+/* Between words. */
+static inline void word_gap(struct word_out *out, bool is_apostrophe)
+{
+    out->after_apostrophe = out->after_word && is_apostrophe;
+    out->after_word = false;
+}
 
 /* Hands the word over, unless folding left nothing of it, and empties it. */
 static inline void word_emit(struct word *w, struct word_out *out)
 {
-    if (w->len && !out->stopped)
+    bool possessive = out->after_apostrophe && w->len == 1 && w->bytes[0] == 's';
+    out->after_word = true;
+    out->after_apostrophe = false;
+    if (w->len && !possessive && !out->stopped)
         out->stopped = !out->sink(out->context, (struct str){w->bytes, w->len}, out->position++);
     w->len = 0;
     w->full = false;

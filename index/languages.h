@@ -9,15 +9,21 @@
 
 #include "common/str.h"
 
+enum language_apostrophe {
+    APOSTROPHE_JOINS,      /* as UAX 29 has it */
+    APOSTROPHE_SPLITS,     /* l'avion and Ankara'da are two words */
+    APOSTROPHE_POSSESSIVE, /* so are don't and O'Reilly, but what is left of a possessive 's is no word */
+};
+
 struct language {
-    const char *code;       /* ISO 639-1, or "none" */
-    const char *snowball;   /* the algorithm; NULL: stems are the words themselves */
-    const char *letters;    /* keep their marks: Swedish a with ring is not an a */
-    const char *accents;    /* keep them in words, for the stemmer's rules, but lose them in stems: French e with acute */
-    const char *same;       /* pairs: the first is written for the second */
+    const char *code;     /* ISO 639-1, or "none" */
+    const char *snowball; /* the algorithm; NULL: stems are the words themselves */
+    const char *letters;  /* keep their marks: Swedish a with ring is not an a */
+    const char *accents;  /* keep them in words, for the stemmer's rules, but lose them in stems: French e with acute */
+    const char *same;     /* pairs: the first is written for the second */
     const char *stop_words; /* with spaces between; NULL: none */
-    bool splits_apostrophe; /* l'avion is two words, as is Ankara'da */
-    bool dotless_i;         /* capital I is dotless when small */
+    enum language_apostrophe apostrophe;
+    bool dotless_i; /* capital I is dotless when small */
 };
 
 extern const struct language languages[];
