@@ -1,7 +1,6 @@
 #include "index/segment.h"
 
 #include <errno.h>
-#include <lz4.h>
 #include <stdlib.h>
 
 #include "common/bytes.h"
@@ -161,6 +160,14 @@ int segment_view(const struct segment *s, const struct parts *p, uint64_t place,
     return err;
 }
 
+int segment_array_u64(const struct segment *s, const struct extent *e, size_t at, uint64_t *out)
+{
+    int err = store_check(s->store, e, (uint32_t)(at * 8), 8);
+    if (!err)
+        *out = load_u64(e->payload + at * 8);
+    return err;
+}
+
 /* ------------------------------------------------------------------------------------------------------------- what it
  * is */
 
@@ -217,22 +224,13 @@ const uint8_t *segment_length_codes(const struct segment *s)
 /* -------------------------------------------------------------------------------------------------------------
  * documents */
 
-/* An element of an array whose pieces are checked when touched. */
-static int array_u64(const struct segment *s, const struct extent *e, size_t at, uint64_t *out)
-{
-    int err = store_check(s->store, e, (uint32_t)(at * 8), 8);
-    if (!err)
-        *out = load_u64(e->payload + at * 8);
-    return err;
-}
-
 int segment_document_id(const struct segment *s, uint32_t document, struct str *out, uint64_t *out_hash)
 {
     uint64_t place;
     const uint8_t *id;
     if (document >= s->toc.documents)
         return ERR_CORRUPT;
-    int err = array_u64(s, &s->id_places, document, &place);
+    int err = segment_array_u64(s, &s->id_places, document, &place);
     if (!err)
         err = segment_view(s, &s->ids, place, 2, &id);
     if (err)
@@ -245,65 +243,6 @@ int segment_document_id(const struct segment *s, uint32_t document, struct str *
     if (out_hash)
         *out_hash = hash64(*out);
     return 0;
-}
-
-/* Unpacks the block into `plain` (STORE_BLOCK bytes); its length, or an error. */
-static int unpack_block(const struct segment *s, uint64_t block, char *plain)
-{
-    const uint8_t *packed;
-    if (block >= s->toc.body_blocks)
-        return ERR_CORRUPT;
-    int err = store_check(s->store, &s->body_blocks, (uint32_t)(block * 16), 16);
-    if (err)
-        return err;
-    const uint8_t *entry = s->body_blocks.payload + block * 16;
-    uint32_t size = load_u32(entry + 8), length = load_u32(entry + 12);
-    err = segment_view(s, &s->bodies, load_u64(entry), size, &packed);
-    if (err)
-        return err;
-    int got = LZ4_decompress_safe((const char *)packed, plain, (int)size, STORE_BLOCK);
-    return got >= 0 && (uint32_t)got == length ? got : ERR_CORRUPT;
-}
-
-static int copy_body(const struct segment *s, uint64_t from, uint64_t end, char *plain, char *to)
-{
-    while (from < end) {
-        uint32_t offset = (uint32_t)(from % STORE_BLOCK);
-        int length = unpack_block(s, from / STORE_BLOCK, plain);
-        if (length < 0)
-            return length;
-        if (offset >= (uint32_t)length)
-            return ERR_CORRUPT;
-        uint64_t part = (uint32_t)length - offset < end - from ? (uint32_t)length - offset : end - from;
-        memcpy(to, plain + offset, part);
-        to += part;
-        from += part;
-    }
-    return 0;
-}
-
-int segment_document_body(const struct segment *s, uint32_t document, struct arena *arena, struct str *out)
-{
-    uint64_t from = 0, end;
-    if (document >= s->toc.documents)
-        return ERR_CORRUPT;
-    int err = document ? array_u64(s, &s->body_ends, document - 1, &from) : 0;
-    if (!err)
-        err = array_u64(s, &s->body_ends, document, &end);
-    if (err)
-        return err;
-    if (from > end || end > (uint64_t)s->toc.body_blocks * STORE_BLOCK)
-        return ERR_CORRUPT;
-    char *body = arena_alloc(arena, end - from + 1);
-    size_t mark = arena_mark(arena);
-    char *plain = body ? arena_alloc(arena, STORE_BLOCK) : NULL;
-    if (!plain)
-        return ERR_FULL;
-    err = copy_body(s, from, end, plain, body);
-    arena_rewind(arena, mark);
-    if (!err)
-        *out = (struct str){.ptr = body, .len = end - from};
-    return err;
 }
 
 /* The first place at or after `from` whose hash is not below. */

@@ -1,4 +1,5 @@
-/* segment_parts.h - an open segment from the inside: its extents, resolved.  Used by segment.c, terms.c, postings.c. */
+/* segment_parts.h - an open segment from the inside: its extents, resolved.  Used by segment.c, bodies.c, terms.c,
+ * postings.c. */
 #ifndef INDEX_SEGMENT_PARTS_H
 #define INDEX_SEGMENT_PARTS_H
 
@@ -21,5 +22,8 @@ struct segment {
 
 /* `size` bytes at a place, checked. */
 int segment_view(const struct segment *s, const struct parts *p, uint64_t place, uint32_t size, const uint8_t **out);
+
+/* An element of an array whose pieces are checked when touched. */
+int segment_array_u64(const struct segment *s, const struct extent *e, size_t at, uint64_t *out);
 
 #endif

@@ -83,6 +83,11 @@ static void keep_first(struct segment_writer *w, int err)
         w->err = err;
 }
 
+int segment_writer_error(const struct segment_writer *w)
+{
+    return w->err ? w->err : store_error(w->store);
+}
+
 int segment_writer_field(struct segment_writer *w, struct str name)
 {
     const uint8_t *at = w->fields.data;

@@ -62,6 +62,8 @@ struct segment_result {
     uint64_t first_stamp, last_stamp;
 };
 
+int segment_writer_error(const struct segment_writer *w); /* the first failure so far, or 0 */
+
 /* Closes and frees; 0 or the first failure, then the file is unlinked. */
 int segment_writer_finish(struct segment_writer *w, struct segment_result *out);
 void segment_writer_abandon(struct segment_writer *w);

@@ -150,6 +150,11 @@ void store_put(struct store_writer *w, enum section section, uint32_t part, cons
     w->dirty += cost;
 }
 
+int store_error(const struct store_writer *w)
+{
+    return w->err;
+}
+
 static int sync_directory_of(const char *path)
 {
     char directory[MAX_PATH];

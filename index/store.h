@@ -25,6 +25,8 @@ int store_create(const char *path, size_t transaction, struct store_writer **out
 /* Copies the payload into an extent. Failures are sticky. */
 void store_put(struct store_writer *w, enum section section, uint32_t part, const void *payload, size_t size);
 
+int store_error(const struct store_writer *w);
+
 /* Syncs file and directory, closes, frees; the first failure of all, after which the file is gone. */
 int store_finish(struct store_writer *w, uint64_t *out_bytes);
 void store_abandon(struct store_writer *w);

@@ -1,0 +1,382 @@
+#include "coordinator/shards.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/logger.h"
+#include "coordinator/shards_start.h"
+#include "proto/frame.h"
+
+enum {
+    READ_SIZE = 256 << 10,
+    ANSWER_MEMORY = 64 << 20, /* of one unpacked answer */
+    ANSWER_KEPT = 1 << 20,
+    MOST_QUEUED = 64 << 20, /* bytes to one reader: beyond it, it is not taken for new requests */
+    ENVELOPE_MOST = 64 << 20,
+    FRAME_MOST = 256 << 20,
+};
+
+static void free_poll(uv_handle_t *poll)
+{
+    free(poll);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- in
+ * flight */
+
+static struct flight **find_flight(struct reader *r, uint64_t request)
+{
+    struct flight **at = &r->flights;
+    while (*at && (*at)->request != request)
+        at = &(*at)->next;
+    return at;
+}
+
+static struct flight *take_flight(struct reader *r, uint64_t request)
+{
+    struct flight **at = find_flight(r, request), *f = *at;
+    if (f) {
+        *at = f->next;
+        r->in_flight--;
+    }
+    return f;
+}
+
+static void fail_all(struct reader *r)
+{
+    Mayfly__Internal__Failed failed = MAYFLY__INTERNAL__FAILED__INIT;
+    Mayfly__Internal__ShardEnvelope answer = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    failed.code = message_string(CODE_UNAVAILABLE);
+    failed.message = message_string("the shard's process ended while it worked on this");
+    answer.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED;
+    answer.failed = &failed;
+    struct flight *f = r->flights;
+    r->flights = NULL;
+    r->in_flight = 0;
+    while (f) {
+        struct flight *next = f->next;
+        f->answer(f->context, &answer, (struct str){0});
+        free(f);
+        f = next;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- writing
+ */
+
+static void on_ready_to(uv_poll_t *poll, int status, int events);
+
+static void watch(struct reader *r)
+{
+    if (r->poll)
+        uv_poll_start(r->poll, r->out.len ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_ready_to);
+}
+
+static void flush(struct reader *r)
+{
+    size_t done = 0;
+    while (r->poll && done < r->out.len) {
+        ssize_t put = send(r->child.socket, r->out.data + done, r->out.len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (put <= 0)
+            break; /* full; or dead, which the pidfd tells */
+        done += (size_t)put;
+    }
+    buf_consume(&r->out, done);
+    buf_shrink(&r->out, READ_SIZE);
+    watch(r);
+}
+
+/* Once per loop turn: frames of one turn travel together. */
+static void flush_all(uv_prepare_t *prepare)
+{
+    struct shards *s = prepare->data;
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->readers[i].dirty) {
+            s->readers[i].dirty = false;
+            flush(&s->readers[i]);
+        }
+}
+
+static int queue(struct reader *r, Mayfly__Internal__ShardEnvelope *message)
+{
+    if (r->out.len > MOST_QUEUED)
+        return ERR_BUSY;
+    size_t before = r->out.len;
+    message_frame(&r->out, &message->base, (struct str){0});
+    if (r->out.err) {
+        int err = r->out.err;
+        r->out.err = 0;
+        r->out.len = before;
+        return err;
+    }
+    r->dirty = true;
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- reading
+ */
+
+static void give_answer(struct reader *r)
+{
+    struct shards *s = r->shards;
+    struct str envelope = {r->envelope.data, r->envelope.len}, body = {r->body.data, r->body.len};
+    Mayfly__Internal__ShardEnvelope *answer = message_unpack_shard(&s->arena, envelope);
+    if (!answer) {
+        log_error("%s gave an answer that cannot be read", r->child.name);
+    } else if (answer->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_READY) {
+        child_is_ready(&r->child);
+        s->on_change(s->context);
+    } else {
+        struct flight *f = take_flight(r, answer->request);
+        if (f) { /* else it was abandoned */
+            f->answer(f->context, answer, body);
+            free(f);
+        }
+    }
+    arena_reset(&s->arena, ANSWER_KEPT);
+    r->envelope.len = r->body.len = 0;
+    buf_shrink(&r->envelope, READ_SIZE);
+    buf_shrink(&r->body, READ_SIZE);
+}
+
+static bool take_bytes(struct reader *r, struct str input)
+{
+    struct str piece;
+    for (;;) {
+        enum frame_event event = frame_next(&r->frames, &input, &piece);
+        if (event == FRAME_MORE)
+            return true;
+        if (event == FRAME_BAD)
+            return false;
+        buf_append_str(event == FRAME_ENVELOPE ? &r->envelope : &r->body, piece);
+        if (r->frames.body_left == 0)
+            give_answer(r);
+    }
+}
+
+static void on_ready_to(uv_poll_t *poll, int status, int events)
+{
+    struct reader *r = poll->data;
+    struct shards *s = r->shards;
+    if (status < 0) {
+        uv_poll_stop(poll);
+        return;
+    }
+    if (events & UV_WRITABLE)
+        flush(r);
+    if (!(events & UV_READABLE) || r->poll != poll)
+        return;
+    ssize_t got = recv(r->child.socket, s->buffer, READ_SIZE, MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        uv_poll_stop(poll); /* the pidfd tells the rest */
+    } else if (got > 0 && !take_bytes(r, (struct str){s->buffer, (size_t)got})) {
+        log_error("%s sent a frame that cannot be read, ending it", r->child.name);
+        shutdown(r->child.socket, SHUT_RDWR);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * processes */
+
+static void on_start(struct child *c)
+{
+    struct reader *r = c->owner;
+    r->poll = calloc(1, sizeof *r->poll);
+    if (!r->poll || uv_poll_init(c->loop, r->poll, c->socket) != 0) {
+        log_error("%s cannot be listened to", c->name);
+        free(r->poll);
+        r->poll = NULL;
+        return;
+    }
+    r->poll->data = r;
+    r->frames = (struct frame_reader){.max_envelope = ENVELOPE_MOST, .max_total = FRAME_MOST};
+    watch(r);
+}
+
+static void on_death(struct child *c)
+{
+    struct reader *r = c->owner;
+    if (r->poll)
+        uv_close((uv_handle_t *)r->poll, free_poll);
+    r->poll = NULL;
+    frame_reader_finish(&r->frames);
+    r->out.len = r->envelope.len = r->body.len = 0;
+    r->dirty = false;
+    r->shards->on_change(r->shards->context);
+    fail_all(r);
+}
+
+static void on_failed(struct child *c)
+{
+    struct reader *r = c->owner;
+    r->shards->on_change(r->shards->context);
+}
+
+static int init_reader(struct shards *s, struct reader *r, uint32_t shard, uint32_t number,
+                       const struct shards_options *o)
+{
+    *r = (struct reader){.shards = s, .shard = shard, .number = number};
+    snprintf(r->texts[0], sizeof r->texts[0], "%u", shard);
+    snprintf(r->texts[1], sizeof r->texts[1], "%u", number);
+    snprintf(r->texts[2], sizeof r->texts[2], "%llu", (unsigned long long)o->query_memory);
+    r->child = (struct child){
+        .arguments = {"--shard", r->texts[0], "--reader", r->texts[1], "--query-memory", r->texts[2], NULL},
+        .directory = o->directory,
+        .socket_type = SOCK_STREAM,
+        .inherited = -1,
+        .on_start = on_start,
+        .on_death = on_death,
+        .on_failed = on_failed,
+        .owner = r};
+    snprintf(r->child.name, sizeof r->child.name, "shard %u.%u", shard, number);
+    snprintf(r->child.path, sizeof r->child.path, "%s/mayfly-shard", o->libexec);
+    return child_init(&r->child, s->loop);
+}
+
+int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards **out)
+{
+    struct shards *s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    *s = (struct shards){.loop = loop, .shards = o->shards, .per_shard = o->readers, .count = o->shards * o->readers};
+    s->on_change = o->on_change;
+    s->context = o->context;
+    s->readers = calloc(s->count, sizeof *s->readers);
+    s->buffer = malloc(READ_SIZE);
+    int err = s->readers && s->buffer ? arena_init(&s->arena, ANSWER_MEMORY, 0) : -ENOMEM;
+    if (!err)
+        err = uv_prepare_init(loop, &s->prepare);
+    if (err)
+        return err;
+    s->prepare.data = s;
+    uv_prepare_start(&s->prepare, flush_all);
+    for (uint32_t i = 0; i < s->count && !err; i++)
+        err = init_reader(s, &s->readers[i], i / o->readers, i % o->readers, o);
+    if (!err)
+        *out = s;
+    return err;
+}
+
+void shards_start(struct shards *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        child_start(&s->readers[i].child);
+}
+
+void shards_stop(struct shards *s, uint64_t limit_ms)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        child_stop(&s->readers[i].child, limit_ms);
+}
+
+bool shards_stopped(const struct shards *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->readers[i].child.state != CHILD_STOPPED)
+            return false;
+    return true;
+}
+
+bool shards_all_ready(const struct shards *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->readers[i].child.state != CHILD_READY)
+            return false;
+    return true;
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * requests */
+
+static struct reader *choose(struct shards *s, uint32_t shard, const struct shard_ticket *same)
+{
+    struct reader *first = &s->readers[shard * s->per_shard], *best = NULL;
+    if (same && same->request) {
+        struct reader *r = &first[same->reader];
+        return r->child.state == CHILD_READY && r->child.life == same->life ? r : NULL;
+    }
+    for (uint32_t i = 0; i < s->per_shard; i++) {
+        /* Of equally busy ones the one after the last chosen: both stay warm. */
+        struct reader *r = &first[(s->turn + i) % s->per_shard];
+        if (r->child.state == CHILD_READY && (!best || r->in_flight < best->in_flight))
+            best = r;
+    }
+    s->turn++;
+    return best;
+}
+
+int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *same,
+                Mayfly__Internal__ShardEnvelope *message, shards_answer *answer, void *context,
+                struct shard_ticket *out_ticket)
+{
+    struct reader *r = choose(s, shard, same);
+    if (!r)
+        return ERR_CLOSED;
+    struct flight *f = malloc(sizeof *f);
+    if (!f)
+        return -ENOMEM;
+    *f = (struct flight){.next = r->flights, .request = ++s->requests, .answer = answer, .context = context};
+    message->request = f->request;
+    int err = queue(r, message);
+    if (err) {
+        free(f);
+        return err;
+    }
+    r->flights = f;
+    r->in_flight++;
+    *out_ticket = (struct shard_ticket){shard, r->number, f->request, r->child.life};
+    return 0;
+}
+
+void shards_abandon(struct shards *s, const struct shard_ticket *ticket)
+{
+    struct reader *r = &s->readers[ticket->shard * s->per_shard + ticket->reader];
+    if (!ticket->request || r->child.life != ticket->life || r->child.state != CHILD_READY)
+        return;
+    free(take_flight(r, ticket->request));
+    Mayfly__Internal__Abandon abandon = MAYFLY__INTERNAL__ABANDON__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    message.request = ticket->request;
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_ABANDON;
+    message.abandon = &abandon;
+    (void)queue(r, &message); /* else its deadline lets go of what is held */
+}
+
+static void tell(struct shards *s, uint32_t from, uint32_t count, Mayfly__Internal__ShardEnvelope *message)
+{
+    for (uint32_t i = from; i < from + count; i++)
+        if (s->readers[i].child.state == CHILD_READY)
+            (void)queue(&s->readers[i], message); /* a reader also looks by itself */
+}
+
+void shards_nudge(struct shards *s, uint32_t shard, uint32_t index, uint32_t edition, uint64_t generation)
+{
+    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
+    Mayfly__Internal__Nudge nudge = MAYFLY__INTERNAL__NUDGE__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    place.index = index;
+    place.edition = edition;
+    place.shard = shard;
+    nudge.place = &place;
+    nudge.generation = generation;
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_NUDGE;
+    message.nudge = &nudge;
+    tell(s, shard * s->per_shard, s->per_shard, &message);
+}
+
+void shards_forget(struct shards *s, uint32_t index, uint32_t edition)
+{
+    Mayfly__Internal__Forget forget = MAYFLY__INTERNAL__FORGET__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    forget.index = index;
+    forget.edition = edition;
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FORGET;
+    message.forget = &forget;
+    tell(s, 0, s->count, &message);
+}

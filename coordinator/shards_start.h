@@ -1,0 +1,58 @@
+/* shards_start.h - the shard processes from the side of main.c and stats.c: options, start and stop, who they are. */
+#ifndef COORDINATOR_SHARDS_START_H
+#define COORDINATOR_SHARDS_START_H
+
+#include <uv.h>
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "coordinator/child.h"
+#include "coordinator/shards.h"
+#include "proto/frame.h"
+
+struct flight { /* a request that is not answered yet */
+    struct flight *next;
+    uint64_t request;
+    shards_answer *answer;
+    void *context;
+};
+
+struct reader { /* one shard process */
+    struct child child;
+    struct shards *shards;
+    uint32_t shard, number;
+    char texts[3][24]; /* of its arguments */
+    uv_poll_t *poll;   /* of this life; freed in its close callback */
+    struct frame_reader frames;
+    struct buf out, envelope, body;
+    struct flight *flights;
+    uint32_t in_flight;
+    bool dirty; /* has something to flush in this loop turn */
+};
+
+struct shards {
+    uv_loop_t *loop;
+    struct reader *readers; /* those of shard 0 first */
+    uint32_t shards, per_shard, count, turn;
+    uint64_t requests;
+    struct arena arena; /* of one answer */
+    char *buffer;       /* one for all reads */
+    uv_prepare_t prepare;
+    void (*on_change)(void *context); /* a reader became ready or died */
+    void *context;
+};
+
+struct shards_options {
+    uint32_t shards, readers;
+    uint64_t query_memory;
+    const char *libexec, *directory;
+    void (*on_change)(void *context);
+    void *context;
+};
+
+int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards **out);
+void shards_start(struct shards *s);
+void shards_stop(struct shards *s, uint64_t limit_ms);
+bool shards_stopped(const struct shards *s);
+
+#endif
