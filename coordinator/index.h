@@ -37,6 +37,7 @@ struct stream {
     size_t segment_count;
     uint64_t documents;
 
+    uint64_t refusals_saved; /* those of commits up to this generation are in the catalog */
     bool damaged; /* core.mdb or a segment cannot be used: writes and queries are refused */
     char damage[256];
     struct bundle *open;      /* being filled: ingest.c */

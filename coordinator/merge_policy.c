@@ -1,0 +1,68 @@
+#include "coordinator/merge_policy.h"
+
+static uint64_t live_bytes(const struct stream_segment *s)
+{
+    if (s->documents == 0)
+        return 0;
+    return (uint64_t)((double)s->bytes * (double)(s->documents - s->deleted) / (double)s->documents);
+}
+
+static unsigned tier_of(const struct stream_segment *s)
+{
+    unsigned tier = 0;
+    for (uint64_t bytes = live_bytes(s) >> 20; bytes; bytes /= MERGE_FANOUT)
+        tier++;
+    return tier;
+}
+
+static size_t collect_tier(const struct stream_segment *segments, size_t count, unsigned tier, uint64_t out[MERGE_MOST])
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count && found < MERGE_MOST; i++)
+        if (!segments[i].merging && tier_of(&segments[i]) == tier)
+            out[found++] = segments[i].id;
+    return found;
+}
+
+size_t merge_policy_choose(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST])
+{
+    enum { TIERS = 24 };
+    for (unsigned tier = 0; tier < TIERS; tier++) {
+        size_t found = collect_tier(segments, count, tier, out_ids);
+        if (found >= MERGE_FANOUT)
+            return found;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct stream_segment *s = &segments[i];
+        if (!s->merging && (uint64_t)s->deleted * 100 > (uint64_t)s->documents * MERGE_DELETED_PERCENT) {
+            out_ids[0] = s->id;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+size_t merge_policy_all(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST])
+{
+    uint64_t sizes[MERGE_MOST];
+    size_t chosen = 0, deleted = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (segments[i].merging)
+            return 0;
+        deleted += segments[i].deleted;
+        /* The smallest are kept, by insertion. */
+        size_t at = chosen;
+        while (at && sizes[at - 1] > segments[i].bytes)
+            at--;
+        if (at == MERGE_MOST)
+            continue;
+        chosen += chosen < MERGE_MOST;
+        for (size_t k = chosen - 1; k > at; k--) {
+            sizes[k] = sizes[k - 1];
+            out_ids[k] = out_ids[k - 1];
+        }
+        sizes[at] = segments[i].bytes;
+        out_ids[at] = segments[i].id;
+    }
+    return count > 1 || deleted ? chosen : 0;
+}
