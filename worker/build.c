@@ -1,0 +1,227 @@
+#include "worker/build.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "index/score.h"
+#include "worker/flush.h"
+#include "worker/malloc.h"
+#include "worker/report.h"
+#include "worker/words.h"
+
+/* BUILD: batches of operations to one segment file, deletions and refusals, and one commit. */
+
+enum { SOFT_RESERVE = 8 << 20 };
+
+/* ------------------------------------------------------------------------------------------------------------- opening
+ */
+
+static void open_settings(struct build *b)
+{
+    struct worker *w = b->worker;
+    job_must(w, settings_decode(&w->scratch, message_bytes(w->job->settings), &b->settings), "the job's settings");
+    const struct settings *s = &b->settings;
+    const struct str *stop_words = s->own_stop_words ? s->stop_words : NULL;
+    struct str none = {0};
+    if (s->own_stop_words && s->stop_word_count == 0)
+        stop_words = &none; /* an empty list is not the language's */
+    job_must(w, analyzer_open(w->analysis, s->language, stop_words, s->stop_word_count, &b->analyzer),
+             "the job's language");
+}
+
+static void open_core(struct build *b)
+{
+    const job_message *job = b->worker->job;
+    job_place_path(job->place, b->directory);
+    snprintf(b->path, sizeof b->path, "%s/seg-%llu.mdb", b->directory, (unsigned long long)job->segment);
+    job_must(b->worker, core_open_writer(b->directory, &b->core), "core.mdb cannot be opened");
+}
+
+static void open_build(struct build *b, struct worker *w)
+{
+    b->worker = w;
+    open_settings(b);
+    regions_open(&b->regions, w);
+    open_core(b);
+    job_must(w, arena_init(&b->texts, w->scratch.cap, 0), "no address space for texts");
+    fields_init(&b->fields, &b->settings);
+    document_reader_init(&b->reader, &b->fields, str_of(w->job->primary_key), &w->scratch, &b->texts);
+    inverter_init(&b->inverter, b->analyzer, &b->fields);
+    b->done = b->regions.first;
+    w->words->documents_total = b->regions.end - b->regions.first;
+}
+
+/* The first document opens it: a job of deletions, or of refusals, writes no segment. */
+static void open_writer(struct build *b)
+{
+    struct segment_options options = {
+        .id = b->worker->job->segment,
+        .transaction = b->worker->transaction,
+        .analyzer = str_of(analyzer_identity(b->analyzer)),
+    };
+    job_must(b->worker, segment_writer_open(b->path, &options, &b->writer), "the segment cannot be written");
+}
+
+/* ---------------------------------------------------------------------------------------------------------- operations
+ */
+
+static struct str copy(struct str s, size_t limit)
+{
+    s.len = s.len < limit ? s.len : limit;
+    char *bytes = malloc(s.len + 1);
+    if (s.len)
+        memcpy(bytes, s.ptr, s.len);
+    return (struct str){.ptr = bytes, .len = s.len};
+}
+
+static void refuse(struct build *b, const struct operation *o, uint64_t task, const char *code, const char *message)
+{
+    if (b->refusal_count == b->refusal_room) {
+        b->refusal_room = b->refusal_room ? b->refusal_room * 2 : 64;
+        b->refusals = reallocarray(b->refusals, b->refusal_room, sizeof *b->refusals);
+    }
+    b->refusals[b->refusal_count++] = (struct core_refusal){
+        .sequence = o->sequence,
+        .task = task,
+        .position = o->position,
+        .id = o->id,
+        .code = copy(str_of(code), REPORT_CODE),
+        .message = copy(str_of(message), REPORT_MESSAGE),
+    };
+}
+
+static void delete (struct build *b, const struct operation *o)
+{
+    if (b->deletion_count == b->deletion_room) {
+        b->deletion_room = b->deletion_room ? b->deletion_room * 2 : 64;
+        b->deletions = reallocarray(b->deletions, b->deletion_room, sizeof *b->deletions);
+    }
+    b->deletions[b->deletion_count++] =
+        (struct core_tombstone){.hash = o->hash, .stamp = o->stamp, .sequence = o->sequence, .id = o->id};
+}
+
+static void add_document(struct build *b, const struct operation *o)
+{
+    if (!b->writer)
+        open_writer(b);
+    uint64_t length = invert_document(&b->inverter, b->documents, b->reader.values, b->reader.count);
+    struct segment_document document = {
+        .stamp = o->stamp, .hash = o->hash, .id = o->id, .body = o->body, .length_code = length_encode(length)};
+    segment_writer_document(b->writer, &document);
+    b->documents++;
+}
+
+static void put(struct build *b, const struct operation *o, uint64_t task)
+{
+    struct refused why;
+    int err = document_read(&b->reader, o->id, o->body, &why);
+    if (err == ERR_FULL)
+        job_scratch_full(b->worker);
+    if (err)
+        refuse(b, o, task, why.code, why.message);
+    else
+        add_document(b, o);
+}
+
+static const Mayfly__Internal__Skip *find_skip(const job_message *job, uint64_t sequence)
+{
+    for (size_t i = 0; i < job->n_skip; i++)
+        if (job->skip[i]->sequence == sequence)
+            return job->skip[i];
+    return NULL;
+}
+
+#ifdef MAYFLY_TEST_HOOKS
+static void obey_hooks(const struct operation *o)
+{
+    const char *id = getenv("MAYFLY_TEST_KILL_ID");
+    if (id && str_equal(o->id, str_of(id)))
+        abort();
+}
+#else
+static void obey_hooks(const struct operation *o)
+{
+    (void)o;
+}
+#endif
+
+static void apply(struct build *b, const struct operation *o, uint64_t task)
+{
+    const Mayfly__Internal__Skip *skip = find_skip(b->worker->job, o->sequence);
+    if (skip) {
+        refuse(b, o, task, skip->code, skip->message);
+        return;
+    }
+    obey_hooks(o);
+    switch (o->kind) {
+    case OPERATION_PUT:
+        put(b, o, task);
+        break;
+    case OPERATION_DELETE:
+        delete (b, o);
+        break;
+    case OPERATION_PATCH:
+        refuse(b, o, task, CODE_NOT_SUPPORTED, "partial updates are not supported yet");
+        break;
+    }
+}
+
+/* --------------------------------------------------------------------------------------------------------- the soft
+ * mark
+ */
+
+/* What is still to come beside the next document: transactions, the sort of the terms, the commit. Past it the worker
+ * writes what it has and a successor does the rest: a percentage would die while writing. */
+static bool is_past_soft_mark(struct build *b)
+{
+    struct worker *w = b->worker;
+    heap_charge(w->scratch.committed + b->texts.committed);
+    struct heap_use heap = heap_use();
+    w->words->arena_used = heap.used;
+    w->words->arena_peak = heap.extent;
+    if (b->fields.count > FIELDS_ENOUGH)
+        return true;
+    size_t reserve = SOFT_RESERVE + 2 * w->transaction + b->inverter.terms.count * sizeof(struct term_slot) +
+                     terms_growth(&b->inverter.terms) + b->regions.largest;
+    return heap.cap && heap.extent + reserve > heap.cap;
+}
+
+static void read_operations(struct build *b)
+{
+    struct last_words *words = b->worker->words;
+    struct operation o;
+    uint64_t task;
+    words_stage(words, STAGE_INDEXING);
+    while (regions_next(&b->regions, &o, &task)) {
+        words->sequence = o.sequence;
+        apply(b, &o, task);
+        words->documents++;
+        words->bytes += o.body.len;
+        b->done = o.sequence + 1;
+        if (is_past_soft_mark(b))
+            break;
+    }
+    words->sequence = 0; /* from here on it is no single operation's fault */
+}
+
+/* ----------------------------------------------------------------------------------------------------------------- end
+ */
+
+static void write_segment(struct build *b)
+{
+    struct segment_result result;
+    words_stage(b->worker->words, STAGE_WRITING);
+    job_must(b->worker, flush_terms(&b->inverter.terms, &b->fields, b->writer), "the terms cannot be written");
+    job_must(b->worker, segment_writer_finish(b->writer, &result), "the segment cannot be written");
+}
+
+enum exit_reason build_run(struct worker *w)
+{
+    struct build b = {0};
+    open_build(&b, w);
+    read_operations(&b);
+    if (b.writer)
+        write_segment(&b);
+    return build_commit(&b, b.writer != NULL);
+}

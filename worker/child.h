@@ -1,0 +1,13 @@
+/* child.h - what a worker does about itself before it looks at its job: dies with its nursery, and steps back behind
+ * everything else of the service. */
+#ifndef WORKER_CHILD_H
+#define WORKER_CHILD_H
+
+#include <sys/types.h>
+
+/* Where things stand among a ticket's descriptors. */
+enum { TICKET_JOB, TICKET_WORDS, TICKET_LIFELINE, TICKET_REGIONS };
+
+void child_begin(pid_t nursery);
+
+#endif

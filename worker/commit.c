@@ -1,0 +1,64 @@
+#include <unistd.h>
+
+#include "common/err.h"
+#include "index/resolve.h"
+#include "worker/build.h"
+#include "worker/report.h"
+#include "worker/words.h"
+
+static struct segment *open_segment(struct build *b)
+{
+    struct segment *segment;
+    job_must(b->worker, segment_open(b->path, &segment), "the segment just written cannot be opened");
+    return segment;
+}
+
+static _Noreturn void die_uncommitted(struct worker *w, int err, uint64_t culprit)
+{
+    if (culprit)
+        words_die(w->words, words_reason(err), "segment %llu: %s", (unsigned long long)culprit, err_str(err));
+    words_die(w->words, words_reason(err), "the commit failed: %s", err_str(err));
+}
+
+static struct core_view *read_view(struct worker *w, struct core *core)
+{
+    struct core_view *view;
+    job_must(w, core_read(core, NULL, &view), "core.mdb cannot be read after the commit");
+    return view;
+}
+
+/* Somebody applied the range before: the file that is not named is nobody's. */
+static enum exit_reason superseded(struct build *b, struct core_range applied, bool has_segment)
+{
+    if (has_segment)
+        unlink(b->path);
+    report_outcome(b->worker, false, applied, read_view(b->worker, b->core));
+    return EXIT_REASON_SUPERSEDED;
+}
+
+enum exit_reason build_commit(struct build *b, bool has_segment)
+{
+    struct worker *w = b->worker;
+    uint64_t generation, culprit = 0;
+    struct resolve_build build = {
+        .directory = b->directory,
+        .epoch = w->job->epoch,
+        .applied = {.first = b->regions.first, .end = b->done},
+        .segment = has_segment ? open_segment(b) : NULL,
+        .deletions = b->deletions,
+        .deletion_count = b->deletion_count,
+        .refusals = b->refusals,
+        .refusal_count = b->refusal_count,
+        .refusals_saved = w->job->refusals_saved,
+    };
+    words_stage(w->words, STAGE_COMMITTING);
+    int err = resolve_build(b->core, &build, &generation, &culprit);
+    if (err == ERR_STALE)
+        return superseded(b, build.applied, has_segment);
+    if (err)
+        die_uncommitted(w, err, culprit);
+    w->words->generation = generation;
+    report_refusals(w, b->refusals, b->refusal_count, generation);
+    report_outcome(w, true, build.applied, read_view(w, b->core));
+    return b->done < b->regions.end ? EXIT_REASON_RETIRED : EXIT_REASON_DONE;
+}

@@ -1,0 +1,105 @@
+#include "worker/flush.h"
+
+#include <stdlib.h>
+
+#include "common/err.h"
+
+struct flush {
+    struct segment_writer *out;
+    const struct fields *fields;
+    uint32_t *numbers; /* of the fields, in the segment */
+    struct position *positions;
+    size_t count, room; /* of positions, those of one posting */
+    uint32_t t;
+};
+
+static int number_fields(struct flush *f)
+{
+    f->numbers = calloc((size_t)f->fields->count + 1, sizeof *f->numbers);
+    for (uint32_t i = 0; i < f->fields->count; i++) {
+        int number = segment_writer_field(f->out, f->fields->items[i].path);
+        if (number < 0)
+            return number;
+        f->numbers[i] = (uint32_t)number;
+    }
+    return 0;
+}
+
+static void put_key(struct flush *f, enum term_kind kind, const struct term_record *r, unsigned flags)
+{
+    char key[1 + ANALYZER_MAX_WORD];
+    key[0] = (char)kind;
+    memcpy(key + 1, r->text, r->length);
+    segment_writer_term(f->out, (struct str){.ptr = key, .len = 1 + (size_t)r->length}, flags);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ postings
+ */
+
+static void end_posting(struct flush *f, uint32_t document)
+{
+    if (f->count)
+        segment_writer_posting(f->out, document, f->t, f->positions, f->count);
+    f->count = 0;
+    f->t = 0;
+}
+
+static void add_position(struct flush *f, const struct occurrence *o)
+{
+    if (f->count == f->room) {
+        f->room = f->room ? f->room * 2 : 256;
+        f->positions = reallocarray(f->positions, f->room, sizeof *f->positions);
+    }
+    f->positions[f->count++] = (struct position){.field = f->numbers[o->field], .at = o->at};
+    f->t += f->fields->items[o->field].weight;
+}
+
+static void put_stem(struct flush *f, const struct term_record *r)
+{
+    struct list_reader reader;
+    struct occurrence o = {.document = UINT32_MAX}; /* stored numbers are one higher */
+    uint32_t document = 0;
+    put_key(f, TERM_STEM, r, r->flags & TERM_OWN_STEM ? TERM_IS_WORD : 0);
+    list_read(&reader, &r->occurrences);
+    while (terms_next_occurrence(&reader, &o)) {
+        if (o.first)
+            end_posting(f, document);
+        document = o.document;
+        add_position(f, &o);
+    }
+    end_posting(f, document);
+}
+
+static void put_word(struct flush *f, const struct term_record *r)
+{
+    struct list_reader reader;
+    uint32_t document = UINT32_MAX;
+    put_key(f, TERM_WORD, r, 0);
+    list_read(&reader, &r->documents);
+    while (terms_next_document(&reader, &document))
+        segment_writer_posting(f->out, document, 1, NULL, 0);
+}
+
+/* Keys of stems sort before those of words. */
+static void put_terms(struct flush *f, struct terms *terms)
+{
+    struct term_record **sorted = terms_sorted(terms);
+    for (size_t i = 0; i < terms->count; i++)
+        if (sorted[i]->occurrences.to)
+            put_stem(f, sorted[i]);
+    for (size_t i = 0; i < terms->count; i++)
+        if (sorted[i]->documents.to)
+            put_word(f, sorted[i]);
+    free(sorted);
+}
+
+int flush_terms(struct terms *terms, const struct fields *fields, struct segment_writer *out)
+{
+    struct flush f = {.out = out, .fields = fields};
+    int err = number_fields(&f);
+    if (!err)
+        put_terms(&f, terms);
+    free(f.numbers);
+    free(f.positions);
+    return err;
+}

@@ -1,0 +1,93 @@
+#include "worker/invert.h"
+
+#include <string.h>
+
+void inverter_init(struct inverter *v, struct analyzer *analyzer, const struct fields *fields)
+{
+    memset(v, 0, sizeof *v);
+    terms_init(&v->terms, analyzer);
+    v->fields = fields;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- batches
+ *
+ * Memory far away costs 25 times more when each access waits for the one before. So a batch goes through its words in
+ * passes, and each pass asks for what the next one will touch: slot, record, stem, end of the stem's list. */
+
+static void fetch_records(struct inverter *v)
+{
+    for (size_t i = 0; i < v->count; i++)
+        __builtin_prefetch(terms_slot(&v->terms, v->tokens[i].hash)->record);
+}
+
+static void find_records(struct inverter *v)
+{
+    for (size_t i = 0; i < v->count; i++) {
+        struct token *k = &v->tokens[i];
+        k->record = terms_word(&v->terms, (struct str){.ptr = v->text + k->offset, .len = k->length}, k->hash);
+        __builtin_prefetch(k->record->stem, 1);
+    }
+}
+
+static void fetch_lists(struct inverter *v)
+{
+    for (size_t i = 0; i < v->count; i++)
+        __builtin_prefetch(v->tokens[i].record->stem->occurrences.to, 1);
+}
+
+static void add_postings(struct inverter *v)
+{
+    for (size_t i = 0; i < v->count; i++) {
+        const struct token *k = &v->tokens[i];
+        terms_add_occurrence(&v->terms, k->record->stem, v->document, k->at, k->field);
+        if (k->record->stem != k->record)
+            terms_add_document(&v->terms, k->record, v->document);
+        if (!(k->record->flags & TERM_STOP))
+            v->length += v->fields->items[k->field].weight;
+    }
+}
+
+static void finish_batch(struct inverter *v)
+{
+    fetch_records(v);
+    find_records(v);
+    fetch_lists(v);
+    add_postings(v);
+    v->count = v->used = 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- documents
+ */
+
+static bool on_word(void *context, struct str word, uint32_t position)
+{
+    struct inverter *v = context;
+    if (v->count == INVERT_BATCH || v->used + word.len > INVERT_TEXT)
+        finish_batch(v);
+    uint64_t hash = terms_hash(word);
+    __builtin_prefetch(terms_slot(&v->terms, hash));
+    memcpy(v->text + v->used, word.ptr, word.len);
+    v->tokens[v->count++] = (struct token){.hash = hash,
+                                           .at = v->base + position,
+                                           .field = v->field,
+                                           .offset = (uint16_t)v->used,
+                                           .length = (uint16_t)word.len};
+    v->used += word.len;
+    v->next = v->base + position + 1;
+    return true;
+}
+
+uint64_t invert_document(struct inverter *v, uint32_t document, const struct value *values, size_t count)
+{
+    v->document = document;
+    v->next = 0;
+    v->length = 0;
+    for (size_t i = 0; i < count; i++) {
+        v->base = i ? v->next + INVERT_GAP : 0;
+        v->next = v->base;
+        v->field = values[i].field;
+        analyzer_words(v->terms.analyzer, (struct str){.ptr = values[i].text, .len = values[i].length}, on_word, v);
+    }
+    finish_batch(v);
+    return v->length;
+}

@@ -1,0 +1,89 @@
+#include "worker/job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/region.h"
+#include "worker/child.h"
+#include "worker/malloc.h"
+#include "worker/words.h"
+
+enum { LARGEST_TRANSACTION = 32 << 20, SHARE_OF_TRANSACTION = 8 };
+
+static const struct {
+    job_kind *run;
+    bool has_place;
+} kinds[] = {
+    [MAYFLY__INTERNAL__JOB__KIND__SURVEY] = {survey_run, false},
+    [MAYFLY__INTERNAL__JOB__KIND__BUILD] = {build_run, true},
+    [MAYFLY__INTERNAL__JOB__KIND__MERGE] = {merge_run, true},
+};
+
+void job_place_path(const place_message *place, char out[PLACE_PATH_MAX])
+{
+    snprintf(out, PLACE_PATH_MAX, "indexes/%u/%u/%u", place->index, place->edition, place->shard);
+}
+
+void job_must(const struct worker *w, int err, const char *what)
+{
+    if (err)
+        words_die(w->words, words_reason(err), "%s: %s", what, err_str(err));
+}
+
+void job_scratch_full(struct worker *w)
+{
+    words_die(w->words, EXIT_REASON_CAP, "a document's scratch arena reached worker_memory");
+}
+
+void *job_scratch(struct worker *w, size_t count, size_t size)
+{
+    void *block = arena_array(&w->scratch, count, size);
+    if (!block)
+        job_scratch_full(w);
+    return block;
+}
+
+static const job_message *read_job(struct worker *w, int fd)
+{
+    struct region region;
+    job_must(w, region_map_sealed(&region, fd, 0), "the job cannot be read");
+    const job_message *job =
+        mayfly__internal__job__unpack(NULL, region.used, (const uint8_t *)(const void *)region.base);
+    region_close(&region);
+    if (!job || (size_t)job->kind >= sizeof kinds / sizeof kinds[0])
+        words_die(w->words, EXIT_REASON_CORRUPT, "the job does not decode");
+    if (kinds[job->kind].has_place && !job->place)
+        words_die(w->words, EXIT_REASON_CORRUPT, "the job names no index");
+    return job;
+}
+
+/* The cap first: from here on all that the job brings with it counts. A job is small, so reading it comes before. */
+static void take_job(struct worker *w, const struct ticket *ticket)
+{
+    w->job = read_job(w, ticket->fds[TICKET_JOB]);
+    size_t cap = w->job->memory_cap < SIZE_MAX / 2 ? (size_t)w->job->memory_cap : SIZE_MAX / 2;
+    heap_begin(w->words, cap);
+    w->transaction =
+        cap / SHARE_OF_TRANSACTION < LARGEST_TRANSACTION ? cap / SHARE_OF_TRANSACTION : LARGEST_TRANSACTION;
+    job_must(w, arena_init(&w->scratch, cap, ARENA_HUGE_PAGES), "no address space for the scratch arena");
+}
+
+void job_work(void *analysis, const struct ticket *ticket)
+{
+    struct worker w = {
+        .analysis = analysis,
+        .words = words_open(ticket->fds[TICKET_WORDS]),
+        .lifeline = ticket->fds[TICKET_LIFELINE],
+        .regions = ticket->fds + TICKET_REGIONS,
+        .region_count = ticket->count - TICKET_REGIONS,
+    };
+    if (!w.words)
+        _exit(EXIT_STATUS_CORRUPT); /* nowhere to say why */
+    take_job(&w, ticket);
+    words_stage(w.words, STAGE_READING);
+    enum exit_reason reason = kinds[w.job->kind].run(&w);
+    words_stage(w.words, STAGE_DONE);
+    words_die(w.words, reason, "%s", exit_reason_name(reason));
+}

@@ -1,0 +1,136 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "index/analyzer.h"
+#include "index/merge.h"
+#include "index/resolve.h"
+#include "worker/report.h"
+#include "worker/words.h"
+
+/* MERGE: several segments to one, in bounded memory, and the commit that puts it in their place. */
+
+struct merging {
+    struct worker *worker;
+    struct core *core;
+    struct snapshot *merged;
+    struct merge_input *inputs;
+    struct str analyzer; /* of the inputs */
+    char directory[PLACE_PATH_MAX];
+    char path[PLACE_PATH_MAX + 40];
+    struct segment *output; /* NULL: no document was live */
+};
+
+static const struct snapshot_segment *find_input(const struct snapshot *s, uint64_t id)
+{
+    for (size_t i = 0; i < s->segment_count; i++)
+        if (s->segments[i].core->id == id)
+            return &s->segments[i];
+    return NULL;
+}
+
+static enum exit_reason superseded(struct merging *m)
+{
+    struct core_view *view;
+    job_must(m->worker, core_read(m->core, NULL, &view), "core.mdb cannot be read");
+    report_outcome(m->worker, false, (struct core_range){0}, view);
+    return EXIT_REASON_SUPERSEDED;
+}
+
+static void open_snapshot(struct merging *m)
+{
+    struct worker *w = m->worker;
+    struct core_view *view;
+    uint64_t culprit = 0;
+    job_place_path(w->job->place, m->directory);
+    snprintf(m->path, sizeof m->path, "%s/seg-%llu.mdb", m->directory, (unsigned long long)w->job->segment);
+    job_must(w, core_open_writer(m->directory, &m->core), "core.mdb cannot be opened");
+    job_must(w, core_read(m->core, NULL, &view), "core.mdb cannot be read");
+    int err = snapshot_open(m->directory, view, NULL, &m->merged, &culprit);
+    if (err)
+        words_die(w->words, words_reason(err), "segment %llu: %s", (unsigned long long)culprit, err_str(err));
+}
+
+/* False if one is gone: another merge was first. */
+static bool find_inputs(struct merging *m)
+{
+    const job_message *job = m->worker->job;
+    m->inputs = calloc(job->n_inputs + 1, sizeof *m->inputs);
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        const struct snapshot_segment *s = find_input(m->merged, job->inputs[i]);
+        if (!s)
+            return false;
+        m->inputs[i] = (struct merge_input){.segment = s->segment, .core = s->core};
+        m->worker->words->documents_total += s->core->documents - s->core->deleted;
+        m->analyzer = segment_analyzer(s->segment);
+    }
+    return true;
+}
+
+static int on_progress(void *context, uint32_t documents)
+{
+    struct worker *w = context;
+    w->words->documents = documents;
+    return 0;
+}
+
+static void write_output(struct merging *m)
+{
+    struct worker *w = m->worker;
+    struct segment_options options = {.id = w->job->segment, .transaction = w->transaction, .analyzer = m->analyzer};
+    struct segment_result result;
+    size_t culprit = w->job->n_inputs;
+    words_stage(w->words, STAGE_WRITING);
+    int err = merge_segments(m->path, &options, m->inputs, w->job->n_inputs, on_progress, w, &result, &culprit);
+    if (err && culprit < w->job->n_inputs) {
+        w->words->input_segment = w->job->inputs[culprit];
+        words_die(w->words, words_reason(err), "segment %llu: %s", (unsigned long long)w->words->input_segment,
+                  err_str(err));
+    }
+    job_must(w, err, "the merged segment cannot be written");
+    if (result.documents == 0)
+        unlink(m->path); /* nothing lives: the inputs go, and nothing comes */
+    else
+        job_must(w, segment_open(m->path, &m->output), "the merged segment cannot be opened");
+}
+
+static enum exit_reason commit(struct merging *m)
+{
+    struct worker *w = m->worker;
+    uint64_t generation;
+    struct resolve_merge merge = {
+        .epoch = w->job->epoch,
+        .merged = m->merged,
+        .inputs = w->job->inputs,
+        .input_count = w->job->n_inputs,
+        .output = m->output,
+        .refusals_saved = w->job->refusals_saved,
+    };
+    words_stage(w->words, STAGE_COMMITTING);
+    int err = resolve_merge(m->core, &merge, &generation);
+    if (err == ERR_STALE) {
+        if (m->output)
+            unlink(m->path);
+        return superseded(m);
+    }
+    job_must(w, err, "the commit failed");
+    w->words->generation = generation;
+    struct core_view *view;
+    job_must(w, core_read(m->core, NULL, &view), "core.mdb cannot be read after the commit");
+    report_outcome(w, true, (struct core_range){0}, view);
+    return EXIT_REASON_DONE;
+}
+
+enum exit_reason merge_run(struct worker *w)
+{
+    struct merging m = {.worker = w};
+    if (w->job->n_inputs == 0)
+        words_die(w->words, EXIT_REASON_CORRUPT, "a merge of nothing");
+    open_snapshot(&m);
+    if (!find_inputs(&m))
+        return superseded(&m);
+    write_output(&m);
+    return commit(&m);
+}

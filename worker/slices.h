@@ -1,0 +1,75 @@
+/* slices.h - the arena of a job: bytes that grow at the end, each list in chained slices of doubling size.
+ *
+ *   | data ... | next | -> | data ......... | next | -> back to the first
+ *
+ * A list knows its end only: the first slice is what the last one's `next` says, and a slice's size follows from its
+ * place in the chain. Nothing is freed. */
+#ifndef WORKER_SLICES_H
+#define WORKER_SLICES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+
+struct slices {
+    uint8_t *at, *end; /* of the chunk in use */
+};
+
+/* Memory for what lives as long as the job; aligned to 8. */
+void *slices_alloc(struct slices *s, size_t size);
+
+struct list {
+    uint8_t *to;  /* the next byte; NULL: empty */
+    uint8_t *end; /* of the last slice's data: there stands its `next` */
+};
+
+void list_next_slice(struct slices *s, struct list *l);
+
+static inline void list_put_byte(struct slices *s, struct list *l, uint8_t byte)
+{
+    if (l->to == l->end)
+        list_next_slice(s, l);
+    *l->to++ = byte;
+}
+
+static inline void list_put(struct slices *s, struct list *l, uint64_t v)
+{
+    if (l->end - l->to >= VARINT_MAX) {
+        l->to = varint_put(l->to, v);
+        return;
+    }
+    for (; v >= 0x80; v >>= 7)
+        list_put_byte(s, l, (uint8_t)(v | 0x80));
+    list_put_byte(s, l, (uint8_t)v);
+}
+
+struct list_reader {
+    const uint8_t *at, *end;
+    const struct list *list;
+    size_t slice; /* data bytes of the current one */
+};
+
+void list_read(struct list_reader *r, const struct list *l);
+void list_read_slice(struct list_reader *r);
+
+static inline int list_has_more(const struct list_reader *r)
+{
+    return r->at != r->list->to;
+}
+
+/* Only while there is more: what was put is whole. */
+static inline uint64_t list_get(struct list_reader *r)
+{
+    uint64_t v = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        if (r->at == r->end)
+            list_read_slice(r);
+        uint8_t byte = *r->at++;
+        v |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return v;
+    }
+}
+
+#endif
