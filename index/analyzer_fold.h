@@ -34,8 +34,8 @@ static inline bool fold_keeps(const struct fold_rules *rules, uint32_t c)
 struct fold;                      /* ICU's data and scratch */
 int fold_open(struct fold **out); /* malloc */
 
-/* Appends the folded form of `length` UTF-16 units, which are well-formed; only the first FOLD_INPUT are looked at,
- * which is more than a word can hold. */
+/* Appends the folded form of `length` UTF-16 units, which are well-formed; only the first FOLD_INPUT are looked at:
+ * as many letters as a word can hold, but for those that come with two marks each. */
 enum { FOLD_INPUT = 1024 };
 void fold_append(struct fold *f, const struct fold_rules *rules, const uint16_t *text, int32_t length,
                  struct word *out);
