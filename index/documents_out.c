@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "index/score.h"
+#include "index/sort.h"
 
 int documents_out_open(struct documents_out *d, struct store_writer *store)
 {
@@ -101,7 +102,7 @@ static int put_hashes(struct documents_out *d)
 {
     struct bytes_out sorted = {0}, numbers = {0};
     if (d->count)
-        qsort(d->hashes.data, d->count, HASH_ENTRY, by_hash);
+        sort_in_place(d->hashes.data, d->count, HASH_ENTRY, by_hash);
     for (uint32_t i = 0; i < d->count; i++) {
         bytes_out_append(&sorted, d->hashes.data + (size_t)i * HASH_ENTRY, 8);
         bytes_out_append(&numbers, d->hashes.data + (size_t)i * HASH_ENTRY + 8, 4);

@@ -1,6 +1,7 @@
 /* format.h - the bytes of a segment file, seg-<id>.mdb.
  *
- * One LMDB environment with one unnamed database. A key is a section and a part:
+ * One LMDB environment with one unnamed database, and behind LMDB's pages a seal (seal.h), which protects its tree. The
+ * same documents and terms give the same bytes. A key is a section and a part:
  *
  *   | section u8 | part u32 big-endian |                                                                        5 bytes
  *
@@ -10,9 +11,9 @@
  *   | magic u32 | n u32    | section u8     | crc u32     | payload               | crc-32c of each piece, u32 each   |
  *   | "MFS1"    |          | 3 zero bytes   |             | n bytes               | pieces of 64 KiB, the last shorter |
  *
- * crc = CRC-32C of bytes 0 to 11 and of the piece checksums behind the payload. LMDB puts a value that takes pages of its
- * own 16 bytes behind a page's beginning, so a payload of more than half a page is aligned to 32. A piece is checked
- * when it is first touched after the file was mapped.
+ * crc = CRC-32C of bytes 0 to 11 and of the piece checksums behind the payload. Zero bytes follow, so that the value's
+ * length is a multiple of LMDB's page less 16: then it has pages of its own, begins 16 bytes behind the first one's
+ * beginning, and the payload is aligned to 32. A piece is checked when it is first touched after the file was mapped.
  *
  * A section is a stream cut into extents of EXTENT_PAYLOAD bytes, or one array in part 0 ("array"). What must lie in one
  * piece of memory (a posting list, a dictionary block, an id) never straddles extents: it goes to the next one, and what

@@ -58,14 +58,14 @@ static int read_toc(struct segment *s)
     int err = store_extent(s->store, SECTION_TOC, 0, &e);
     if (err)
         return err == -ENOENT ? ERR_CORRUPT : err;
-    if (e.size >= 4 && load_u32(e.payload) != FORMAT_VERSION)
-        return ERR_VERSION;
     if (e.size < sizeof s->toc)
         return ERR_CORRUPT;
     err = store_check(s->store, &e, 0, e.size);
     if (err)
         return err;
     memcpy(&s->toc, e.payload, sizeof s->toc);
+    if (s->toc.version != FORMAT_VERSION)
+        return ERR_VERSION;
     return read_names(s, e.payload + sizeof s->toc, e.payload + e.size);
 }
 
@@ -209,8 +209,7 @@ int64_t segment_field_find(const struct segment *s, struct str name)
     return -1;
 }
 
-/* LMDB aligns a value of more than half a page to 16; a smaller one lies anywhere even, which these machines can read.
- */
+/* A payload is aligned to 32. */
 const uint64_t *segment_stamps(const struct segment *s)
 {
     return (const uint64_t *)(const void *)s->stamps.payload;

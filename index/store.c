@@ -14,6 +14,7 @@
 #include "common/crc.h"
 #include "common/err.h"
 #include "common/fd.h"
+#include "index/seal.h"
 
 static const char *lmdb_error_name(int err)
 {
@@ -25,7 +26,7 @@ void store_name_errors(void)
     err_name_range(MDB_KEYEXIST, MDB_LAST_ERRCODE, lmdb_error_name);
 }
 
-enum { PAGE = 4096, KEY = 5, OVERFLOW_ABOVE = 2000, MAX_PATH = 4096 };
+enum { KEY = 5, VALUE_OFFSET = 16 /* of a value in its first page */, MAX_PATH = 4096 };
 
 static const size_t MAP_ROOM = (size_t)1 << 40; /* address space of a writer; the file is only as large as used */
 
@@ -56,6 +57,7 @@ struct store_writer {
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi dbi;
+    size_t page; /* bytes of LMDB's */
     size_t transaction, dirty;
     int err;
     char path[MAX_PATH];
@@ -70,20 +72,31 @@ static int begin(struct store_writer *w)
     return lmdb_error(rc);
 }
 
+static int learn_page(struct store_writer *w)
+{
+    MDB_stat status;
+    int rc = mdb_env_stat(w->env, &status);
+    if (!rc)
+        w->page = status.ms_psize;
+    return lmdb_error(rc);
+}
+
+/* Without a lock: this process is the only one that knows the file. MDB_NOMEMINIT would put what the heap held before
+ * into it. */
 static int create_environment(struct store_writer *w)
 {
     scoped(fd) int fd = open(w->path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0640);
     if (fd < 0)
         return -errno;
     int rc = mdb_env_create(&w->env);
+    if (!rc)
+        rc = mdb_env_set_mapsize(w->env, MAP_ROOM);
+    if (!rc)
+        rc = mdb_env_open(w->env, w->path, MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK | MDB_NORDAHEAD, 0640);
     if (rc)
         return lmdb_error(rc);
-    /* No lock: this process is the only one that knows the file. */
-    rc = mdb_env_set_mapsize(w->env, MAP_ROOM);
-    if (!rc)
-        rc =
-            mdb_env_open(w->env, w->path, MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK | MDB_NORDAHEAD | MDB_NOMEMINIT, 0640);
-    return rc ? lmdb_error(rc) : begin(w);
+    int err = learn_page(w);
+    return err ? err : begin(w);
 }
 
 int store_create(const char *path, size_t transaction, struct store_writer **out)
@@ -106,10 +119,11 @@ int store_create(const char *path, size_t transaction, struct store_writer **out
     return 0;
 }
 
-static void seal(uint8_t *value, enum section section, const void *payload, size_t size)
+/* Header, payload, checksums, and zero bytes to the value's end. */
+static void fill(MDB_val *v, enum section section, const void *payload, size_t size)
 {
-    size_t pieces = pieces_of(size);
-    uint8_t *sums = value + EXTENT_HEADER + size;
+    size_t pieces = pieces_of(size), used = EXTENT_HEADER + size + 4 * pieces;
+    uint8_t *value = v->mv_data, *sums = value + EXTENT_HEADER + size;
     store_u32(value, EXTENT_MAGIC);
     store_u32(value + 4, (uint32_t)size);
     store_u32(value + 8, section);
@@ -120,6 +134,14 @@ static void seal(uint8_t *value, enum section section, const void *payload, size
         store_u32(sums + 4 * i, crc32c(0, value + EXTENT_HEADER + i * PIECE, length));
     }
     store_u32(value + 12, crc32c(crc32c(0, value, 12), sums, 4 * pieces));
+    memset(value + used, 0, v->mv_size - used);
+}
+
+/* LMDB gives a value of more than half a page pages of its own; this one ends with its last page. */
+static size_t whole_pages(const struct store_writer *w, size_t size)
+{
+    size_t used = VALUE_OFFSET + EXTENT_HEADER + size + 4 * pieces_of(size);
+    return (used + w->page - 1) / w->page * w->page;
 }
 
 static int next_transaction(struct store_writer *w)
@@ -137,16 +159,15 @@ void store_put(struct store_writer *w, enum section section, uint32_t part, cons
         w->err = ERR_TOO_LARGE;
         return;
     }
+    size_t cost = whole_pages(w, size);
     uint8_t key[KEY];
     make_key(key, section, part);
-    MDB_val k = {KEY, key}, v = {EXTENT_HEADER + size + 4 * pieces_of(size), NULL};
-    /* A value of more than half a page takes whole pages. */
-    size_t cost = v.mv_size > OVERFLOW_ABOVE ? (v.mv_size + 2 * PAGE - 1) & ~(size_t)(PAGE - 1) : v.mv_size + 32;
+    MDB_val k = {KEY, key}, v = {cost - VALUE_OFFSET, NULL};
     if (w->dirty && w->dirty + cost > w->transaction && (w->err = next_transaction(w)))
         return;
     w->err = lmdb_error(mdb_put(w->txn, w->dbi, &k, &v, MDB_RESERVE | MDB_NOOVERWRITE));
     if (!w->err)
-        seal(v.mv_data, section, payload, size);
+        fill(&v, section, payload, size);
     w->dirty += cost;
 }
 
@@ -163,25 +184,96 @@ static int sync_directory_of(const char *path)
     return fd_sync_directory(directory);
 }
 
-int store_finish(struct store_writer *w, uint64_t *out_bytes)
+/* One bit for each page that holds a value. LMDB's page header, in front of a value's first page, begins with its
+ * number. */
+static int mark_values(const struct store_writer *w, MDB_cursor *cursor, uint8_t *pages, uint32_t count)
 {
-    struct stat status = {0};
-    int err = w->err;
-    if (!err) {
-        err = lmdb_error(mdb_txn_commit(w->txn));
-        w->txn = NULL;
+    MDB_val k, v;
+    int rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+    for (; !rc; rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+        uint64_t first = load_u64((const uint8_t *)v.mv_data - VALUE_OFFSET);
+        uint64_t end = first + (VALUE_OFFSET + v.mv_size + w->page - 1) / w->page;
+        if (first >= count || end > count)
+            return ERR_CORRUPT;
+        for (uint64_t page = first; page < end; page++)
+            pages[page / 8] |= (uint8_t)(1u << page % 8);
     }
+    return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc);
+}
+
+static int map_pages(const struct store_writer *w, MDB_txn *txn, struct seal *seal, uint8_t *pages)
+{
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn, w->dbi, &cursor);
+    if (rc)
+        return lmdb_error(rc);
+    int err = mark_values(w, cursor, pages, seal->pages);
+    mdb_cursor_close(cursor);
+    return err;
+}
+
+static int write_seal(struct store_writer *w, struct seal *seal, uint8_t *pages)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(w->env, NULL, MDB_RDONLY, &txn);
+    if (rc)
+        return lmdb_error(rc);
+    int err = map_pages(w, txn, seal, pages);
+    mdb_txn_abort(txn);
+    if (err)
+        return err;
+    scoped(fd) int fd = open(w->path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    err = seal_write(fd, seal);
+    if (!err && fsync(fd) < 0)
+        err = -errno;
+    return err;
+}
+
+/* After the last commit. The one sync of the whole file is here. */
+static int seal_file(struct store_writer *w)
+{
+    MDB_envinfo info;
+    int rc = mdb_env_info(w->env, &info);
+    if (rc)
+        return lmdb_error(rc);
+    if (info.me_last_pgno >= UINT32_MAX)
+        return ERR_TOO_LARGE;
+    struct seal seal = {.page = (uint32_t)w->page, .pages = (uint32_t)info.me_last_pgno + 1};
+    uint8_t *pages = calloc(1, seal.pages / 8 + 1);
+    if (!pages)
+        return -ENOMEM;
+    seal.values = pages;
+    int err = write_seal(w, &seal, pages);
+    free(pages);
+    return err;
+}
+
+static int finish(struct store_writer *w, uint64_t *out_bytes)
+{
+    struct stat status;
+    if (w->err)
+        return w->err;
+    int err = lmdb_error(mdb_txn_commit(w->txn));
+    w->txn = NULL;
     if (!err)
-        err = lmdb_error(mdb_env_sync(w->env, 1));
+        err = seal_file(w);
     if (!err)
         err = sync_directory_of(w->path);
     if (!err && stat(w->path, &status) < 0)
         err = -errno;
     if (!err)
+        *out_bytes = (uint64_t)status.st_size;
+    return err;
+}
+
+int store_finish(struct store_writer *w, uint64_t *out_bytes)
+{
+    int err = finish(w, out_bytes);
+    if (!err)
         w->path[0] = 0; /* it stays */
     store_abandon(w);
-    if (!err)
-        *out_bytes = (uint64_t)status.st_size;
     return err;
 }
 
@@ -216,24 +308,31 @@ struct store {
     uint64_t *checked;
 };
 
-/* LMDB maps what its header says; a file that was cut would end in SIGBUS. */
-static int check_length(struct store *s)
+/* Its tree is checked before LMDB walks it, and that LMDB means the same pages: a file that was cut would end in
+ * SIGBUS. */
+static int check_file(struct store *s, const char *path, uint32_t *out_pages)
+{
+    scoped(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    return seal_check(fd, &s->bytes, out_pages);
+}
+
+static int check_pages(const struct store *s, uint32_t pages)
 {
     MDB_envinfo info;
     int rc = mdb_env_info(s->env, &info);
     if (rc)
         return lmdb_error(rc);
-    return info.me_last_pgno >= s->bytes / PAGE ? ERR_CORRUPT : 0;
+    return info.me_last_pgno + 1 == pages ? 0 : ERR_CORRUPT;
 }
 
 static int open_environment(struct store *s, const char *path)
 {
-    struct stat status;
-    if (stat(path, &status) < 0)
-        return -errno;
-    if (status.st_size < 2 * PAGE)
-        return ERR_CORRUPT;
-    s->bytes = (uint64_t)status.st_size;
+    uint32_t pages = 0;
+    int err = check_file(s, path, &pages);
+    if (err)
+        return err;
     int rc = mdb_env_create(&s->env);
     if (!rc)
         rc = mdb_env_set_mapsize(s->env, (size_t)s->bytes);
@@ -241,7 +340,7 @@ static int open_environment(struct store *s, const char *path)
         rc = mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NORDAHEAD | MDB_NOTLS, 0);
     if (rc)
         return lmdb_error(rc);
-    int err = check_length(s);
+    err = check_pages(s, pages);
     if (err)
         return err;
     rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->txn);
@@ -308,7 +407,7 @@ int store_extent(struct store *s, enum section section, uint32_t part, struct ex
         return ERR_CORRUPT;
     uint32_t size = load_u32(value + 4);
     size_t pieces = pieces_of(size);
-    if (load_u32(value + 8) != section || v.mv_size != EXTENT_HEADER + (size_t)size + 4 * pieces)
+    if (load_u32(value + 8) != section || v.mv_size < EXTENT_HEADER + (size_t)size + 4 * pieces)
         return ERR_CORRUPT;
     if (crc32c(crc32c(0, value, 12), value + EXTENT_HEADER + size, 4 * pieces) != load_u32(value + 12))
         return ERR_CORRUPT;
