@@ -76,6 +76,8 @@ static inline struct at look(const struct word_table *t, const unsigned char *p,
     uint32_t c = *p;
     const unsigned char *next = c < 0x80 ? p + 1 : utf8_next(p, end, &c);
     const struct table_entry *entry = word_table_at(t, c);
+    if (!entry) /* never in an easy span */
+        return (struct at){.next = next, .class = CLASS_OTHER};
     return (struct at){
         .entry = entry, .next = next, .class = (enum word_class)entry->class, .is_apostrophe = is_apostrophe(c)};
 }

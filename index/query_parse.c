@@ -213,19 +213,20 @@ static struct tree_node *phrase_node(struct parser *p, struct str field, bool si
 
 static const struct token *token_here(const struct parser *p, size_t ahead)
 {
-    return p->at + ahead < p->tokens.count ? &p->tokens.list[p->at + ahead] : NULL;
+    static const struct token end = {.kind = TOKEN_CLOSE};
+    return p->at + ahead < p->tokens.count ? &p->tokens.list[p->at + ahead] : &end;
 }
 
 static bool begins_operand(const struct token *t)
 {
-    return t && t->kind != TOKEN_CLOSE;
+    return t->kind != TOKEN_CLOSE;
 }
 
 /* An operator without an operand behind it is plain text. */
 static bool is_operator(const struct parser *p, enum token_kind kind)
 {
     const struct token *t = token_here(p, 0);
-    return t && t->kind == kind && begins_operand(token_here(p, 1));
+    return t->kind == kind && begins_operand(token_here(p, 1));
 }
 
 /* The last word of the query is a prefix where it may still be typed: at the very end, outside of quotes and groups. */
