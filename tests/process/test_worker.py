@@ -1,0 +1,383 @@
+"""The nursery and the workers it forks, without a coordinator."""
+import importlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from conftest import BIN, START_LIMIT
+from nursery import DELETE, PATCH, PUT, Nursery, operation, puts, region
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HAS_ARENA = not os.environ.get("MAYFLY_SANITIZE")
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="session")
+def internal(tmp_path_factory):
+    """The messages between coordinator and nursery, generated for Python."""
+    place = tmp_path_factory.mktemp("proto")
+    subprocess.run(["protoc", f"--proto_path={ROOT}/proto", f"--python_out={place}", "internal.proto"], check=True)
+    sys.path.insert(0, str(place))
+    yield importlib.import_module("internal_pb2")
+    sys.path.remove(str(place))
+
+
+@pytest.fixture
+def make_nursery(internal, directory):
+    made = []
+
+    def make(environment=None):
+        nursery = Nursery(internal, directory, environment)
+        made.append(nursery)
+        nursery.await_ready()
+        return nursery
+
+    yield make
+    for nursery in made:
+        if nursery.process.poll() is None:
+            assert nursery.close() == 0
+
+
+@pytest.fixture
+def nursery(make_nursery):
+    return make_nursery()
+
+
+def documents(count, first=0, words=12):
+    return [{"id": i, "title": f"title {i}", "body": " ".join(f"w{(i * 7 + k * k) % 5000}" for k in range(words))}
+            for i in range(first, first + count)]
+
+
+def segment_files(directory, place="1/1/0"):
+    return sorted(p.name for p in (directory / "indexes" / place).glob("seg-*.mdb"))
+
+
+def surveyed(nursery, place=(1, 1, 0)):
+    worker = nursery.survey(place)
+    assert nursery.run(worker)["reason"] == "done"
+    assert worker.reports[-1].last
+    states = [s for r in worker.reports for s in r.surveyed]
+    assert states and not states[-1].more and not states[-1].failed, states
+    return states
+
+
+def test_is_ready_and_ends_when_the_coordinator_is_gone(nursery):
+    assert nursery.words.read()["stage"] == "serving"
+    assert nursery.close() == 0
+    assert nursery.words.read()["reason"] == "done"
+
+
+def test_builds_a_segment(nursery, directory):
+    worker = nursery.build([puts(documents(200))], [(1, 201)], segment=5)
+    words = nursery.run(worker)
+    assert (words["reason"], os.waitstatus_to_exitcode(worker.status)) == ("done", 0), words
+    assert (words["documents"], words["documents_total"], words["sequence"]) == (200, 200, 0)
+    outcome = worker.outcome()
+    assert outcome.committed and (outcome.applied.first, outcome.applied.end) == (1, 201)
+    assert outcome.state.watermark == 201 and outcome.state.documents == 200
+    assert [(s.id, s.documents, s.deleted) for s in outcome.state.segments] == [(5, 200, 0)]
+    assert words["generation"] == outcome.state.generation == 1
+    assert segment_files(directory) == ["seg-5.mdb"]
+    state = surveyed(nursery)[-1]
+    assert (state.watermark, state.documents, state.epoch) == (201, 200, 1)
+
+
+def test_surveys_an_index_without_a_commit(nursery):
+    state = surveyed(nursery, (3, 1, 0))[-1]
+    assert (state.watermark, state.generation, len(state.segments)) == (1, 0, 0)
+
+
+def test_a_survey_names_a_damaged_core(nursery, directory):
+    place = directory / "indexes/1/1/0"
+    place.mkdir(parents=True)
+    (place / "core.mdb").write_bytes(b"not a database" * 1000)
+    worker = nursery.survey((1, 1, 0))
+    assert nursery.run(worker)["reason"] == "done"
+    assert worker.reports[0].surveyed[0].failed
+
+
+REFUSED = {
+    "text": ("this is not json", "invalid_document"),
+    "cut": ('{"id":"cut","a":', "invalid_document"),
+    "array": ("[1,2]", "invalid_document"),
+    "scalar": ("17", "invalid_document"),
+    "empty": ("", "invalid_document"),
+    "more": ('{"id":"more"} {}', "invalid_document"),
+    "missing": ('{"name":"x"}', "invalid_id"),
+    "other": ('{"id":"another"}', "id_mismatch"),
+    "1.5": ('{"id":1.5}', "invalid_id"),
+    "null": ('{"id":null}', "invalid_id"),
+    "object": ('{"id":{"id":"object"}}', "invalid_id"),
+    "twice": ('{"id":"twice","id":"once"}', "id_mismatch"),
+    "utf8": (b'{"id":"utf8","a":"\xff\xfe"}', "invalid_document"),
+    "nul": (b'{"id":"nul","a":"x\0y"}', "invalid_document"),
+    "behind": (b'{"id":"behind"}\0', "invalid_document"),
+    "deep": ('{"id":"deep","a":' + "[" * 200 + "]" * 200 + "}", "invalid_document"),
+    "path": ('{"id":"path","' + "k" * 5000 + '":"x"}', "invalid_document"),
+}
+
+
+def test_refuses_by_id_and_goes_on(nursery, directory):
+    operations = [operation(PUT, name, body, 100 + i, i) for i, (name, (body, _)) in enumerate(REFUSED.items())]
+    good = [{"id": "fine", "a": "text"}, {"id": 12, "b": ["x", {"c": "y"}]}, {"id": "deepest"}]
+    good[2]["a"] = eval("[" * 126 + "]" * 126)  # 127 levels below the document's own
+    operations += [operation(PUT, str(d["id"]), d, 500 + i, 50 + i) for i, d in enumerate(good)]
+    operations.append(operation(PATCH, "patched", {"id": "patched"}, 900, 90))
+    last = len(operations) + 1
+    worker = nursery.build([region(operations, 1, task=77)], [(1, last)])
+    assert nursery.run(worker)["reason"] == "done"
+    refused = worker.refused()
+    assert {k: v.code for k, v in refused.items()} == {**{k: v[1] for k, v in REFUSED.items()},
+                                                       "patched": "not_supported"}
+    assert all(r.task == 77 and r.message and r.generation == 1 for r in refused.values())
+    assert refused["patched"].position == 90
+    outcome = worker.outcome()
+    assert outcome.state.documents == 3 and outcome.state.watermark == last
+    states = surveyed(nursery)
+    assert {r.id for s in states for r in s.refused} == set(refused)
+    # What the catalog has is forgotten with the next commit.
+    worker = nursery.build([puts(documents(1), last)], [(last, last + 1)], segment=2, refusals_saved=1)
+    assert nursery.run(worker)["reason"] == "done"
+    assert not [r for s in surveyed(nursery) for r in s.refused]
+
+
+def test_nothing_but_refusals_writes_no_segment(nursery, directory):
+    worker = nursery.build([region([operation(PUT, "x", "nope", 5)], 1)], [(1, 2)])
+    assert nursery.run(worker)["reason"] == "done"
+    assert worker.outcome().committed and segment_files(directory) == []
+
+
+def test_many_refusals_come_in_several_reports(nursery):
+    names = [f"{i:04}" + "x" * 250 for i in range(500)]
+    worker = nursery.build([region([operation(PUT, n, "nope", i + 1) for i, n in enumerate(names)], 1)], [(1, 501)])
+    assert nursery.run(worker)["reason"] == "done"
+    assert set(worker.refused()) == set(names)
+    assert {r.id for s in surveyed(nursery) for r in s.refused} == set(names)
+
+
+def test_skips_what_is_quarantined(nursery, internal):
+    skip = [internal.Skip(sequence=2, code="too_much_memory", message="too big for it")]
+    worker = nursery.build([puts(documents(3))], [(1, 4)], skip=skip)
+    assert nursery.run(worker)["reason"] == "done"
+    assert [(r.sequence, r.code, r.message) for r in worker.refused().values()] == [
+        (2, "too_much_memory", "too big for it")]
+    assert worker.outcome().state.documents == 2
+
+
+def test_resumes_and_stops_within_regions(nursery):
+    fds = [puts(documents(10, 0), 1), puts(documents(10, 10), 11)]
+    worker = nursery.build(fds, [(1, 11), (11, 21)], resume=5, stop=14)
+    assert nursery.run(worker)["reason"] == "done"
+    outcome = worker.outcome()
+    assert (outcome.applied.first, outcome.applied.end, outcome.state.documents) == (5, 14, 9)
+    assert outcome.state.watermark == 1 and [(r.first, r.end) for r in outcome.state.applied] == [(5, 14)]
+    again = nursery.build(fds, [(1, 11), (11, 21)], resume=13, segment=2)
+    assert nursery.run(again)["reason"] == "superseded"
+    assert again.outcome().superseded and not again.outcome().committed
+    assert os.waitstatus_to_exitcode(again.status) == 0
+
+
+def test_a_later_version_wins_and_deletions_delete(nursery, directory):
+    worker = nursery.build([puts(documents(10))], [(1, 11)])
+    assert nursery.run(worker)["reason"] == "done"
+    operations = [operation(PUT, "3", {"id": 3, "t": "new"}, 5000), operation(DELETE, "4", b"", 5001),
+                  operation(DELETE, "unknown", b"", 5002)]
+    worker = nursery.build([region(operations, 11)], [(11, 14)], segment=2)
+    assert nursery.run(worker)["reason"] == "done"
+    state = worker.outcome().state
+    assert state.documents == 9
+    assert [(s.id, s.documents, s.deleted) for s in state.segments] == [(1, 10, 2), (2, 1, 0)]
+    worker = nursery.build([region([operation(DELETE, "5", b"", 6000)], 14)], [(14, 15)], segment=3)
+    assert nursery.run(worker)["reason"] == "done"
+    assert worker.outcome().state.documents == 8
+    assert segment_files(directory) == ["seg-1.mdb", "seg-2.mdb"]
+
+
+def test_merges(nursery, directory):
+    for n in range(4):
+        worker = nursery.build([puts(documents(50, n * 40), 1 + n * 50)], [(1 + n * 50, 51 + n * 50)], segment=n + 1)
+        assert nursery.run(worker)["reason"] == "done"
+    live = worker.outcome().state.documents
+    assert live == 170
+    worker = nursery.merge([1, 2, 3], 9)
+    words = nursery.run(worker)
+    assert words["reason"] == "done", words
+    state = worker.outcome().state
+    assert worker.outcome().committed and state.documents == live
+    assert [s.id for s in state.segments] == [4, 9]
+    late = nursery.merge([1, 4], 10)
+    assert nursery.run(late)["reason"] == "superseded" and late.outcome().superseded
+
+
+def test_a_merge_of_what_is_all_deleted_leaves_nothing(nursery, directory):
+    nursery.run(nursery.build([puts(documents(2))], [(1, 3)]))
+    nursery.run(nursery.build([region([operation(DELETE, str(i), b"", 9000 + i) for i in range(2)], 3)], [(3, 5)],
+                              segment=2))
+    worker = nursery.merge([1], 3)
+    assert nursery.run(worker)["reason"] == "done"
+    assert len(worker.outcome().state.segments) == 0
+    assert segment_files(directory) == ["seg-1.mdb"]  # the coordinator unlinks it
+
+
+def test_a_lower_epoch_changes_nothing(nursery):
+    assert nursery.run(nursery.build([puts(documents(3))], [(1, 4)], epoch=7))["reason"] == "done"
+    late = nursery.build([puts(documents(3, 10), 4)], [(4, 7)], epoch=6, segment=2)
+    assert nursery.run(late)["reason"] == "superseded"
+    assert surveyed(nursery)[-1].epoch == 7
+
+
+def damaged_region(change):
+    whole = bytearray(os.pread(puts(documents(5)), 1 << 20, 0))
+    change(whole)
+    from nursery import sealed
+    return sealed(bytes(whole))
+
+
+@pytest.mark.parametrize("what", ["magic", "checksum", "cut", "range", "place", "count", "job"])
+def test_what_does_not_decode_ends_the_worker_with_words(nursery, internal, what):
+    def change(b):
+        if what == "magic":
+            b[0] ^= 1
+        elif what == "checksum":
+            b[90] ^= 1
+        elif what == "cut":
+            del b[200:]
+        elif what == "count":
+            b[4] += 1
+
+    ranges = [(1, 9)] if what == "range" else [(1, 6)]
+    place = (2, 1, 0) if what == "place" else (1, 1, 0)
+    if what == "job":
+        worker = nursery.start((), kind=internal.Job.BUILD)
+    else:
+        worker = nursery.build([damaged_region(change)], ranges, place=place)
+    words = nursery.run(worker)
+    assert (words["reason"], os.waitstatus_to_exitcode(worker.status)) == ("corrupt", 65) and words["text"]
+    assert worker.outcome() is None
+
+
+def test_a_malformed_ticket_is_refused(nursery, internal):
+    nursery.socket.send(b"\xff\xff\xff")
+    event, _ = nursery.event()
+    assert event.kind == internal.NurseryEvent.REFUSED and event.status > 0
+    nursery.socket.send(internal.JobTicket(job=5).SerializeToString())  # no descriptors
+    event, _ = nursery.event()
+    assert (event.kind, event.job) == (internal.NurseryEvent.REFUSED, 5)
+    assert nursery.run(nursery.build([puts(documents(1))], [(1, 2)]))["reason"] == "done"
+
+
+def test_a_killed_worker_is_reaped_and_the_next_one_works(make_nursery, internal):
+    nursery = make_nursery({"MAYFLY_TEST_KILL_ID": "57"})
+    worker = nursery.build([puts(documents(100))], [(1, 101)])
+    words = nursery.run(worker)
+    if os.waitstatus_to_exitcode(worker.status) == 0:
+        pytest.skip("built without MAYFLY_TEST_HOOKS")
+    assert os.waitstatus_to_exitcode(worker.status) == -signal.SIGABRT
+    assert (words["reason"], words["sequence"], words["documents"]) == ("killed", 58, 57)
+    assert surveyed(nursery)[-1].generation == 0
+    skip = [internal.Skip(sequence=58, code="quarantined", message="it ended every worker")]
+    worker = nursery.build([puts(documents(100))], [(1, 101)], segment=2, skip=skip)
+    assert nursery.run(worker)["reason"] == "done"
+    assert worker.outcome().state.documents == 99
+
+
+def test_workers_die_with_their_nursery(nursery):
+    # Without a reader its first report fills no buffer: it is stopped instead, in the middle of its life.
+    worker = nursery.build([puts(documents(3000, words=60))], [(1, 3001)])
+    while worker.pid is None:
+        nursery.take_event(START_LIMIT)
+    os.kill(worker.pid, signal.SIGSTOP)
+    nursery.process.kill()
+    nursery.process.wait(START_LIMIT)
+    import select
+    assert select.select([worker.pidfd], [], [], START_LIMIT)[0], "the worker outlived its nursery"
+    os.close(worker.pidfd)
+
+
+def test_a_worker_is_killed_before_search_and_runs_behind_it(nursery):
+    worker = nursery.build([puts(documents(2000, words=60))], [(1, 2001)])
+    while worker.pid is None:
+        nursery.take_event(START_LIMIT)
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        if worker.words.read()["stage"] in ("none", "born"):
+            os.kill(worker.pid, signal.SIGCONT)
+            while worker.words.read()["stage"] in ("none", "born") and worker.status is None:
+                os.sched_yield()
+            os.kill(worker.pid, signal.SIGSTOP)
+        assert pathlib.Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000"
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= 10
+        assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    assert nursery.run(worker)["reason"] == "done"
+
+
+@pytest.mark.skipif(not HAS_ARENA, reason="no arena under sanitizers")
+def test_exports_the_whole_malloc_family():
+    out = subprocess.run(["nm", "-D", "--defined-only", str(BIN / "mayfly-worker")], capture_output=True, text=True,
+                         check=True).stdout
+    exported = {line.split()[-1].split("@")[0] for line in out.splitlines() if " T " in line}
+    assert {"malloc", "calloc", "realloc", "reallocarray", "free", "cfree", "posix_memalign", "aligned_alloc", "memalign",
+            "valloc", "pvalloc", "malloc_usable_size"} <= exported
+
+
+def run_to_the_end(nursery, fd, count, cap):
+    """As the coordinator would: successors after a retirement, halves after a death at the cap."""
+    first, segment, deaths, stop = 1, 1, 0, 0
+    while first <= count:
+        worker = nursery.build([fd], [(1, count + 1)], segment=segment, resume=first, stop=stop, cap=cap)
+        words = nursery.run(worker)
+        segment += 1
+        if words["reason"] in ("done", "retired"):
+            outcome = worker.outcome()
+            assert outcome.committed and outcome.applied.first == first
+            assert outcome.applied.end == (stop or count + 1) or words["reason"] == "retired"
+            first, stop = outcome.applied.end, 0
+            continue
+        assert words["reason"] in ("cap", "kernel_cap") and words["text"], words
+        assert os.waitstatus_to_exitcode(worker.status) == 75 and worker.outcome() is None
+        deaths += 1
+        assert deaths < 40, words
+        stop = first + max(1, ((stop or count + 1) - first) // 2)
+    return segment - 1, deaths
+
+
+@pytest.mark.skipif(not HAS_ARENA, reason="no cap under sanitizers")
+@pytest.mark.parametrize("cap", [32, 33, 37, 41, 48, 64])
+def test_small_caps_commit_everything(nursery, directory, cap):
+    many = documents(12000, words=40)
+    segments, deaths = run_to_the_end(nursery, puts(many), len(many), cap * MIB)
+    state = surveyed(nursery)[-1]
+    assert (state.documents, state.watermark) == (len(many), len(many) + 1)
+    assert deaths == 0, f"{deaths} deaths, {segments} segments"
+
+
+@pytest.mark.skipif(not HAS_ARENA, reason="no cap under sanitizers")
+def test_a_document_too_large_for_the_cap_is_named(nursery, directory):
+    big = {"id": "big", "body": " ".join(f"x{i:x}" for i in range(1500000))}
+    fd = puts([{"id": "before"}, big, {"id": "after"}])
+    worker = nursery.build([fd], [(1, 4)], cap=32 * MIB)
+    words = nursery.run(worker)
+    if words["reason"] == "retired":  # with the first document alone
+        worker = nursery.build([fd], [(1, 4)], cap=32 * MIB, resume=2, segment=2)
+        words = nursery.run(worker)
+    assert words["reason"] in ("cap", "kernel_cap") and words["sequence"] == 2 and words["text"]
+    assert os.waitstatus_to_exitcode(worker.status) == 75
+    assert words["peak"] <= 32 * MIB
+
+
+@pytest.mark.skipif(not HAS_ARENA, reason="no cap under sanitizers")
+@pytest.mark.parametrize("cap", [1 * MIB, 8 * MIB, 14 * MIB, 17 * MIB, 20 * MIB, 23 * MIB, 26 * MIB])
+def test_below_the_smallest_cap_it_dies_with_words_and_core_is_whole(nursery, cap):
+    assert nursery.run(nursery.build([puts(documents(10))], [(1, 11)]))["reason"] == "done"
+    many = documents(3000, 100, words=40)
+    worker = nursery.build([puts(many, 11)], [(11, 3011)], segment=2, cap=cap)
+    words = nursery.run(worker)
+    assert words["reason"] in ("cap", "kernel_cap", "done", "retired") and words["text"], words
+    state = surveyed(nursery)[-1]
+    assert state.documents >= 10 and (state.documents > 10) == (words["reason"] in ("done", "retired"))
