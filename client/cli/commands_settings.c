@@ -1,0 +1,76 @@
+#include "client/cli/commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/cli/report.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+
+static int print_settings(const struct mayfly_answer *answer)
+{
+    struct buf b = {0};
+    buf_append_str(&b, message_bytes(answer->envelope->settings->json));
+    report_json(&b);
+    buf_finish(&b);
+    return STATUS_DONE;
+}
+
+int command_settings_get(struct cli *c)
+{
+    Mayfly__SettingsGet get = MAYFLY__SETTINGS_GET__INIT;
+    get.index = message_string(c->words[0]);
+    REQUEST(request, settings_get, SETTINGS_GET, get);
+    struct mayfly_answer answer;
+    int status = report_call(c, &request, MAYFLY__ENVELOPE__MESSAGE_SETTINGS, &answer);
+    return status ? status : print_settings(&answer);
+}
+
+/* A whole file that must fit an envelope. */
+static int read_whole(const char *path, struct buf *out)
+{
+    scoped(fd) int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    while (out->len < FRAME_MAX_ENVELOPE) {
+        enum { STEP = 64 << 10 };
+        char *at = buf_extend(out, STEP);
+        ssize_t got = at ? read(fd, at, STEP) : -1;
+        if (got < 0)
+            return at ? -errno : -ENOMEM;
+        out->len -= STEP - (size_t)got;
+        if (got == 0)
+            return 0;
+    }
+    return ERR_TOO_LARGE;
+}
+
+static int set(struct cli *c, struct str json)
+{
+    Mayfly__SettingsSet message = MAYFLY__SETTINGS_SET__INIT;
+    message.index = message_string(c->words[0]);
+    message.json = message_data(json);
+    REQUEST(request, settings_set, SETTINGS_SET, message);
+    struct mayfly_answer answer;
+    int status = report_call(c, &request, MAYFLY__ENVELOPE__MESSAGE_SETTINGS, &answer);
+    return status ? status : print_settings(&answer);
+}
+
+int command_settings_set(struct cli *c)
+{
+    struct buf json = {0};
+    char why[300];
+    int rc = read_whole(c->words[1], &json);
+    if (rc) {
+        snprintf(why, sizeof why, "%s: %s", c->words[1], err_str(rc));
+        report_error(c, "cannot_read", why, "");
+    }
+    int status = rc ? STATUS_REFUSED : set(c, (struct str){.ptr = json.data, .len = json.len});
+    buf_finish(&json);
+    return status;
+}

@@ -1,0 +1,189 @@
+#include "client/cli/commands.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "client/cli/emit.h"
+#include "client/cli/prometheus.h"
+#include "client/cli/report.h"
+#include "client/cli/table.h"
+#include "common/clock.h"
+
+int command_ping(struct cli *c)
+{
+    Mayfly__Ping ping = MAYFLY__PING__INIT;
+    REQUEST(request, ping, PING, ping);
+    struct mayfly_answer answer;
+    int status = report_connect(c);
+    uint64_t began = clock_us();
+    if (!status)
+        status = report_call(c, &request, MAYFLY__ENVELOPE__MESSAGE_PONG, &answer);
+    if (status)
+        return status;
+    if (!c->json) {
+        puts(answer.envelope->pong->state);
+        return STATUS_DONE;
+    }
+    struct buf b = {0};
+    emit_begin(&b, '{');
+    emit_member_string(&b, "state", answer.envelope->pong->state);
+    emit_member_string(&b, "server", mayfly_server(c->connection));
+    emit_member_number(&b, "took_us", clock_us() - began);
+    emit_end(&b, '}');
+    report_json(&b);
+    buf_finish(&b);
+    return STATUS_DONE;
+}
+
+static void emit_process(struct buf *b, const Mayfly__Stats__Process *p)
+{
+    emit_begin(b, '{');
+    emit_member_number(b, "pid", p->pid);
+    emit_member_string(b, "role", p->role);
+    emit_key(b, "shard");
+    if (p->shard >= 0)
+        emit_signed(b, p->shard);
+    else
+        emit_raw(b, STR("null"));
+    emit_member_number(b, "reader", p->reader);
+    emit_member_string(b, "state", p->state);
+    emit_member_number(b, "rss_anon", p->rss_anon);
+    emit_member_number(b, "rss_shmem", p->rss_shmem);
+    emit_member_number(b, "rss_file", p->rss_file);
+    if (p->cap) {
+        emit_member_number(b, "arena_used", p->arena_used);
+        emit_member_number(b, "arena_peak", p->arena_peak);
+        emit_member_number(b, "cap", p->cap);
+    }
+    emit_end(b, '}');
+}
+
+static void emit_index(struct buf *b, const Mayfly__Stats__Index *index)
+{
+    emit_begin(b, '{');
+    emit_member_string(b, "uid", index->uid);
+    emit_member_number(b, "documents", index->documents);
+    emit_member_number(b, "segments", index->segments);
+    emit_member_number(b, "bytes", index->bytes);
+    emit_end(b, '}');
+}
+
+static void emit_lists(struct buf *b, const Mayfly__Stats *s)
+{
+    emit_key(b, "processes");
+    emit_begin(b, '[');
+    for (size_t i = 0; i < s->n_processes; i++)
+        emit_process(b, s->processes[i]);
+    emit_end(b, ']');
+    emit_key(b, "worker_exits");
+    emit_begin(b, '{');
+    for (size_t i = 0; i < s->n_worker_exits; i++)
+        emit_member_number(b, s->worker_exits[i]->reason, s->worker_exits[i]->count);
+    emit_end(b, '}');
+    emit_key(b, "indexes");
+    emit_begin(b, '[');
+    for (size_t i = 0; i < s->n_indexes; i++)
+        emit_index(b, s->indexes[i]);
+    emit_end(b, ']');
+}
+
+static void print_json(const Mayfly__Stats *s)
+{
+    struct buf b = {0};
+    emit_begin(&b, '{');
+    emit_lists(&b, s);
+    emit_member_number(&b, "region_bytes", s->region_bytes);
+    emit_member_number(&b, "region_budget", s->region_budget);
+    emit_member_number(&b, "log_bytes", s->log_bytes);
+    emit_member_number(&b, "log_quota", s->log_quota);
+    emit_member_number(&b, "searches", s->searches);
+    emit_member_number(&b, "operations", s->operations);
+    emit_member_number(&b, "connections", s->connections);
+    emit_member_number(&b, "epoch", s->epoch);
+    emit_member_date(&b, "started_at", s->started_at);
+    emit_member_string(&b, "version", s->version);
+    emit_member_string(&b, "state", s->state);
+    emit_member_string(&b, "cap_enforced_by", s->cap_enforced_by);
+    emit_end(&b, '}');
+    report_json(&b);
+    buf_finish(&b);
+}
+
+static void print_process_table(const Mayfly__Stats *s)
+{
+    static const char *const columns[] = {">pid",   "role",   ">shard", "state", ">anon", ">shmem",
+                                          ">files", ">arena", ">peak",  ">cap",  NULL};
+    struct table t;
+    table_init(&t, columns);
+    for (size_t i = 0; i < s->n_processes; i++) {
+        const Mayfly__Stats__Process *p = s->processes[i];
+        char shard[32] = "-";
+        if (p->shard >= 0)
+            snprintf(shard, sizeof shard, p->role[0] == 's' ? "%d.%u" : "%d", p->shard, p->reader);
+        table_number(&t, p->pid);
+        table_text(&t, p->role);
+        table_text(&t, shard);
+        table_text(&t, p->state);
+        table_bytes(&t, p->rss_anon);
+        table_bytes(&t, p->rss_shmem);
+        table_bytes(&t, p->rss_file);
+        table_bytes(&t, p->arena_used);
+        table_bytes(&t, p->arena_peak);
+        table_bytes(&t, p->cap);
+    }
+    table_print(&t);
+    table_finish(&t);
+}
+
+static void print_index_table(const Mayfly__Stats *s)
+{
+    static const char *const columns[] = {"index", ">documents", ">segments", ">bytes", NULL};
+    struct table t;
+    table_init(&t, columns);
+    for (size_t i = 0; i < s->n_indexes; i++) {
+        table_text(&t, s->indexes[i]->uid);
+        table_number(&t, s->indexes[i]->documents);
+        table_number(&t, s->indexes[i]->segments);
+        table_bytes(&t, s->indexes[i]->bytes);
+    }
+    table_print(&t);
+    table_finish(&t);
+}
+
+static void print_text(const Mayfly__Stats *s)
+{
+    char since[CLOCK_RFC3339_SIZE], have[BYTES_TEXT_SIZE], most[BYTES_TEXT_SIZE];
+    clock_rfc3339(s->started_at, since);
+    printf("mayflyd %s, %s since %.19sZ, epoch %" PRIu64 ", workers capped by %s\n", s->version, s->state, since,
+           s->epoch, s->cap_enforced_by);
+    printf("%" PRIu64 " searches, %" PRIu64 " operations, %u connections\n", s->searches, s->operations,
+           s->connections);
+    printf("batch regions %s of %s", bytes_text(have, s->region_bytes), bytes_text(most, s->region_budget));
+    printf(", log %s of %s\n\n", bytes_text(have, s->log_bytes), bytes_text(most, s->log_quota));
+    print_process_table(s);
+    putchar('\n');
+    print_index_table(s);
+    if (s->n_worker_exits)
+        fputs("\nworkers ended:", stdout);
+    for (size_t i = 0; i < s->n_worker_exits; i++)
+        printf(" %s %" PRIu64, s->worker_exits[i]->reason, s->worker_exits[i]->count);
+    if (s->n_worker_exits)
+        putchar('\n');
+}
+
+int command_stats(struct cli *c)
+{
+    Mayfly__StatsGet get = MAYFLY__STATS_GET__INIT;
+    REQUEST(request, stats_get, STATS_GET, get);
+    struct mayfly_answer answer;
+    int status = report_call(c, &request, MAYFLY__ENVELOPE__MESSAGE_STATS, &answer);
+    if (status)
+        return status;
+    if (args_flag(c, "prometheus"))
+        prometheus_print(answer.envelope->stats);
+    else if (c->json)
+        print_json(answer.envelope->stats);
+    else
+        print_text(answer.envelope->stats);
+    return STATUS_DONE;
+}

@@ -1,0 +1,140 @@
+/*
+ * mayfly - the command line: one connection to a mayflyd, one command, then gone.
+ *
+ * Started by  people and scripts
+ * Holds       one connection; documents on their way in, within a window
+ * Writes      standard output: text, or one JSON document with --json
+ * malloc      libc
+ * Ends        when the command is done: 0 done, 1 the server said no, 2 usage, 3 cannot connect
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/cli/commands.h"
+#include "client/cli/report.h"
+
+static const struct option index_create_options[] = {
+    {"primary-key", "FIELD", "the member of a document that names it (default id)"},
+    {0},
+};
+
+static const struct option optimize_options[] = {
+    {"no-wait", NULL, "do not wait until it is done"},
+    {0},
+};
+
+static const struct option add_options[] = {
+    {"format", "FORMAT", "ndjson, json or csv (default by the file's name or its first byte)"},
+    {"partial", NULL, "change the fields that are given, keep the others"},
+    {"primary-key", "FIELD", "of an index that is made so (default id)"},
+    {"wait", "UNTIL", "none, accepted (durable, default) or searchable"},
+    {0},
+};
+
+static const struct option delete_options[] = {
+    {"filter", "EXPR", "delete what matches"},
+    {"wait", "UNTIL", "none, accepted (durable, default) or searchable"},
+    {0},
+};
+
+static const struct option search_options[] = {
+    {"limit", "N", "hits to show (default 20)"},
+    {"offset", "N", "hits to leave out first"},
+    {"fields", "F,...", "of the documents to show (default all)"},
+    {"match", "HOW", "last (default), all, frequency or any: which words a hit may lack"},
+    {"prefix", "WHEN", "auto (default): the last word may be unfinished; off"},
+    {"typo", "WHEN", "auto (default) or off"},
+    {"filter", "EXPR", "only documents that match it"},
+    {"sort", "F:asc,...", "order by fields"},
+    {"facets", "F,...", "count values of fields"},
+    {"highlight", "F,...", "show fields with <em> around matching words"},
+    {"deadline", "MS", "answer with what there is by then (default the server's)"},
+    {"explain", NULL, "say where each score comes from"},
+    {"batch", "FILE", "queries from a file of `qid TAB text` lines (- reads standard input)"},
+    {"depth", "N", "of a batch: queries in flight (default 16)"},
+    {0},
+};
+
+static const struct option tasks_options[] = {
+    {"index", "NAME", "of this index only"},
+    {"wait", "UID", "wait until this one has ended"},
+    {"limit", "N", "the newest so many (default 1000)"},
+    {0},
+};
+
+static const struct option stats_options[] = {
+    {"prometheus", NULL, "in the text format that Prometheus reads"},
+    {0},
+};
+
+// clang-format off
+static const struct command commands[] = {
+    {"ping", "", 0, 0, "say whether the server is ready", NULL, command_ping},
+    {"index create", "NAME", 1, 1, "make an empty index", index_create_options, command_index_create},
+    {"index list", "", 0, 0, "show all indexes", NULL, command_index_list},
+    {"index drop", "NAME", 1, 1, "delete an index with its documents", NULL, command_index_drop},
+    {"index swap", "A B", 2, 2, "exchange the names of two indexes, at once", NULL, command_index_swap},
+    {"index optimize", "NAME", 1, 1, "merge each shard of an index to one segment", optimize_options, command_index_optimize},
+    {"settings get", "NAME", 1, 1, "show an index's settings, defaults included", NULL, command_settings_get},
+    {"settings set", "NAME FILE.json", 2, 2, "change settings; null resets one (- reads standard input)", NULL, command_settings_set},
+    {"add", "NAME FILE...", 2, -1,
+     "add or replace documents\n"
+     "\nFILE holds JSON objects one a line (ndjson), an array of them (json), or a table whose first line names the\n"
+     "columns (csv; `price:number` and `sold:boolean` give a column a type). - reads standard input. A missing index\n"
+     "is made. A document that is refused is named and the others are added; the exit status is 1 then.",
+     add_options, command_add},
+    {"get", "NAME ID", 2, 2, "show a document as it was stored", NULL, command_get},
+    {"delete", "NAME ID...", 1, -1, "delete documents", delete_options, command_delete},
+    {"search", "NAME QUERY", 1, 2,
+     "find documents\n"
+     "\nIn QUERY, words are searched for, the last one also as the beginning of a word. AND OR NOT in capitals, -word,\n"
+     "+word, \"a phrase\", ( ) and field:word are understood; what is unbalanced is plain text.\n"
+     "With --batch: a line `qid Q0 id rank score mayfly` for each hit, and times on standard error; with --match any\n"
+     "the queries are plain words.",
+     search_options, command_search},
+    {"tasks", "", 0, 0, "show what is done in the background, newest first", tasks_options, command_tasks},
+    {"stats", "", 0, 0, "show processes, their memory, and indexes", stats_options, command_stats},
+    /* of later versions: known, so that they are not taken for mistakes, and not in the help */
+    {"top", "", 0, -1, "", NULL, command_later},
+    {"budget", "", 0, -1, "", NULL, command_later},
+    {"backup", "DIR", 0, -1, "", NULL, command_later},
+    {"restore", "DIR", 0, -1, "", NULL, command_later},
+    {"check", "DIR", 0, -1, "", NULL, command_later},
+    {0},
+};
+// clang-format on
+
+int command_later(struct cli *c)
+{
+    report_error(c, "not_supported", "not available in this version", c->command->name);
+    return STATUS_USAGE;
+}
+
+static int parse_and_run(struct cli *c, int argc, char **argv)
+{
+    int status = args_parse(c, commands, argc, argv);
+    if (status)
+        return status;
+    if (c->version) {
+        puts("mayfly " MAYFLY_VERSION);
+        return STATUS_DONE;
+    }
+    if (c->help) {
+        args_help(c, commands);
+        return STATUS_DONE;
+    }
+    return c->command->run(c);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli c = {0};
+    int status = parse_and_run(&c, argc, argv);
+    mayfly_close(c.connection);
+    free(c.words);
+    if (fflush(stdout) || ferror(stdout)) {
+        perror("mayfly: standard output");
+        return STATUS_REFUSED;
+    }
+    return status;
+}
