@@ -232,7 +232,7 @@ int places_snapshot(struct places *p, uint32_t index, uint32_t edition, struct s
         *out = snapshot_hold(&p->empty);
         return 0;
     }
-    if (err)
+    if (err || !place)
         return err;
     place->used = ++p->calls;
     err = look(place, fault);

@@ -51,7 +51,7 @@ class Shard:
             os.dup2(spare[0], SOCKET_FD)
             os.dup2(spare[1], WORDS_FD)
 
-        return subprocess.Popen([str(BIN / "mayfly-shard"), "--shard", "0", "--reader", "1", *options], cwd=data,
+        return subprocess.Popen([str(BIN.resolve() / "mayfly-shard"), "--shard", "0", "--reader", "1", *options], cwd=data,
                                 preexec_fn=place_descriptors, pass_fds=(SOCKET_FD, WORDS_FD), stdin=subprocess.DEVNULL)
 
     def receive_exactly(self, size):
