@@ -1,9 +1,18 @@
 /* dictionary.h - a segment's terms in blocks of 64, front-coded, rising by key (one byte of kind, then the text).
  *
- * entry: varints and bytes:
- *   bytes shared with the key before (0 for the first of a block) | bytes that follow | those bytes
- *   documents << 1 | TERM_IS_WORD | postings: part | offset | length
- *   stems only: positions: part | offset | length */
+ * entry: a byte, varints (v) and bytes:
+ *
+ *   | s << 4 | r | v: shared - 15 if s is 15 | v: rest - 15 if r is 15 | `rest` bytes |
+ *   | v: documents << 2 | ELSEWHERE | TERM_IS_WORD |
+ *   | v if ELSEWHERE: part and offset of the postings, part and offset of the positions |
+ *   | v: length of the postings | v, stems only: length of the positions |
+ *
+ * `shared` bytes of the key are those of the key before, `rest` follow (at least one). Without ELSEWHERE the lists
+ * begin where those of the term before end; the first entry of a block shares nothing and has it.
+ *
+ * The block index says of each block where it is and how its first key begins, 16 bytes:
+ *
+ *   | place u64 | first 8 bytes of the key, u64 big-endian, 0 where it is shorter | */
 #ifndef INDEX_DICTIONARY_H
 #define INDEX_DICTIONARY_H
 
@@ -14,6 +23,8 @@
 #include "index/bytes_out.h"
 #include "index/segment_writer.h"
 #include "index/stream.h"
+
+enum { DICTIONARY_INDEX = 16 /* bytes of an entry of the block index */ };
 
 struct list_place {
     uint64_t place;
@@ -29,10 +40,12 @@ struct dictionary_entry {
 struct dictionary_out {
     struct stream_writer stream;
     struct bytes_out block;
-    struct bytes_out places; /* u64 of each block */
+    struct bytes_out index;
     uint64_t terms;
     size_t key_length;
     char key[MAX_KEY];
+    struct dictionary_entry before;
+    uint64_t prefix; /* of the block's first key */
     bool failed;
 };
 
@@ -43,9 +56,26 @@ void dictionary_out_close(struct dictionary_out *d); /* accepts a zeroed one */
 int dictionary_out_add(struct dictionary_out *d, struct str key, const struct dictionary_entry *e);
 void dictionary_out_finish(struct dictionary_out *d); /* writes the last block and the block index */
 
-/* The entry at `at`: `key` holds the key before (key_length bytes) and becomes this one's. The byte after it, or NULL if
- * it is damaged. */
+static inline uint64_t dictionary_prefix(struct str key)
+{
+    char bytes[8] = {0};
+    memcpy(bytes, key.ptr, key.len < 8 ? key.len : 8);
+    return load_be64(bytes);
+}
+
+/* What an entry says but for its key. */
+struct dictionary_step {
+    uint32_t shared, rest;
+    const uint8_t *bytes; /* the rest of the key */
+};
+
+/* The entry at `at`; *entry is the one before and becomes this one. *kind is the first byte of the key before,
+ * then of this one. The byte after it, or NULL if it is damaged. */
+const uint8_t *dictionary_step(const uint8_t *at, const uint8_t *end, uint8_t *kind, struct dictionary_step *step,
+                               struct dictionary_entry *entry);
+
+/* The same, and `key` holds the key before (key_length bytes) and becomes this one's. */
 const uint8_t *dictionary_read(const uint8_t *at, const uint8_t *end, char key[MAX_KEY], size_t *key_length,
-                               struct dictionary_entry *out);
+                               struct dictionary_entry *entry);
 
 #endif

@@ -26,7 +26,7 @@
  *   T  0x01  TOC              array: struct toc below, then the analyzer's identity, then the fields' names, each u16
  *                             length and bytes
  *   D  0x10  dictionary       stream of blocks of up to 64 terms (dictionary.h)
- *   B  0x11  block index      array: u64 place of each dictionary block
+ *   B  0x11  block index      array: 16 bytes of each dictionary block (dictionary.h)
  *   P  0x20  postings         stream of lists (postings.h)
  *   O  0x21  positions        stream of lists (postings.h)
  *   L  0x30  length codes     array: u8 of each document

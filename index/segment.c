@@ -6,6 +6,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/hash.h"
+#include "index/dictionary.h"
 #include "index/segment_parts.h"
 
 /* ------------------------------------------------------------------------------------------------------------- opening
@@ -84,7 +85,7 @@ static int open_sections(struct segment *s)
         {SECTION_HASH_DOCUMENTS, n * 4, &s->hash_documents},
         {SECTION_BODY_ENDS, n * 8, &s->body_ends},
         {SECTION_BODY_BLOCKS, (size_t)s->toc.body_blocks * 16, &s->body_blocks},
-        {SECTION_BLOCKS, (size_t)s->toc.blocks * 8, &s->blocks},
+        {SECTION_BLOCKS, (size_t)s->toc.blocks * DICTIONARY_INDEX, &s->blocks},
     };
     const struct {
         enum section section;
@@ -105,10 +106,10 @@ static int open_sections(struct segment *s)
     return err;
 }
 
-/* What every query and every commit reads is checked whole, now. */
+/* What is given out as an array is checked whole, now. */
 static int check_arrays(struct segment *s)
 {
-    const struct extent *arrays[] = {&s->lengths, &s->stamps, &s->hashes, &s->hash_documents, &s->blocks};
+    const struct extent *arrays[] = {&s->lengths, &s->stamps};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
         int err = store_check(s->store, arrays[i], 0, arrays[i]->size);
         if (err)
@@ -244,40 +245,68 @@ int segment_document_id(const struct segment *s, uint32_t document, struct str *
     return 0;
 }
 
-/* The first place at or after `from` whose hash is not below. */
-static uint32_t lower_bound(const struct segment *s, uint64_t hash)
+/* The first place whose hash is not below. */
+static int lower_bound(const struct segment *s, uint64_t hash, uint32_t *out)
 {
     uint32_t low = 0, high = s->toc.documents;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (load_u64(s->hashes.payload + (size_t)middle * 8) < hash)
+        uint64_t found;
+        int err = segment_array_u64(s, &s->hashes, middle, &found);
+        if (err)
+            return err;
+        if (found < hash)
             low = middle + 1;
         else
             high = middle;
     }
-    return low;
+    *out = low;
+    return 0;
+}
+
+/* Whose hash stands at a place: 0, or an error; *out_document is UINT32_MAX if it is not `hash`. */
+static int hash_at(const struct segment *s, uint32_t at, uint64_t hash, uint32_t *out_document)
+{
+    uint64_t found;
+    int err = segment_array_u64(s, &s->hashes, at, &found);
+    if (!err)
+        err = store_check(s->store, &s->hash_documents, at * 4, 4);
+    if (!err)
+        *out_document = found == hash ? load_u32(s->hash_documents.payload + (size_t)at * 4) : UINT32_MAX;
+    return err;
+}
+
+static int find_id(const struct segment *s, uint64_t hash, struct str id, uint32_t from, uint32_t *out_document)
+{
+    uint32_t at = 0, document;
+    int err = lower_bound(s, hash, &at);
+    for (; !err && at < s->toc.documents; at++) {
+        struct str found = {0};
+        err = hash_at(s, at, hash, &document);
+        if (err || document == UINT32_MAX)
+            break;
+        if (document < from) /* equal hashes stand by rising document */
+            continue;
+        err = segment_document_id(s, document, &found, NULL);
+        if (err || str_equal(found, id)) {
+            *out_document = document;
+            return err;
+        }
+    }
+    *out_document = UINT32_MAX;
+    return err;
 }
 
 bool segment_find_id(const struct segment *s, uint64_t hash, struct str id, uint32_t *from, uint32_t *out_document,
                      int *err)
 {
-    for (uint32_t at = lower_bound(s, hash); at < s->toc.documents; at++) {
-        struct str found;
-        if (load_u64(s->hashes.payload + (size_t)at * 8) != hash)
-            return false;
-        uint32_t document = load_u32(s->hash_documents.payload + (size_t)at * 4);
-        if (document < *from)
-            continue; /* equal hashes stand by rising document */
-        int failure = segment_document_id(s, document, &found, NULL);
-        if (failure) {
-            *err = failure;
-            return false;
-        }
-        if (str_equal(found, id)) {
-            *from = document + 1;
-            *out_document = document;
-            return true;
-        }
-    }
-    return false;
+    uint32_t document = UINT32_MAX;
+    int failure = find_id(s, hash, id, *from, &document);
+    if (failure)
+        *err = failure;
+    if (failure || document == UINT32_MAX)
+        return false;
+    *from = document + 1;
+    *out_document = document;
+    return true;
 }

@@ -60,6 +60,7 @@ struct term_cursor {
     uint32_t block;          /* after the current one */
     size_t key_length;
     char key[1 + 512];
+    struct list_view postings, positions; /* of the term before */
     struct term pending; /* found by seek, given by next */
     bool has_pending;
     int err;

@@ -179,7 +179,7 @@ static void put_toc(struct segment_writer *w)
         .parts_positions = stream_writer_finish(&w->positions),
         .parts_ids = w->documents.ids.part,
         .parts_bodies = w->documents.bodies.part,
-        .blocks = (uint32_t)(w->dictionary.places.len / 8),
+        .blocks = (uint32_t)(w->dictionary.index.len / DICTIONARY_INDEX),
         .body_blocks = (uint32_t)(w->documents.body_blocks.len / 16),
         .analyzer = (uint16_t)strlen(w->analyzer),
         .fields = (uint16_t)w->field_count,
@@ -222,6 +222,6 @@ int segment_writer_finish(struct segment_writer *w, struct segment_result *out)
 
 size_t segment_writer_memory(const struct segment_writer *w)
 {
-    return store_memory(w->store) + documents_out_memory(&w->documents) + w->dictionary.places.room +
+    return store_memory(w->store) + documents_out_memory(&w->documents) + w->dictionary.index.room +
            w->list.blocks.room + w->list.positions.room + (size_t)3 * EXTENT_PAYLOAD;
 }

@@ -8,22 +8,33 @@
 #include "index/dictionary.h"
 #include "index/segment_parts.h"
 
+static int index_entry(const struct segment *s, uint32_t block, const uint8_t **out)
+{
+    int err = store_check(s->store, &s->blocks, block * DICTIONARY_INDEX, DICTIONARY_INDEX);
+    if (!err)
+        *out = s->blocks.payload + (size_t)block * DICTIONARY_INDEX;
+    return err;
+}
+
 /* From a block's place to the end of its extent, or to where the next block of the same extent begins. */
 static int view_block(const struct segment *s, uint32_t block, const uint8_t **out_at, const uint8_t **out_end)
 {
-    uint64_t place = load_u64(s->blocks.payload + (size_t)block * 8);
+    const uint8_t *entry, *next = NULL;
+    int err = index_entry(s, block, &entry);
+    if (!err && block + 1 < s->toc.blocks)
+        err = index_entry(s, block + 1, &next);
+    if (err)
+        return err;
+    uint64_t place = load_u64(entry);
     uint32_t part = (uint32_t)(place >> 32), offset = (uint32_t)place;
     if (part >= s->dictionary.count)
         return ERR_CORRUPT;
     uint32_t end = s->dictionary.extents[part].size;
-    if (block + 1 < s->toc.blocks) {
-        uint64_t next = load_u64(s->blocks.payload + ((size_t)block + 1) * 8);
-        if (next >> 32 == part)
-            end = (uint32_t)next;
-    }
+    if (next && load_u64(next) >> 32 == part)
+        end = (uint32_t)load_u64(next);
     if (end <= offset)
         return ERR_CORRUPT;
-    int err = segment_view(s, &s->dictionary, place, end - offset, out_at);
+    err = segment_view(s, &s->dictionary, place, end - offset, out_at);
     if (!err)
         *out_end = *out_at + (end - offset);
     return err;
@@ -33,35 +44,66 @@ static int view_block(const struct segment *s, uint32_t block, const uint8_t **o
 static int first_key(const struct segment *s, uint32_t block, struct str *out)
 {
     const uint8_t *at, *end;
-    uint64_t shared, length;
+    struct dictionary_step step;
+    struct dictionary_entry entry = {0};
+    uint8_t kind = 0;
     int err = view_block(s, block, &at, &end);
     if (err)
         return err;
-    at = varint_get(at, end, &shared);
-    at = at ? varint_get(at, end, &length) : NULL;
-    if (!at || shared != 0 || length > (uint64_t)(end - at))
+    if (!dictionary_step(at, end, &kind, &step, &entry) || step.shared)
         return ERR_CORRUPT;
-    *out = (struct str){.ptr = (const char *)at, .len = length};
+    *out = (struct str){.ptr = (const char *)step.bytes, .len = step.rest};
     return 0;
+}
+
+/* How the first key of a block compares with `key`: by the index, unless they begin alike. */
+static int compare_first(const struct segment *s, uint32_t block, struct str key, uint64_t prefix, int *out)
+{
+    const uint8_t *entry;
+    struct str first;
+    int err = index_entry(s, block, &entry);
+    if (err)
+        return err;
+    uint64_t found = load_u64(entry + 8);
+    if (found != prefix) {
+        *out = found < prefix ? -1 : 1;
+        return 0;
+    }
+    err = first_key(s, block, &first);
+    if (!err)
+        *out = str_compare(first, key);
+    return err;
 }
 
 /* The last block whose first key is not above `key`; 0 if all are. */
 static int find_block(const struct segment *s, struct str key, uint32_t *out)
 {
     uint32_t low = 0, high = s->toc.blocks;
+    uint64_t prefix = dictionary_prefix(key);
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        struct str first;
-        int err = first_key(s, middle, &first);
+        int order = 0;
+        int err = compare_first(s, middle, key, prefix, &order);
         if (err)
             return err;
-        if (str_compare(first, key) <= 0)
+        if (order <= 0)
             low = middle;
         else
             high = middle;
     }
     *out = low;
     return 0;
+}
+
+static struct term term_of(struct str key, const struct dictionary_entry *e)
+{
+    return (struct term){
+        .key = key,
+        .documents = e->documents,
+        .flags = e->flags,
+        .postings = {e->postings.place, e->postings.length},
+        .positions = {e->positions.place, e->positions.length},
+    };
 }
 
 static bool fail(struct term_cursor *c, int err)
@@ -72,7 +114,6 @@ static bool fail(struct term_cursor *c, int err)
 
 static bool read_next(struct term_cursor *c, struct term *out)
 {
-    struct dictionary_entry e;
     if (c->err)
         return false;
     if (c->at == c->end) {
@@ -82,17 +123,18 @@ static bool read_next(struct term_cursor *c, struct term *out)
         if (err)
             return fail(c, err);
         c->key_length = 0;
+        c->key[0] = 0;
     }
+    struct dictionary_entry e = {
+        .postings = {c->postings.place, c->postings.length},
+        .positions = {c->positions.place, c->positions.length},
+    };
     c->at = dictionary_read(c->at, c->end, c->key, &c->key_length, &e);
     if (!c->at)
         return fail(c, ERR_CORRUPT);
-    *out = (struct term){
-        .key = {c->key, c->key_length},
-        .documents = e.documents,
-        .flags = e.flags,
-        .postings = {e.postings.place, e.postings.length},
-        .positions = {e.positions.place, e.positions.length},
-    };
+    *out = term_of((struct str){c->key, c->key_length}, &e);
+    c->postings = out->postings;
+    c->positions = out->positions;
     return true;
 }
 
@@ -102,6 +144,7 @@ void term_cursor_seek(struct term_cursor *c, const struct segment *s, struct str
     c->at = c->end = NULL;
     c->block = 0;
     c->key_length = 0;
+    c->postings = c->positions = (struct list_view){0};
     c->has_pending = false;
     c->err = find_block(s, from, &c->block);
     while (read_next(c, &c->pending)) {
@@ -121,16 +164,58 @@ bool term_cursor_next(struct term_cursor *c, struct term *out)
     return true;
 }
 
+/* Bytes that `a` and `b` have in common. */
+static uint32_t common(const uint8_t *a, size_t a_length, const char *b, size_t b_length)
+{
+    uint32_t n = 0;
+    while (n < a_length && n < b_length && a[n] == (uint8_t)b[n])
+        n++;
+    return n;
+}
+
+/* Without building keys: `matched` bytes of `key` are those of the entry before, which is below it. An entry that
+ * shares more than that is below it too, one that shares less is above it. False: not there, or *err. */
+static bool find_in_block(const uint8_t *at, const uint8_t *end, struct str key, struct dictionary_entry *e, int *err)
+{
+    uint32_t matched = 0;
+    uint8_t kind = 0;
+    while (at < end) {
+        struct dictionary_step step;
+        at = dictionary_step(at, end, &kind, &step, e);
+        if (!at) {
+            *err = ERR_CORRUPT;
+            return false;
+        }
+        if (step.shared > matched)
+            continue;
+        if (step.shared < matched)
+            return false;
+        uint32_t more = common(step.bytes, step.rest, key.ptr + matched, key.len - matched);
+        matched += more;
+        if (more == step.rest && matched == key.len)
+            return true;
+        if (matched == key.len || (more < step.rest && step.bytes[more] > (uint8_t)key.ptr[matched]))
+            return false;
+    }
+    return false;
+}
+
 bool segment_find_term(const struct segment *s, struct str key, struct term *out, int *err)
 {
-    struct term_cursor c;
-    struct term found;
-    term_cursor_seek(&c, s, key);
-    if (c.err)
-        *err = c.err;
-    if (!term_cursor_next(&c, &found) || !str_equal(found.key, key))
+    const uint8_t *at, *end;
+    struct dictionary_entry e = {0};
+    uint32_t block = 0;
+    if (key.len < 2 || s->toc.blocks == 0)
         return false;
-    *out = found;
-    out->key = key;
+    int failure = find_block(s, key, &block);
+    if (!failure)
+        failure = view_block(s, block, &at, &end);
+    if (failure) {
+        *err = failure;
+        return false;
+    }
+    if (!find_in_block(at, end, key, &e, err))
+        return false;
+    *out = term_of(key, &e);
     return true;
 }
