@@ -82,8 +82,20 @@ int core_open_reader(const char *directory, struct core **out)
 
 int core_open_writer(const char *directory, struct core **out)
 {
+    struct core *c;
     int err = walk(directory, make_directory);
-    return err ? err : open_core(directory, true, out);
+    if (!err)
+        err = open_core(directory, true, &c);
+    if (err)
+        return err;
+    err = core_begin(c);
+    if (err) {
+        core_close(c);
+        return err;
+    }
+    core_abort(c);
+    *out = c;
+    return 0;
 }
 
 void core_close(struct core *c)

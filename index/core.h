@@ -60,7 +60,9 @@ struct core;
 
 /* `directory` is the shard's ("indexes/7/1/0"). Readers get -ENOENT where there is no core.mdb yet. */
 int core_open_reader(const char *directory, struct core **out);
-int core_open_writer(const char *directory, struct core **out); /* makes directory and file */
+/* Makes directory and file. Takes the lock once: a writer that was killed after its commit, but before it could tell
+ * readers, is found out by the next one to lock. Who relies on what is committed at start (the survey) opens it so. */
+int core_open_writer(const char *directory, struct core **out);
 void core_close(struct core *c);
 
 /* Clears reader slots that killed processes left behind; begins of writers do it too. */

@@ -1,0 +1,541 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "index/core.h"
+
+/* ------------------------------------------------------------------------------------------------------------ scenery
+ */
+
+struct place {
+    char root[64];
+    char directory[96];
+};
+
+static int make_place(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+    strcpy(p->root, "/tmp/mayfly-core-XXXXXX");
+    assert_non_null(mkdtemp(p->root));
+    snprintf(p->directory, sizeof p->directory, "%s/7/1/0", p->root);
+    *state = p;
+    return 0;
+}
+
+static int drop_place(void **state)
+{
+    struct place *p = *state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", p->root);
+    assert_int_equal(system(command), 0);
+    free(p);
+    return 0;
+}
+
+static struct core *writer(void **state)
+{
+    struct place *p = *state;
+    struct core *c;
+    assert_int_equal(core_open_writer(p->directory, &c), 0);
+    return c;
+}
+
+static int try_commit(struct core *c, const struct core_change *change)
+{
+    uint64_t generation;
+    assert_int_equal(core_begin(c), 0);
+    return core_commit(c, change, &generation);
+}
+
+static struct core_view *read_view(struct core *c, struct core_view *previous)
+{
+    struct core_view *v;
+    assert_int_equal(core_read(c, previous, &v), 0);
+    return v;
+}
+
+static void apply(struct core *c, uint64_t first, uint64_t end)
+{
+    struct core_change change = {.epoch = 1, .applied = {first, end}};
+    assert_int_equal(try_commit(c, &change), 0);
+}
+
+/* A segment whose documents are all of length 10. */
+static void add(struct core *c, uint64_t id, uint32_t documents)
+{
+    struct deletion_chunk *none[64] = {0};
+    struct core_segment s = {.id = id,
+                             .documents = documents,
+                             .live_length = (uint64_t)documents * 10,
+                             .bytes = 4096,
+                             .first_stamp = id * 1000,
+                             .last_stamp = id * 1000 + documents,
+                             .chunk_count = core_chunks(documents),
+                             .chunks = none};
+    struct core_change change = {.epoch = 1, .added = &s};
+    assert_true(s.chunk_count <= 64);
+    assert_int_equal(try_commit(c, &change), 0);
+}
+
+static void mark(struct core *c, uint64_t segment, uint32_t first, uint32_t count)
+{
+    struct core_mark *marks = calloc(count, sizeof *marks);
+    for (uint32_t i = 0; i < count; i++)
+        marks[i] = (struct core_mark){.segment = segment, .document = first + i, .length = 10};
+    struct core_change change = {.epoch = 1, .marks = marks, .mark_count = count};
+    assert_int_equal(try_commit(c, &change), 0);
+    free(marks);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- cases
+ */
+
+static void reader_finds_no_file_until_a_writer_made_it(void **state)
+{
+    struct place *p = *state;
+    struct core *reader, *c;
+    assert_int_equal(core_open_reader(p->directory, &reader), -ENOENT);
+    c = writer(state);
+    assert_int_equal(core_open_reader("/nonexistent", &reader), -ENOENT);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->generation, 0);
+    assert_int_equal(v->watermark, 1);
+    assert_int_equal(v->segment_count, 0);
+    assert_false(core_is_applied(v, 1));
+    core_view_release(v);
+    core_close(c);
+    char path[128];
+    snprintf(path, sizeof path, "%s/core.mdb", p->directory);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(core_open_reader(p->directory, &reader), -ENOENT);
+}
+
+static void ranges_meet_and_move_the_watermark(void **state)
+{
+    struct core *c = writer(state);
+    apply(c, 5, 7);
+    apply(c, 9, 10);
+    apply(c, 20, 30);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->watermark, 1);
+    assert_int_equal(v->range_count, 3);
+    assert_true(core_is_applied(v, 6) && core_is_applied(v, 9) && core_is_applied(v, 20) && core_is_applied(v, 29));
+    assert_false(core_is_applied(v, 4) || core_is_applied(v, 7) || core_is_applied(v, 30));
+    core_view_release(v);
+    apply(c, 7, 9);
+    v = read_view(c, NULL);
+    assert_int_equal(v->range_count, 2);
+    assert_int_equal(v->ranges[0].first, 5);
+    assert_int_equal(v->ranges[0].end, 10);
+    core_view_release(v);
+    apply(c, 1, 5);
+    v = read_view(c, NULL);
+    assert_int_equal(v->watermark, 10);
+    assert_int_equal(v->range_count, 1);
+    core_view_release(v);
+    apply(c, 10, 20);
+    v = read_view(c, NULL);
+    assert_int_equal(v->watermark, 30);
+    assert_int_equal(v->range_count, 0);
+    core_view_release(v);
+    core_close(c);
+}
+
+static void refuses_what_is_applied_old_or_gone(void **state)
+{
+    struct core *c = writer(state);
+    apply(c, 1, 10);
+    apply(c, 20, 30);
+    add(c, 3, 10);
+    struct core_view *before = read_view(c, NULL);
+    static const struct core_range twice[] = {{1, 10}, {9, 12}, {9, 11}, {15, 21}, {25, 26}, {29, 40}, {12, 40}};
+    for (size_t i = 0; i < sizeof twice / sizeof *twice; i++)
+        assert_int_equal(try_commit(c, &(struct core_change){.epoch = 1, .applied = twice[i]}), ERR_STALE);
+    assert_int_equal(try_commit(c, &(struct core_change){.epoch = 0, .applied = {10, 11}}), ERR_STALE);
+    uint64_t gone = 4;
+    assert_int_equal(try_commit(c, &(struct core_change){.epoch = 1, .removed = &gone, .removed_count = 1}), ERR_STALE);
+    struct deletion_chunk *none = NULL;
+    struct core_segment again = {.id = 3, .documents = 1, .chunk_count = 1, .chunks = &none};
+    assert_int_equal(try_commit(c, &(struct core_change){.epoch = 1, .added = &again}), ERR_STALE);
+    struct core_mark nowhere = {.segment = 4};
+    assert_int_equal(try_commit(c, &(struct core_change){.epoch = 1, .marks = &nowhere, .mark_count = 1}), ERR_INVALID);
+    struct core_mark past = {.segment = 3, .document = 10};
+    assert_int_equal(try_commit(c, &(struct core_change){.epoch = 1, .marks = &past, .mark_count = 1}), ERR_INVALID);
+    struct core_view *after = read_view(c, before);
+    assert_ptr_equal(before, after);
+    core_view_release(after);
+    core_view_release(before);
+    apply(c, 12, 13);
+    core_close(c);
+}
+
+static void epoch_only_rises(void **state)
+{
+    struct core *c = writer(state);
+    assert_int_equal(try_commit(c, &(struct core_change){.epoch = 5, .applied = {1, 2}}), 0);
+    assert_int_equal(try_commit(c, &(struct core_change){.epoch = 4, .applied = {2, 3}}), ERR_STALE);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->epoch, 5);
+    core_view_release(v);
+    core_close(c);
+}
+
+static void counts_follow_the_marks(void **state)
+{
+    struct core *c = writer(state);
+    add(c, 1, 200000);
+    add(c, 2, 5);
+    mark(c, 1, 65530, 10);
+    mark(c, 1, 65530, 11);
+    mark(c, 2, 4, 1);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->segments[0].deleted, 11);
+    assert_int_equal(v->segments[0].live_length, (200000 - 11) * 10);
+    assert_null(v->segments[0].chunks[2]);
+    assert_true(core_is_deleted(&v->segments[0], 65530) && core_is_deleted(&v->segments[0], 65540));
+    assert_false(core_is_deleted(&v->segments[0], 65529) || core_is_deleted(&v->segments[0], 65541));
+    assert_int_equal(v->documents, 200000 - 11 + 4);
+    assert_int_equal(v->total_length, (200000 - 11 + 4) * 10);
+    core_view_release(v);
+    core_close(c);
+}
+
+static void many_marks_become_bits_and_stay_exact(void **state)
+{
+    struct core *c = writer(state);
+    add(c, 1, 70000);
+    mark(c, 1, 100, 1900);
+    mark(c, 1, 2000, 1);
+    mark(c, 1, 2001, 50000);
+    mark(c, 1, 0, 70000);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->segments[0].deleted, 70000);
+    assert_int_equal(v->segments[0].live_length, 0);
+    assert_int_equal(v->segments[0].chunks[1]->count, 70000 - 65536);
+    core_view_release(v);
+    core_close(c);
+}
+
+static void views_share_what_did_not_change(void **state)
+{
+    struct core *c = writer(state);
+    add(c, 1, 200000);
+    add(c, 2, 100);
+    mark(c, 1, 5, 1);
+    mark(c, 1, 70000, 1);
+    mark(c, 2, 5, 1);
+    struct core_view *first = read_view(c, NULL);
+    mark(c, 1, 6, 1);
+    struct core_view *second = read_view(c, first);
+    assert_ptr_not_equal(first, second);
+    assert_ptr_not_equal(first->segments[0].chunks[0], second->segments[0].chunks[0]);
+    assert_ptr_equal(first->segments[0].chunks[1], second->segments[0].chunks[1]);
+    assert_ptr_equal(first->segments[1].chunks[0], second->segments[1].chunks[0]);
+    assert_false(core_is_deleted(&first->segments[0], 6));
+    assert_true(core_is_deleted(&second->segments[0], 6));
+    core_view_release(first);
+    assert_true(core_is_deleted(&second->segments[0], 70000));
+    core_view_release(second);
+    core_close(c);
+}
+
+static void a_merge_replaces_its_inputs(void **state)
+{
+    struct core *c = writer(state);
+    add(c, 1, 70000);
+    add(c, 2, 5);
+    add(c, 3, 5);
+    mark(c, 1, 1, 1);
+    mark(c, 1, 66000, 1);
+    mark(c, 3, 1, 1);
+    struct deletion_chunk *born = core_chunk_new();
+    born->count = 1;
+    born->bits[0] = 4;
+    struct core_segment out = {
+        .id = 9, .documents = 10, .deleted = 1, .live_length = 90, .chunk_count = 1, .chunks = &born};
+    uint64_t inputs[] = {1, 2};
+    struct core_change change = {.epoch = 1, .added = &out, .removed = inputs, .removed_count = 2};
+    assert_int_equal(try_commit(c, &change), 0);
+    core_chunk_release(born);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->segment_count, 2);
+    assert_int_equal(v->segments[0].id, 3);
+    assert_int_equal(v->segments[1].id, 9);
+    assert_true(core_is_deleted(&v->segments[1], 2));
+    assert_int_equal(v->documents, 4 + 9);
+    assert_int_equal(v->total_length, 40 + 90);
+    core_view_release(v);
+    core_close(c);
+}
+
+static void delete_by_id(struct core *c, uint64_t sequence, uint64_t stamp, const char *id)
+{
+    struct core_tombstone t = {.hash = strlen(id), .stamp = stamp, .sequence = sequence, .id = str_of(id)};
+    struct core_change change = {
+        .epoch = 1, .applied = {sequence, sequence + 1}, .tombstones = &t, .tombstone_count = 1};
+    assert_int_equal(try_commit(c, &change), 0);
+}
+
+static int64_t tombstone(struct core *c, const char *id)
+{
+    uint64_t stamp;
+    assert_int_equal(core_begin(c), 0);
+    int err = core_find_tombstone(c, strlen(id), str_of(id), &stamp);
+    core_abort(c);
+    return err ? err : (int64_t)stamp;
+}
+
+static void tombstones_stay_until_the_watermark_passes_them(void **state)
+{
+    struct core *c = writer(state);
+    delete_by_id(c, 1, 100, "a");
+    assert_int_equal(tombstone(c, "a"), -ENOENT);
+    delete_by_id(c, 3, 300, "b");
+    delete_by_id(c, 5, 500, "b");
+    delete_by_id(c, 6, 600, "c");
+    delete_by_id(c, 9, 900, "dd");
+    assert_int_equal(tombstone(c, "b"), 500);
+    assert_int_equal(tombstone(c, "c"), 600);
+    uint64_t hash;
+    assert_int_equal(core_begin(c), 0);
+    assert_int_equal(core_seek_tombstone(c, 0, &hash), 0);
+    assert_int_equal(hash, 1);
+    assert_int_equal(core_seek_tombstone(c, 2, &hash), 0);
+    assert_int_equal(hash, 2);
+    assert_int_equal(core_seek_tombstone(c, 3, &hash), -ENOENT);
+    core_abort(c);
+    apply(c, 2, 3);
+    assert_int_equal(tombstone(c, "b"), 500);
+    apply(c, 4, 5);
+    assert_int_equal(tombstone(c, "b"), -ENOENT);
+    assert_int_equal(tombstone(c, "c"), -ENOENT);
+    assert_int_equal(tombstone(c, "dd"), 900);
+    apply(c, 7, 9);
+    assert_int_equal(tombstone(c, "dd"), -ENOENT);
+    core_close(c);
+}
+
+static int count_refusal(void *context, const struct core_refusal *r)
+{
+    uint64_t *sum = context;
+    assert_true(str_equal(r->code, STR("invalid_document")));
+    assert_int_equal(r->message.len, 3000);
+    *sum += r->sequence * 1000 + r->generation;
+    return 0;
+}
+
+static void refusals_stay_until_saved(void **state)
+{
+    struct core *c = writer(state);
+    char message[3000];
+    memset(message, 'm', sizeof message);
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct core_refusal r = {.sequence = i,
+                                 .task = 4,
+                                 .position = i,
+                                 .id = STR("x"),
+                                 .code = STR("invalid_document"),
+                                 .message = {message, sizeof message}};
+        struct core_change change = {.epoch = 1, .applied = {i, i + 1}, .refusals = &r, .refusal_count = 1};
+        assert_int_equal(try_commit(c, &change), 0);
+    }
+    uint64_t sum = 0;
+    assert_int_equal(core_refusals(c, count_refusal, &sum), 0);
+    assert_int_equal(sum, 6006);
+    assert_int_equal(try_commit(c, &(struct core_change){.epoch = 1, .applied = {4, 5}, .refusals_saved = 2}), 0);
+    sum = 0;
+    assert_int_equal(core_refusals(c, count_refusal, &sum), 0);
+    assert_int_equal(sum, 3003);
+    core_close(c);
+}
+
+/* Every byte of the file that holds a live value, turned over: no view comes of it that differs from the true one. */
+static void damage_is_found(void **state)
+{
+    struct place *p = *state;
+    struct core *c = writer(state);
+    add(c, 1, 100);
+    mark(c, 1, 7, 3);
+    apply(c, 4, 6);
+    core_close(c);
+    char path[128];
+    snprintf(path, sizeof path, "%s/core.mdb", p->directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    off_t size = lseek(fd, 0, SEEK_END);
+    assert_true(fd >= 0 && size > 0);
+    uint32_t found = 0;
+    static const char magic[] = "MFCV";
+    for (off_t at = 0; at + 4 < size; at++) {
+        char here[4];
+        assert_int_equal(pread(fd, here, 4, at), 4);
+        if (memcmp(here, magic, 4) != 0)
+            continue;
+        for (off_t i = 0; i < 30; i += 3) {
+            char byte;
+            assert_int_equal(pread(fd, &byte, 1, at + i), 1);
+            char turned = (char)(byte ^ 0x10);
+            assert_int_equal(pwrite(fd, &turned, 1, at + i), 1);
+            struct core_view *v = NULL;
+            int err = core_open_reader(p->directory, &c);
+            assert_int_equal(err, 0);
+            err = core_read(c, NULL, &v);
+            assert_true(err == 0 || err == ERR_CORRUPT || err == ERR_VERSION);
+            found += err != 0;
+            if (!err) { /* the value was an old one, in a page that is free */
+                assert_int_equal(v->documents, 97);
+                core_view_release(v);
+            }
+            core_close(c);
+            assert_int_equal(pwrite(fd, &byte, 1, at + i), 1);
+        }
+    }
+    close(fd);
+    assert_true(found >= 30);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- crashes
+ */
+
+/* Commits ranges one by one, each with a tombstone that goes away again and marks, until it is killed. */
+static _Noreturn void write_until_killed(const char *directory, uint64_t from)
+{
+    struct core *c;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (core_open_writer(directory, &c))
+        _exit(1);
+    for (uint64_t n = from;; n++) {
+        struct core_mark m = {.segment = 1, .document = (uint32_t)(n % 100000), .length = 10};
+        struct core_tombstone t = {.hash = n, .stamp = n, .sequence = n + 1, .id = STR("an id")};
+        struct core_change change = {
+            .epoch = 1, .applied = {n, n + 1}, .marks = &m, .mark_count = 1, .tombstones = &t, .tombstone_count = 1};
+        uint64_t generation;
+        if (core_begin(c) || core_commit(c, &change, &generation))
+            _exit(2);
+    }
+}
+
+static void check_whole(const struct core_view *v)
+{
+    assert_int_equal(v->range_count, 0);
+    assert_int_equal(v->generation, v->watermark); /* one commit each, and one for the segment */
+    uint64_t deleted = v->watermark - 1 < 100000 ? v->watermark - 1 : 100000;
+    assert_int_equal(v->segments[0].deleted, deleted);
+    assert_int_equal(v->documents, 100000 - deleted);
+    assert_int_equal(v->total_length, v->documents * 10);
+}
+
+static void a_killed_writer_leaves_a_whole_file_and_a_free_lock(void **state)
+{
+    struct place *p = *state;
+    struct core *c = writer(state);
+    add(c, 1, 100000);
+    core_close(c);
+    /* The reader keeps the file and its lock table in use, as a shard does: else the next writer would make a new one.
+     * Both are processes: one process must not open the file twice. */
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t holder = fork();
+    if (holder == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        struct core *reader;
+        struct core_view *v;
+        if (core_open_reader(p->directory, &reader) || core_read(reader, NULL, &v) || write(ready[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    char byte;
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    uint64_t next = 1;
+    srand(7);
+    for (int round = 0; round < 40; round++) {
+        pid_t child = fork();
+        if (child == 0)
+            write_until_killed(p->directory, next);
+        usleep((useconds_t)(2000 + rand() % 12000));
+        assert_int_equal(kill(child, SIGKILL), 0);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        uint64_t begun = clock_us();
+        c = writer(state);
+        struct core_view *v = read_view(c, NULL);
+        check_whole(v);
+        assert_true(v->watermark >= next);
+        next = v->watermark;
+        core_view_release(v);
+        struct core_mark m = {.segment = 1, .document = (uint32_t)(next % 100000), .length = 10};
+        struct core_change change = {.epoch = 1, .applied = {next, next + 1}, .marks = &m, .mark_count = 1};
+        assert_int_equal(try_commit(c, &change), 0);
+        next++;
+        core_close(c);
+        assert_true(clock_us() - begun < 5000000);
+    }
+    assert_true(next > 100);
+    assert_int_equal(kill(holder, SIGKILL), 0);
+    waitpid(holder, NULL, 0);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+/* More killed readers than the table has slots: sweeping, or a look that finds it full, gets them back. */
+static void slots_of_killed_readers_come_back(void **state)
+{
+    struct place *p = *state;
+    struct core *c = writer(state);
+    apply(c, 1, 2);
+    core_close(c);
+    for (int i = 0; i < 150; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct core *reader;
+            struct core_view *v;
+            if (core_open_reader(p->directory, &reader) || core_read(reader, NULL, &v))
+                _exit(1);
+            kill(getpid(), SIGKILL);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+    }
+    assert_int_equal(core_open_reader(p->directory, &c), 0);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(core_sweep(c), 0);
+    core_view_release(v);
+    core_close(c);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, make_place, drop_place)
+    static const struct CMUnitTest tests[] = {
+        CASE(reader_finds_no_file_until_a_writer_made_it),
+        CASE(ranges_meet_and_move_the_watermark),
+        CASE(refuses_what_is_applied_old_or_gone),
+        CASE(epoch_only_rises),
+        CASE(counts_follow_the_marks),
+        CASE(many_marks_become_bits_and_stay_exact),
+        CASE(views_share_what_did_not_change),
+        CASE(a_merge_replaces_its_inputs),
+        CASE(tombstones_stay_until_the_watermark_passes_them),
+        CASE(refusals_stay_until_saved),
+        CASE(damage_is_found),
+        CASE(a_killed_writer_leaves_a_whole_file_and_a_free_lock),
+        CASE(slots_of_killed_readers_come_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
