@@ -83,9 +83,23 @@ static int make_plan(struct execution *x)
 /* ----------------------------------------------------------------------------------------------------------- executing
  */
 
+/* The query is one prefix, or one list of alternatives: any match is complete then. */
+static bool is_one_group(const struct execution *x)
+{
+    const struct plan *p = &x->plan;
+    if (p->required_count + p->rungs != 1)
+        return false;
+    if (p->required_count == 1 && p->required[0]->kind == NODE_OR)
+        return true;
+    if (p->required_count == 1 && p->required[0]->kind != NODE_LEAF)
+        return false;
+    const struct tree_leaf *leaf = &x->query->leaves[p->rungs ? p->ladder[0] : p->required[0]->leaf];
+    return leaf->scored && x->query->words[leaf->elements[0].word].prefix;
+}
+
 static bool is_union(const struct execution *x)
 {
-    return x->query->match == MATCH_ANY && !x->query->everything;
+    return !x->query->everything && (x->query->match == MATCH_ANY || is_one_group(x));
 }
 
 static void scan_segment(struct execution *x, struct scan *s, size_t must, bool incomplete_only)

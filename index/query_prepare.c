@@ -12,11 +12,12 @@ struct shortlist {
     struct query_candidate *heap;
     char **buffers;
     size_t count;
+    bool cut; /* there were more */
 };
 
 struct found {
     struct query_candidate candidate;
-    size_t segments; /* that its frequency is the sum of */
+    bool is_word; /* in one segment at least; elsewhere it is only the stem of other words */
 };
 
 struct preparation {
@@ -26,6 +27,7 @@ struct preparation {
     const struct tree_word *word;
     struct found *found; /* of all segments, then sorted and added up */
     size_t found_count, found_room;
+    struct query_candidate **stems_end; /* per segment: the last of its bare stems that was taken, if there were more */
 };
 
 /* By (distance, length, key). */
@@ -58,7 +60,7 @@ static int64_t live_frequency(struct snapshot_segment *s, const struct term *t)
 /* -------------------------------------------------------------------------------------------------------- the word
  * itself */
 
-static int add_found(struct preparation *p, struct query_candidate candidate, size_t segments)
+static int add_found(struct preparation *p, struct query_candidate candidate, bool is_word)
 {
     if (p->found_count == p->found_room) {
         size_t room = p->found_room ? 2 * p->found_room : 4;
@@ -69,7 +71,7 @@ static int add_found(struct preparation *p, struct query_candidate candidate, si
         p->found = found;
         p->found_room = room;
     }
-    p->found[p->found_count++] = (struct found){candidate, segments};
+    p->found[p->found_count++] = (struct found){candidate, is_word};
     return 0;
 }
 
@@ -92,7 +94,7 @@ static int prepare_stem(struct preparation *p)
     struct query_candidate candidate = {.key = p->word->key};
     int err = total_frequency(p, candidate.key, &candidate.frequency);
     if (!err && candidate.frequency > 0)
-        err = add_found(p, candidate, p->snapshot->segment_count);
+        err = add_found(p, candidate, true);
     return err;
 }
 
@@ -155,90 +157,137 @@ static bool belongs(const struct shortlist *l, const struct query_candidate *c)
     return l->count < QUERY_CANDIDATES || candidate_order(c, &l->heap[0]) < 0;
 }
 
-/* All terms of one kind that begin with the word as it was typed. The typed word itself is there through its stem. */
-static int list_kind(struct preparation *p, size_t segment, enum term_kind kind, struct shortlist *l)
+/* The words of one segment, and apart from them stems that are no words there but may be so in another segment: then
+ * their documents count. */
+struct shortlists {
+    struct shortlist words, stems;
+};
+
+static int list_term(struct preparation *p, size_t segment, const struct term *t, struct shortlists *both)
 {
-    struct snapshot_segment *s = &p->snapshot->segments[segment];
+    bool is_word = t->key.ptr[0] == TERM_WORD || (t->flags & TERM_IS_WORD);
+    struct shortlist *l = is_word ? &both->words : &both->stems;
+    struct query_candidate c = {.key = t->key, .distance = 1};
+    if (l->count == QUERY_CANDIDATES)
+        l->cut = true;
+    if (!belongs(l, &c))
+        return 0;
+    int64_t live = live_frequency(&p->snapshot->segments[segment], t);
+    if (live < 0)
+        return failed(p, segment, "postings", live);
+    c.frequency = (uint64_t)live;
+    return live > 0 ? shortlist_add(p->arena, l, c) : 0;
+}
+
+/* All terms of one kind that begin with the word as it was typed. The typed word itself is there through its stem. */
+static int list_kind(struct preparation *p, size_t segment, enum term_kind kind, struct shortlists *both)
+{
     struct str folded = p->word->folded;
     char from[1 + ANALYZER_MAX_WORD];
     size_t length = 1 + folded.len;
     from[0] = (char)kind;
     memcpy(from + 1, folded.ptr, folded.len);
 
-    struct term_cursor cursor;
+    int err = 0;
     struct term term;
-    term_cursor_seek(&cursor, s->segment, (struct str){from, length});
-    while (term_cursor_next(&cursor, &term)) {
+    struct term_cursor cursor;
+    term_cursor_seek(&cursor, p->snapshot->segments[segment].segment, (struct str){from, length});
+    while (!err && term_cursor_next(&cursor, &term)) {
         if (term.key.len < length || memcmp(term.key.ptr, from, length) != 0)
             break;
-        bool is_word = kind == TERM_WORD || (term.flags & TERM_IS_WORD);
-        if (!is_word || str_equal(term.key, p->word->key) || (kind == TERM_WORD && term.key.len == length))
-            continue;
-        struct query_candidate c = {.key = term.key, .distance = 1};
-        if (!belongs(l, &c))
-            continue;
-        int64_t live = live_frequency(s, &term);
-        if (live < 0)
-            return failed(p, segment, "postings", live);
-        c.frequency = (uint64_t)live;
-        if (live > 0 && shortlist_add(p->arena, l, c))
-            return ERR_FULL;
+        bool typed = str_equal(term.key, p->word->key) || (kind == TERM_WORD && term.key.len == length);
+        if (!typed)
+            err = list_term(p, segment, &term, both);
     }
-    return cursor.err ? failed(p, segment, "dictionary", cursor.err) : 0;
+    if (!err && cursor.err)
+        err = failed(p, segment, "dictionary", cursor.err);
+    return err;
 }
 
-static int list_segment(struct preparation *p, size_t segment, struct shortlist *l)
+static int shortlist_init(struct arena *a, struct shortlist *l)
 {
-    l->count = 0;
-    int err = list_kind(p, segment, TERM_STEM, l);
+    l->heap = arena_new_array(a, QUERY_CANDIDATES, struct query_candidate);
+    l->buffers = arena_new_array(a, QUERY_CANDIDATES, char *);
+    return l->heap && l->buffers ? 0 : ERR_FULL;
+}
+
+static int add_list(struct preparation *p, const struct shortlist *l, bool words)
+{
+    int err = 0;
+    for (size_t i = 0; i < l->count && !err; i++)
+        err = add_found(p, l->heap[i], words);
+    return err;
+}
+
+static int list_segment(struct preparation *p, size_t segment)
+{
+    struct shortlists both = {0};
+    if (shortlist_init(p->arena, &both.words) || shortlist_init(p->arena, &both.stems))
+        return ERR_FULL;
+    int err = list_kind(p, segment, TERM_STEM, &both);
     if (!err)
-        err = list_kind(p, segment, TERM_WORD, l);
+        err = list_kind(p, segment, TERM_WORD, &both);
+    if (!err)
+        err = add_list(p, &both.words, true);
+    if (!err)
+        err = add_list(p, &both.stems, false);
+    if (both.stems.cut)
+        p->stems_end[segment] = &both.stems.heap[0];
     return err;
 }
 
 /* A word among the first of all is among the first in each segment that has it. */
 static int prepare_prefix(struct preparation *p)
 {
-    size_t segments = p->snapshot->segment_count;
-    for (size_t i = 0; i < segments; i++) {
-        struct shortlist l = {
-            .heap = arena_new_array(p->arena, QUERY_CANDIDATES, struct query_candidate),
-            .buffers = arena_new_array(p->arena, QUERY_CANDIDATES, char *),
-        };
-        if (!l.heap || !l.buffers)
-            return ERR_FULL;
-        int err = list_segment(p, i, &l);
-        for (size_t k = 0; k < l.count && !err; k++)
-            err = add_found(p, l.heap[k], 1);
-        if (err)
-            return err;
-    }
-    return 0;
+    p->stems_end = arena_new_array(p->arena, p->snapshot->segment_count, struct query_candidate *);
+    if (!p->stems_end)
+        return ERR_FULL;
+    int err = 0;
+    for (size_t i = 0; i < p->snapshot->segment_count && !err; i++)
+        err = list_segment(p, i);
+    return err;
 }
 
-/* Sorts, and adds up the frequencies of equal terms. */
+/* Sorts, adds up the frequencies of equal terms, and leaves out those that are no words anywhere. */
 static void add_up(struct preparation *p)
 {
-    size_t kept = 0;
+    size_t sums = 0, words = 0;
     if (p->found_count > 1)
         qsort(p->found, p->found_count, sizeof *p->found, compare_found);
     for (size_t i = 0; i < p->found_count; i++) {
-        if (kept > 0 && compare_found(&p->found[i], &p->found[kept - 1]) == 0) {
-            p->found[kept - 1].candidate.frequency += p->found[i].candidate.frequency;
-            p->found[kept - 1].segments += p->found[i].segments;
+        if (sums > 0 && compare_found(&p->found[i], &p->found[sums - 1]) == 0) {
+            p->found[sums - 1].candidate.frequency += p->found[i].candidate.frequency;
+            p->found[sums - 1].is_word |= p->found[i].is_word;
         } else {
-            p->found[kept++] = p->found[i];
+            p->found[sums++] = p->found[i];
         }
     }
-    p->found_count = kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES;
+    for (size_t i = 0; i < sums && words < QUERY_CANDIDATES; i++) {
+        if (p->found[i].is_word)
+            p->found[words++] = p->found[i];
+    }
+    p->found_count = words;
 }
 
-/* A stem is a word in some segments, and only the stem of others in the rest: those count, too. */
-static int complete(struct preparation *p, struct found *f)
+/* Where a segment has more bare stems than were taken (one or two letters were typed), those that were left are looked
+ * up. */
+static int complete(struct preparation *p, struct query_candidate *c)
 {
-    if (f->candidate.key.ptr[0] == TERM_WORD || f->segments == p->snapshot->segment_count)
+    if (!p->stems_end || c->distance == 0 || c->key.ptr[0] == TERM_WORD)
         return 0;
-    return total_frequency(p, f->candidate.key, &f->candidate.frequency);
+    for (size_t i = 0; i < p->snapshot->segment_count; i++) {
+        struct term term;
+        int err = 0;
+        struct snapshot_segment *s = &p->snapshot->segments[i];
+        if (!p->stems_end[i] || candidate_order(c, p->stems_end[i]) <= 0)
+            continue;
+        bool there = segment_find_term(s->segment, c->key, &term, &err);
+        int64_t live = there && !(term.flags & TERM_IS_WORD) ? live_frequency(s, &term) : err;
+        if (live < 0)
+            return failed(p, i, "postings", live);
+        c->frequency += (uint64_t)live;
+    }
+    return 0;
 }
 
 static int finish(struct preparation *p, struct query_word *out)
@@ -248,10 +297,10 @@ static int finish(struct preparation *p, struct query_word *out)
     if (!candidates)
         return ERR_FULL;
     for (size_t i = 0; i < p->found_count; i++) {
-        int err = complete(p, &p->found[i]);
+        candidates[i] = p->found[i].candidate;
+        int err = complete(p, &candidates[i]);
         if (err)
             return err;
-        candidates[i] = p->found[i].candidate;
     }
     *out = (struct query_word){p->word->count, candidates, p->found_count};
     return 0;

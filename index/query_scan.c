@@ -151,7 +151,8 @@ struct parts {
     struct matcher **items;
     size_t item_count;
     struct matcher **excluded;
-    bool *is_item; /* per leaf: it stands at the top by itself */
+    bool *is_item;   /* per leaf: it stands at the top by itself */
+    bool has_others; /* leaves that score but do not match: they leave sums where nothing was seen */
 };
 
 static bool open_parts(struct scan *s, struct parts *out)
@@ -171,6 +172,8 @@ static bool open_parts(struct scan *s, struct parts *out)
         out->items[out->item_count++] = matcher_of_leaf(&s->scope, &s->scorers[p->ladder[i]]);
         out->is_item[p->ladder[i]] = true;
     }
+    for (size_t i = 0; i < s->scope.query->leaf_count; i++)
+        out->has_others |= s->scope.query->leaves[i].scored && !out->is_item[i];
     return !s->scope.err;
 }
 
@@ -189,8 +192,9 @@ static uint32_t next_window(const struct parts *p, uint32_t from)
 static void fill_window(struct scan *s, const struct parts *p, uint32_t base, uint32_t end)
 {
     struct window *w = s->window;
-    memset(w->sums, 0, sizeof w->sums);
     memset(w->seen, 0, sizeof w->seen);
+    if (p->has_others)
+        memset(w->sums, 0, sizeof w->sums);
     for (size_t i = 0; i < p->item_count; i++) {
         if (p->items[i]->kind == MATCHER_LEAF)
             continue;
@@ -228,21 +232,23 @@ static void drain_window(struct scan *s, const struct parts *p, uint32_t base)
 {
     struct window *w = s->window;
     for (uint32_t i = 0; i < WINDOW / 64; i++) {
-        uint64_t bits = w->seen[i] & ~deleted_bits(s->core, base + 64 * i);
-        for (; bits; bits &= bits - 1) {
-            uint32_t at = 64 * i + (uint32_t)__builtin_ctzll(bits);
-            if (is_excluded(s, p, base + at))
+        uint64_t deleted = w->seen[i] ? deleted_bits(s->core, base + 64 * i) : 0;
+        for (uint64_t bits = w->seen[i]; bits; bits &= bits - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(bits), at = 64 * i + bit;
+            uint64_t score = (uint64_t)w->sums[at];
+            w->sums[at] = 0;
+            if ((deleted >> bit & 1) || is_excluded(s, p, base + at))
                 continue;
             s->counts[0]++;
-            if (top_may_take(s->top, 0, (uint64_t)w->sums[at]))
-                offer(s, 0, (uint64_t)w->sums[at], base + at);
+            if (top_may_take(s->top, 0, score))
+                offer(s, 0, score, base + at);
         }
     }
 }
 
 void scan_union(struct scan *s)
 {
-    struct parts p;
+    struct parts p = {0};
     if (!open_parts(s, &p))
         return;
     uint32_t base = next_window(&p, 0);

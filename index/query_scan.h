@@ -25,7 +25,7 @@ struct plan {
 enum { WINDOW = 4096 }; /* documents that a union sums up at a time */
 
 struct window {
-    int64_t sums[WINDOW];
+    int64_t sums[WINDOW]; /* all zero between windows, unless leaves stand only inside of groups */
     uint64_t seen[WINDOW / 64];
     int32_t scratch[WINDOW];
 };

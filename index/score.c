@@ -1,17 +1,5 @@
 #include "index/score.h"
 
-#include <math.h>
-
-int32_t score_contribution(uint32_t weight, uint32_t t, float norm)
-{
-    float frequency = (float)t;
-    float saturation = frequency / (frequency + norm);
-    float contribution = (float)weight * saturation;
-    if (contribution >= 2147483648.0F)
-        return INT32_MAX;
-    return (int32_t)lrintf(contribution); /* the rounding mode is never changed: to nearest, ties to even */
-}
-
 /* The code of a length above 40, whose highest bit is the e-th:  8 (e - 5) + the 3 bits behind it + 38. */
 enum { EXACT = 40, MANTISSA_BITS = 3, LARGEST = 255 };
 
