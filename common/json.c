@@ -5,6 +5,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "common/err.h"
+#include "common/json_text.h"
 
 /* ----------------------------------------------------------------------------------------- yajl on an arena */
 
@@ -14,6 +15,8 @@ struct parse {
     void *context;
     unsigned depth;
     int err; /* why an event stopped the parse */
+    yajl_handle handle;
+    size_t ended; /* where the outermost value did */
     jmp_buf full;
 };
 
@@ -56,8 +59,17 @@ static int stop_unless(struct parse *p, bool go_on)
     return go_on;
 }
 
+/* yajl takes the beginning of a string or word behind the value for white space: where the value ended is looked at
+ * when all is over. Of a number at the very end yajl knows only then, and gives no place. */
+static void note_end(struct parse *p)
+{
+    if (p->depth == 0)
+        p->ended = yajl_get_bytes_consumed(p->handle);
+}
+
 static int scalar(struct parse *p, enum json_type type, struct str text)
 {
+    note_end(p);
     return stop_unless(p, !p->events->scalar || p->events->scalar(p->context, type, text));
 }
 
@@ -100,6 +112,7 @@ static int begin(struct parse *p, enum json_type type)
 static int end(struct parse *p, enum json_type type)
 {
     p->depth--;
+    note_end(p);
     return stop_unless(p, !p->events->end || p->events->end(p->context, type));
 }
 
@@ -161,22 +174,45 @@ static void say_why(struct parse *p, yajl_handle handle, struct json_error *erro
     }
 }
 
+static struct str without_space_at_end(struct str text)
+{
+    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t' ||
+                        text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
+        text.len--;
+    return text;
+}
+
+static int run_yajl(struct parse *p, struct str text, struct json_error *error)
+{
+    yajl_alloc_funcs functions = {.malloc = take, .realloc = resize, .free = give, .ctx = p};
+    p->handle = yajl_alloc(&callbacks, &functions, p);
+    yajl_status status = yajl_parse(p->handle, (const unsigned char *)text.ptr, text.len);
+    if (status == yajl_status_ok && p->ended && p->ended < text.len) {
+        say(error, p->ended, "something follows the value");
+        return ERR_CORRUPT;
+    }
+    if (status == yajl_status_ok)
+        status = yajl_complete_parse(p->handle);
+    if (status == yajl_status_ok)
+        return 0;
+    say_why(p, p->handle, error);
+    return p->err ? p->err : ERR_CORRUPT;
+}
+
 /* Leaves what yajl allocated in the arena. */
 static int parse_text(struct parse *p, struct str text, struct json_error *error)
 {
+    size_t offset;
+    const char *problem = json_text_problem(text, &offset);
+    if (problem) {
+        say(error, offset, problem);
+        return ERR_CORRUPT;
+    }
     if (setjmp(p->full)) {
         say(error, 0, "needs more memory than there is");
         return ERR_FULL;
     }
-    yajl_alloc_funcs functions = {.malloc = take, .realloc = resize, .free = give, .ctx = p};
-    yajl_handle handle = yajl_alloc(&callbacks, &functions, p);
-    yajl_status status = yajl_parse(handle, (const unsigned char *)text.ptr, text.len);
-    if (status == yajl_status_ok)
-        status = yajl_complete_parse(handle);
-    if (status == yajl_status_ok)
-        return 0;
-    say_why(p, handle, error);
-    return p->err ? p->err : ERR_CORRUPT;
+    return run_yajl(p, without_space_at_end(text), error);
 }
 
 int json_parse(struct arena *arena, struct str text, const struct json_events *events, void *context,

@@ -25,8 +25,8 @@ struct json_events {
 enum { JSON_MAX_DEPTH = 128 };
 
 struct json_error {
-    size_t offset;      /* byte at which it was found */
-    char message[160];  /* one line, without the offset */
+    size_t offset;     /* byte at which it was found */
+    char message[160]; /* one line, without the offset */
 };
 
 /* One JSON value and white space. 0, ERR_CORRUPT (not JSON; `error` says why), ERR_TOO_LARGE (deeper than
@@ -37,9 +37,9 @@ int json_parse(struct arena *arena, struct str text, const struct json_events *e
 
 struct json {
     enum json_type type;
-    struct str text;          /* of a number or string */
+    struct str text;           /* of a number or string */
     struct json *first, *next; /* children of an array or object, in order */
-    struct str key;           /* in an object */
+    struct str key;            /* in an object */
 };
 
 /* The tree in `arena`; the same codes. Of repeated keys the last one is kept. */
@@ -49,8 +49,10 @@ const struct json *json_member(const struct json *object, const char *key); /* N
 bool json_int(const struct json *number, int64_t *out); /* false if it is not a whole number in range */
 
 /* The text of the value of the top-level member `key`, found without validating the rest: what a client needs to name a
- * document. `quoted` tells a string (still escaped) from a number. False if there is none or it is neither. */
+ * document. `quoted` tells a string (still escaped) from a number. False if there is none or it is neither, or if the
+ * object's end is not the text's. The second takes an object that was cut off. */
 bool json_scan_member(struct str object, struct str key, struct str *out_raw, bool *out_quoted);
+bool json_scan_beginning(struct str object, struct str key, struct str *out_raw, bool *out_quoted);
 
 /* Undoes the escapes of a string's inside (as json_scan_member returns it). NULL ptr past the cap or if malformed. */
 struct str json_unescape(struct arena *arena, struct str inside);

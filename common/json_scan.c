@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "common/json_text.h"
+#include "common/utf8.h"
+
 /* Scanning does not validate: it only keeps track of strings and brackets, at memchr speed. */
 
 static const char *skip_space(const char *at, const char *end)
@@ -66,86 +69,70 @@ static bool take_value(const char *at, const char *end, struct str *out_raw, boo
     return true;
 }
 
-bool json_scan_member(struct str object, struct str key, struct str *out_raw, bool *out_quoted)
+/* Whether the member is there; *at ends behind the last one that could be told apart. */
+static bool scan_members(const char **position, const char *end, struct str key, struct str *out_raw, bool *out_quoted)
 {
-    const char *at = object.ptr, *end = at + object.len;
+    const char *at = *position;
     bool found = false;
-    at = skip_space(at, end);
-    if (at == end || *at++ != '{')
-        return false;
-    for (;;) {
+    for (;; at++) {
         at = skip_space(at, end);
         if (at == end || *at != '"')
-            return found;
+            break;
         const char *name = at + 1, *close = string_end(name, end);
         if (!close)
-            return found;
+            break;
         at = skip_space(close + 1, end);
         if (at == end || *at++ != ':')
-            return found;
+            break;
         at = skip_space(at, end);
         /* Of repeated members the last one counts, as in a whole parse. */
         if (str_equal(key, (struct str){.ptr = name, .len = (size_t)(close - name)}))
             found = take_value(at, end, out_raw, out_quoted);
-        at = skip_value(at, end);
-        if (!at || *at++ != ',')
-            return found;
+        const char *behind = skip_value(at, end);
+        if (!behind)
+            break;
+        at = behind;
+        if (*at != ',')
+            break;
     }
+    *position = at;
+    return found;
 }
 
-static bool hex4(const char *at, const char *end, uint32_t *out)
+static bool scan(struct str object, struct str key, bool is_whole, struct str *out_raw, bool *out_quoted)
 {
-    if (end - at < 4)
+    const char *at = object.ptr, *end = at + object.len;
+    at = skip_space(at, end);
+    if (at == end || *at++ != '{')
         return false;
-    uint32_t value = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = at[i];
-        uint32_t digit;
-        if (c >= '0' && c <= '9')
-            digit = (uint32_t)(c - '0');
-        else if ((c | 32) >= 'a' && (c | 32) <= 'f')
-            digit = (uint32_t)((c | 32) - 'a' + 10);
-        else
-            return false;
-        value = value << 4 | digit;
-    }
-    *out = value;
-    return true;
+    bool found = scan_members(&at, end, key, out_raw, out_quoted);
+    return found && (!is_whole || (at < end && *at == '}' && skip_space(at + 1, end) == end));
 }
 
-static char *put_utf8(char *to, uint32_t c)
+bool json_scan_member(struct str object, struct str key, struct str *out_raw, bool *out_quoted)
 {
-    if (c < 0x80) {
-        *to++ = (char)c;
-    } else if (c < 0x800) {
-        *to++ = (char)(0xc0 | c >> 6);
-        *to++ = (char)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        *to++ = (char)(0xe0 | c >> 12);
-        *to++ = (char)(0x80 | (c >> 6 & 63));
-        *to++ = (char)(0x80 | (c & 63));
-    } else {
-        *to++ = (char)(0xf0 | c >> 18);
-        *to++ = (char)(0x80 | (c >> 12 & 63));
-        *to++ = (char)(0x80 | (c >> 6 & 63));
-        *to++ = (char)(0x80 | (c & 63));
-    }
-    return to;
+    return scan(object, key, true, out_raw, out_quoted);
+}
+
+bool json_scan_beginning(struct str object, struct str key, struct str *out_raw, bool *out_quoted)
+{
+    return scan(object, key, false, out_raw, out_quoted);
 }
 
 /* The code point of \\uXXXX, or of a pair of them, behind the `u`. A lone surrogate is malformed. */
 static const char *unescape_u(const char *at, const char *end, uint32_t *out)
 {
-    uint32_t low;
-    if (!hex4(at, end, out))
+    int unit = json_unit(at, end);
+    if (unit < 0 || json_unit_is_low(unit))
         return NULL;
     at += 4;
-    if (*out < 0xd800 || *out > 0xdfff)
+    *out = (uint32_t)unit;
+    if (!json_unit_is_high(unit))
         return at;
-    if (*out > 0xdbff || end - at < 6 || at[0] != '\\' || at[1] != 'u' || !hex4(at + 2, end, &low) || low < 0xdc00 ||
-        low > 0xdfff)
+    int low = end - at >= 6 && at[0] == '\\' && at[1] == 'u' ? json_unit(at + 2, end) : -1;
+    if (!json_unit_is_low(low))
         return NULL;
-    *out = 0x10000 + ((*out - 0xd800) << 10) + (low - 0xdc00);
+    *out = 0x10000 + ((uint32_t)(unit - 0xd800) << 10) + (uint32_t)(low - 0xdc00);
     return at + 6;
 }
 
@@ -168,7 +155,7 @@ struct str json_unescape(struct arena *arena, struct str inside)
             *put++ = to[escape - from];
             at++;
         } else if (*at == 'u' && (at = unescape_u(at + 1, end, &c))) {
-            put = put_utf8(put, c);
+            put += utf8_encode(put, c);
         } else {
             return (struct str){0};
         }

@@ -122,7 +122,7 @@ static void refuse_too_large(struct adding *a, const struct document *d)
 {
     struct str raw = {0};
     bool quoted;
-    if (!json_scan_member(d->text, a->primary_key, &raw, &quoted))
+    if (!json_scan_beginning(d->text, a->primary_key, &raw, &quoted))
         raw = (struct str){0};
     stream_refuse(&a->stream, place_of(a, d), raw, CODE_DOCUMENT_TOO_LARGE, "larger than %llu bytes",
                   (unsigned long long)a->max_size);

@@ -43,6 +43,21 @@ static void accepts_and_refuses(void **state)
         {"[1] // no comments", ERR_CORRUPT},
         {"nul", ERR_CORRUPT},
         {"[", ERR_CORRUPT},
+        {"{} \"unfinished", ERR_CORRUPT},
+        {"{} nul", ERR_CORRUPT},
+        {"[] -", ERR_CORRUPT},
+        {"\"a\" \"", ERR_CORRUPT},
+        {"1 2", ERR_CORRUPT},
+        {"1 ", 0},
+        {"12", 0},
+        {"true\n", 0},
+        {"\"\\ud83d\"", ERR_CORRUPT},
+        {"\"\\ude00\\ud83d\"", ERR_CORRUPT},
+        {"\"\\\\ud83d\"", 0},
+        {"\"\xc0\xaf\"", ERR_CORRUPT},
+        {"\"\xed\xa0\x80\"", ERR_CORRUPT},
+        {"\"\xf4\x90\x80\x80\"", ERR_CORRUPT},
+        {"\xef\xbb\xbf{}", ERR_CORRUPT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int err = parse_code(str_of(cases[i].text), MIB);
@@ -115,6 +130,9 @@ static void finds_a_member_without_parsing(void **state)
         {"{\"id\": null}", NULL, false},
         {"[\"id\"]", NULL, false},
         {"{\"id\": \"unterminated", NULL, false},
+        {"{\"id\": 1, \"x\": {\"y\": 2}", NULL, false},
+        {"{\"id\": 1} {", NULL, false},
+        {"{\"id\": 1, ", NULL, false},
         {"", NULL, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
