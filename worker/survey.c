@@ -68,12 +68,23 @@ static void report_nothing(struct worker *w, const place_message *place)
     report_surveyed(w, place, &empty);
 }
 
+/* As a writer, where there is a file: that finds a commit whose worker was killed before readers could see it. */
+static int open_core(const char *path, struct core **out)
+{
+    struct core *reader;
+    int err = core_open_reader(path, &reader);
+    if (err)
+        return err;
+    core_close(reader);
+    return core_open_writer(path, out);
+}
+
 static void survey(struct worker *w, const place_message *place)
 {
     char path[PLACE_PATH_MAX];
     struct core *core;
     job_place_path(place, path);
-    int err = core_open_reader(path, &core);
+    int err = open_core(path, &core);
     if (!err) {
         err = read_core(w, place, core);
         core_close(core);
