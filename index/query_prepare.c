@@ -27,7 +27,7 @@ struct preparation {
     const struct tree_word *word;
     struct found *found; /* of all segments, then sorted and added up */
     size_t found_count, found_room;
-    struct query_candidate **stems_end; /* per segment: the last of its bare stems that was taken, if there were more */
+    struct query_candidate *stems_end; /* per segment: the last of its bare stems that was taken, if there were more */
 };
 
 /* By (distance, length, key). */
@@ -211,6 +211,13 @@ static int shortlist_init(struct arena *a, struct shortlist *l)
     return l->heap && l->buffers ? 0 : ERR_FULL;
 }
 
+/* For the next segment; keys stay where they are. */
+static void shortlist_clear(struct shortlist *l)
+{
+    l->count = 0;
+    l->cut = false;
+}
+
 static int add_list(struct preparation *p, const struct shortlist *l, bool words)
 {
     int err = 0;
@@ -219,32 +226,32 @@ static int add_list(struct preparation *p, const struct shortlist *l, bool words
     return err;
 }
 
-static int list_segment(struct preparation *p, size_t segment)
+static int list_segment(struct preparation *p, size_t segment, struct shortlists *both)
 {
-    struct shortlists both = {0};
-    if (shortlist_init(p->arena, &both.words) || shortlist_init(p->arena, &both.stems))
-        return ERR_FULL;
-    int err = list_kind(p, segment, TERM_STEM, &both);
+    shortlist_clear(&both->words);
+    shortlist_clear(&both->stems);
+    int err = list_kind(p, segment, TERM_STEM, both);
     if (!err)
-        err = list_kind(p, segment, TERM_WORD, &both);
+        err = list_kind(p, segment, TERM_WORD, both);
     if (!err)
-        err = add_list(p, &both.words, true);
+        err = add_list(p, &both->words, true);
     if (!err)
-        err = add_list(p, &both.stems, false);
-    if (both.stems.cut)
-        p->stems_end[segment] = &both.stems.heap[0];
+        err = add_list(p, &both->stems, false);
+    if (both->stems.cut)
+        p->stems_end[segment] = both->stems.heap[0];
     return err;
 }
 
 /* A word among the first of all is among the first in each segment that has it. */
 static int prepare_prefix(struct preparation *p)
 {
-    p->stems_end = arena_new_array(p->arena, p->snapshot->segment_count, struct query_candidate *);
-    if (!p->stems_end)
+    struct shortlists both = {0};
+    p->stems_end = arena_new_array(p->arena, p->snapshot->segment_count, struct query_candidate);
+    if (!p->stems_end || shortlist_init(p->arena, &both.words) || shortlist_init(p->arena, &both.stems))
         return ERR_FULL;
     int err = 0;
     for (size_t i = 0; i < p->snapshot->segment_count && !err; i++)
-        err = list_segment(p, i);
+        err = list_segment(p, i, &both);
     return err;
 }
 
@@ -279,7 +286,7 @@ static int complete(struct preparation *p, struct query_candidate *c)
         struct term term;
         int err = 0;
         struct snapshot_segment *s = &p->snapshot->segments[i];
-        if (!p->stems_end[i] || candidate_order(c, p->stems_end[i]) <= 0)
+        if (!p->stems_end[i].key.ptr || candidate_order(c, &p->stems_end[i]) <= 0)
             continue;
         bool there = segment_find_term(s->segment, c->key, &term, &err);
         int64_t live = there && !(term.flags & TERM_IS_WORD) ? live_frequency(s, &term) : err;
