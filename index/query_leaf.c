@@ -6,7 +6,7 @@
 #include "common/err.h"
 #include "index/score.h"
 
-enum { TICKS = 1024, NO_DOCUMENT = POSTINGS_END };
+enum { TICKS = 1024 };
 
 static void fail(struct scope *s, int err, const char *part)
 {
@@ -50,7 +50,7 @@ static bool open_term(struct scope *s, struct str key, uint32_t weight, struct l
             fail(s, err, "dictionary");
         return false;
     }
-    *out = (struct leaf_term){.documents = term.documents, .weight = weight, .key = key, .positions_of = NO_DOCUMENT};
+    *out = (struct leaf_term){.documents = term.documents, .weight = weight, .key = key, .positions_of = POSTINGS_END};
     postings_open(&out->postings, s->segment, &term);
     if (out->postings.err)
         fail(s, out->postings.err, "postings");

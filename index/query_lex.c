@@ -4,7 +4,7 @@
 
 #include "common/err.h"
 
-enum { NO_TOKEN = UINT32_MAX };
+#define NO_TOKEN UINT32_MAX
 
 struct lexer {
     struct arena *arena;

@@ -22,7 +22,7 @@ struct tree_word {
     bool prefix;       /* it stands for all words that begin with `folded`, too */
 };
 
-enum { NO_WORD = UINT32_MAX };
+#define NO_WORD UINT32_MAX
 
 struct tree_element {
     struct str key;

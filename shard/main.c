@@ -141,7 +141,7 @@ static void open_shard(const struct options *o, struct shard *s)
 int main(int argc, char **argv)
 {
     struct options o = read_options(argc, argv);
-    struct shard s = {0};
+    static struct shard s; /* static: what it holds is not lost when main returns, and needs no closing */
     name_the_log(&o);
     store_name_errors();
     ignore_signals();

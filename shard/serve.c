@@ -315,6 +315,8 @@ int serve(struct shard *s, int sock)
             wait_for_input(&v);
         tick(&v);
     }
+    while (v.first)
+        drop_queued(&v, v.first->request);
     frame_reader_finish(&v.reader);
     free(v.input);
     return v.err == ERR_CLOSED ? 0 : v.err;
