@@ -24,13 +24,28 @@ static bool is_shown(struct stream *s)
     return s->shown <= STREAM_SHOWN;
 }
 
+/* An id as JSON has it: whatever bytes it is of, they do nothing to a terminal. */
+static void say_refused(const char *place, struct str id, uint64_t position, const char *message, const char *code)
+{
+    struct buf line = {0};
+    buf_printf(&line, "mayfly: %s%srefused", place, *place ? ": " : "");
+    if (id.len) {
+        buf_append_str(&line, STR(" "));
+        buf_append_json(&line, (struct str){.ptr = id.ptr, .len = id.len < 256 ? id.len : 256});
+    }
+    if (!*place)
+        buf_printf(&line, " (operation %" PRIu64 ")", position);
+    buf_printf(&line, ": %s (%s)\n", message, code);
+    fwrite(line.data, 1, line.len, stderr);
+    buf_finish(&line);
+}
+
 static void on_refusal(void *context, const Mayfly__Refusal *r)
 {
     struct stream *s = context;
     progress_clear(&s->progress);
     if (is_shown(s))
-        fprintf(stderr, "mayfly: refused '%s' (operation %" PRIu64 "): %s (%s)\n", r->id, r->position, r->message,
-                r->code);
+        say_refused("", str_of(r->id), r->position, r->message, r->code);
     if (!has_room_for_one(s))
         return;
     emit_begin(&s->errors, '{');
@@ -51,8 +66,7 @@ void stream_refuse(struct stream *s, const char *place, struct str id, const cha
     s->refused_here++;
     progress_clear(&s->progress);
     if (is_shown(s))
-        fprintf(stderr, "mayfly: %s: refused%s%.*s%s: %s (%s)\n", place, id.len ? " '" : "",
-                (int)(id.len < 256 ? id.len : 256), id.len ? id.ptr : "", id.len ? "'" : "", message, code);
+        say_refused(place, id, 0, message, code);
     if (!has_room_for_one(s))
         return;
     emit_begin(&s->errors, '{');

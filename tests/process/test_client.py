@@ -1,0 +1,295 @@
+"""The program mayfly and the Python client against a server that only speaks the protocol."""
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import mayfly  # noqa: E402
+import mayfly_pb2 as pb  # noqa: E402
+from conftest import BIN  # noqa: E402
+from fake_server import FakeServer  # noqa: E402
+
+
+@pytest.fixture
+def fake(directory):
+    server = FakeServer(directory / "sock")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def run(fake):
+    def run_mayfly(*arguments, input=None, status=0):
+        done = subprocess.run([str(BIN / "mayfly"), "--socket", fake.path, *map(str, arguments)], input=input,
+                              capture_output=True, timeout=60)
+        assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+        return done.stdout.decode(), done.stderr.decode()
+    return run_mayfly
+
+
+def documents(fake, index="books"):
+    return {key: json.loads(text) for key, text in fake.indexes[index][1].items()}
+
+
+# ---------------------------------------------------------------------------------------------------- command line
+
+
+def test_usage_errors_have_status_2(run):
+    for arguments in [[], ["frob"], ["index", "frob"], ["add", "books"], ["search", "books"], ["ping", "x"],
+                      ["--frob", "ping"], ["search", "books", "q", "--limit", "many"], ["delete", "books"],
+                      ["search", "books", "q", "--limit", "10001"], ["search", "books", "q", "--match", "some"],
+                      ["backup", "x"], ["restore", "x"], ["check", "x"], ["top"], ["budget"],
+                      ["delete", "books", "--filter", "a = 1"], ["tasks", "--wait", "x"]]:
+        _, errors = run(*arguments, status=2)
+        assert errors.startswith("mayfly: "), arguments
+
+
+def test_help_shows_only_what_there_is(run):
+    text, _ = run("--help")
+    assert "search NAME QUERY" in text
+    for later in ["backup", "restore", "budget", "top"]:
+        assert f"  {later}" not in text
+    for command in ["ping", "index create", "index list", "index drop", "index swap", "index optimize", "settings get",
+                    "settings set", "add", "get", "delete", "search", "tasks", "stats"]:
+        text, _ = run(*command.split(), "--help")
+        assert text.startswith(f"Usage: mayfly [OPTION]... {command}")
+
+
+def test_no_server_has_status_3(directory):
+    for arguments in [["ping"], ["add", "books", "-"], ["search", "books", "x"]]:
+        done = subprocess.run([str(BIN / "mayfly"), "--json", "--socket", str(directory / "none"), *arguments],
+                              capture_output=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == 3
+        assert json.loads(done.stdout)["error"]["code"] == "cannot_connect"
+
+
+def test_what_the_server_refuses_has_status_1(fake, run):
+    _, errors = run("index", "drop", "none", status=1)
+    assert errors == "mayfly: there is no such index [none] (index_not_found)\n"
+    text, _ = run("index", "drop", "none", "--json", status=1)
+    assert json.loads(text) == {"error": {"code": "index_not_found", "message": "there is no such index",
+                                          "field": "none"}}
+    fake.errors["hello"] = pb.Error(code="unauthorized", message="which key?")
+    _, errors = run("ping", status=1)
+    assert "unauthorized" in errors
+
+
+def test_ping_says_the_state(run):
+    assert run("ping")[0] == "ready\n"
+    assert json.loads(run("--json", "ping")[0])["state"] == "ready"
+
+
+# -------------------------------------------------------------------------------------------------------------- add
+
+
+def test_lines_become_documents(fake, run, directory):
+    first, second = directory / "a.ndjson", directory / "b"
+    first.write_bytes(b'{"id": 1, "t": "one"}\r\n\n{"t": "two", "id": "z"}\n')
+    second.write_bytes(b'\xef\xbb\xbf{"id":"3"}')
+    text, _ = run("add", "books", first, second)
+    assert text.startswith("3 accepted, 0 refused, task 7")
+    assert documents(fake) == {"1": {"id": 1, "t": "one"}, "z": {"t": "two", "id": "z"}, "3": {"id": "3"}}
+    write = next(message for kind, message in fake.seen if kind == "write")
+    assert (write.create, write.wait, write.kind) == (True, pb.Write.ACCEPTED, pb.Write.PUT)
+
+
+def test_bodies_are_sent_as_they_are(fake, run):
+    body = b'{ "id" : 1 ,  "t":"\\u00e9\\n" }'
+    run("add", "books", "-", input=body + b"\n")
+    assert fake.indexes["books"][1]["1"] == body
+
+
+def test_an_array_becomes_documents(fake, run, directory):
+    file = directory / "a.json"
+    file.write_text('\n[ {"id": 1, "a": [1, {"b": "]"}]},\n {"id": 2, "s": "\\"}{"}\n]\n')
+    run("add", "books", file)
+    assert set(documents(fake)) == {"1", "2"}
+    run("add", "books", "-", input=b'[{"id":3}]')
+    run("add", "books", "-", "--format", "json", input=b'{\n"id":4\n}\n{"id":5}')
+    run("add", "books", "-", "--format", "json", input=b'[]')
+    assert set(documents(fake)) == {"1", "2", "3", "4", "5"}
+
+
+def test_a_broken_array_says_where(fake, run):
+    _, errors = run("add", "books", "-", "--format", "json", input=b'[{"id":1}\n{"id":2}]', status=1)
+    assert "standard input:2" in errors
+    _, errors = run("add", "books", "-", "--format", "json", input=b'[{"id":3},\n{"id":4}', status=1)
+    assert "ends within" in errors
+    _, errors = run("add", "books", "-", "--format", "json", input=b'[{"id":5},\n 17, {"id":6}]', status=1)
+    assert "standard input:2" in errors and "not a JSON object" in errors
+    assert set(documents(fake)) == {"1", "3", "4", "5", "6"}
+
+
+def test_a_table_becomes_documents(fake, run, directory):
+    file = directory / "a.csv"
+    file.write_bytes(b'id,title,price:number,sold:boolean\r\n'
+                     b'1,"a ""quoted"", title\nof two lines",1.5,true\r\n'
+                     b'2,plain,,\r\n'
+                     b'3,short\r\n'
+                     b'4,bad,x,\r\n'
+                     b'"5",last,-2e3,false')
+    _, errors = run("add", "books", file, status=1)
+    assert documents(fake) == {
+        "1": {"id": "1", "title": 'a "quoted", title\nof two lines', "price": 1.5, "sold": True},
+        "2": {"id": "2", "title": "plain"},
+        "5": {"id": "5", "title": "last", "price": -2000, "sold": False}}
+    assert "a.csv:5: refused: fewer fields" in errors and "a.csv:6: refused: not a number" in errors
+
+
+def test_lines_that_are_no_documents_are_named_and_the_rest_goes_on(fake, run):
+    lines = [b'{"id": 1}', b'not json', b'{"t": "no id"}', b'{"id": null}', b'{"id": 1.5}', b'[1]', b'{"id": ""}',
+             b'{"id": "a\\u0000b"}', b'{"id": "' + b"x" * 257 + b'"}', b'{"id": 2', b'{"i\\u0064": "escaped"}',
+             b'{"id": "\\ud83d\\ude00"}', b'{"id": "\xff"}', b'{"id": 9}']
+    text, errors = run("--json", "add", "books", "-", input=b"\n".join(lines), status=1)
+    assert set(documents(fake)) == {"1", "9", "escaped", "\U0001F600"}
+    result = json.loads(text)
+    assert result["refused"] == 10 and result["received"] == 14 and result["accepted"] == 4
+    assert [int(e["place"].split(":")[1]) for e in result["errors"]] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 13]
+    assert {e["code"] for e in result["errors"]} == {"invalid_document", "invalid_id"}
+    assert errors.count("refused") == 10
+
+
+def test_what_the_server_refuses_is_in_the_status(fake, run):
+    text, errors = run("add", "books", "-", input=b'{"id":1}\n{"id":2,"x":"REFUSE"}\n', status=1)
+    assert 'refused "2" (operation 1): it says so (invalid_document)' in errors
+    assert text.startswith("1 accepted, 1 refused")
+
+
+def test_a_document_too_large_is_refused_by_its_name_and_never_held(fake, run):
+    fake.max_document_size = 1000
+    big = b'{"id": "big", "t": "' + b"x" * 3000000 + b'"}'
+    for format, text in [("ndjson", big + b'\n{"id": 2}\n'), ("json", b"[" + big + b', {"id": 2}]')]:
+        _, errors = run("add", format, "-", "--format", format, input=text, status=1)
+        assert 'refused "big": larger than 1000 bytes (document_too_large)' in errors
+        assert set(documents(fake, format)) == {"2"}
+
+
+def test_many_documents_cross_frames_within_a_window(fake, run):
+    lines = [json.dumps({"id": i, "t": "x" * (i % 5000)}) for i in range(20000)]
+    lines.append(json.dumps({"id": "big", "t": "y" * 900000}))
+    text, _ = run("--json", "add", "books", "-", input="\n".join(lines).encode())
+    assert json.loads(text)["accepted"] == 20001
+    assert len(fake.indexes["books"][1]) == 20001
+    assert len(fake.indexes["books"][1]["big"]) > 900000
+
+
+def test_a_dropped_connection_says_what_is_safe(fake, run):
+    fake.drop_after = 5000
+    lines = [json.dumps({"id": i, "t": "x" * 500}) for i in range(50000)]
+    _, errors = run("add", "books", "-", input="\n".join(lines).encode(), status=3)
+    assert "5000 of " in errors and "are accepted and safe (task 7)" in errors
+    assert "connection_lost" in errors
+
+
+def test_the_index_says_what_names_a_document(fake, run):
+    run("index", "create", "books", "--primary-key", "isbn")
+    run("add", "books", "-", input=b'{"id": 1, "isbn": "x"}')
+    assert set(documents(fake)) == {"x"}
+    run("add", "books", "-", "--primary-key", "id", input=b'{"id": 1}', status=1)
+    run("add", "others", "-", "--primary-key", "key", input=b'{"key": 1}')
+    assert set(documents(fake, "others")) == {"1"}
+
+
+def test_a_file_that_is_not_there_is_refused(fake, run, directory):
+    file = directory / "a.ndjson"
+    file.write_text('{"id":1}')
+    _, errors = run("add", "books", directory / "none", file, status=1)
+    assert "none: refused: no such file" in errors.lower()
+    assert set(documents(fake)) == {"1"}
+
+
+# ------------------------------------------------------------------------------------------------------------ the rest
+
+
+def test_get_and_delete(fake, run):
+    run("add", "books", "-", input=b'{"id":1,"t":"a"}\n{"id":2}\n{"id":3}')
+    assert run("get", "books", "1")[0] == '{"id":1,"t":"a"}\n'
+    run("get", "books", "4", status=1)
+    run("delete", "books", "1", "2", "--wait", "searchable")
+    assert set(documents(fake)) == {"3"}
+
+
+def test_search_shows_hits_for_people_and_programs(fake, run):
+    run("add", "books", "-", input='{"id":1,"t":"water\\nand w\u00e4ter"}\n{"id":2,"t":"wine"}\n'.encode())
+    text, _ = run("search", "books", "water", "--fields", "id,t", "--prefix", "off", "--typo", "off", "--match", "all")
+    assert "1.5000" in text and "water and w\u00e4ter" in text and "1 of about 1 in 1.5 ms" in text
+    message = fake.seen[-1][1]
+    assert (message.limit, message.match, message.no_prefix, message.no_typos) == (20, pb.ALL, True, True)
+    assert list(message.fields) == ["id", "t"]
+    result = json.loads(run("--json", "search", "books", "water", "--limit", "5")[0])
+    assert result["hits"] == [{"id": "1", "score": 1.5, "document": {"id": 1, "t": "water\nand w\u00e4ter"},
+                               "dropped": 0}]
+    assert (result["estimated_total"], result["partial"], result["took_us"], result["facets"]) == (1, False, 1500, {})
+
+
+def test_a_query_may_begin_with_a_dash(fake, run):
+    run("add", "books", "-", input=b'{"id":1,"t":"-water"}')
+    assert "no hits" not in run("search", "books", "-water")[0]
+    assert "no hits" in run("search", "books", "--", "--wine")[0]
+
+
+def test_a_batch_is_printed_in_order_however_answers_come(fake, run, directory):
+    run("add", "books", "-", input=b"\n".join(b'{"id":%d,"t":"w%d"}' % (i, i % 3) for i in range(9)))
+    queries = directory / "queries.tsv"
+    queries.write_text("".join(f"q{i}\tw{i % 3}\n" for i in range(40)))
+    fake.hold_searches = 4
+    text, errors = run("search", "books", "--batch", queries, "--limit", "2", "--match", "any", "--depth", "4")
+    lines = text.splitlines()
+    assert len(lines) == 80
+    for i in range(40):
+        assert lines[2 * i].split() == [f"q{i}", "Q0", str(i % 3), "1", "1.5", "mayfly"]
+        assert lines[2 * i + 1].split() == [f"q{i}", "Q0", str(i % 3 + 3), "2", "1.5", "mayfly"]
+    assert errors.startswith("40 queries, 0 failed, ") and "p99" in errors
+    message = fake.seen[-1][1]
+    assert message.plain_words and message.no_documents and message.limit == 2
+    fake.hold_searches = 0
+    result = json.loads(run("--json", "search", "books", "--batch", queries, "--limit", "1")[0])
+    assert len(result["results"]) == 40 and result["queries"] == 40
+    assert result["results"][1] == {"qid": "q1", "hits": [{"id": "1", "score": 1.5}], "took_us": 1500}
+
+
+def test_a_failed_query_does_not_end_its_batch(fake, run):
+    fake.errors["search"] = pb.Error(code="query_too_large", message="too many words")
+    fake.indexes["books"] = ("id", {})
+    text, errors = run("search", "books", "--batch", "-", input=b"1\ta\n2\tb\nno tab\n", status=1)
+    assert text == "" and "query 1: too many words (query_too_large)" in errors and "3 failed" in errors
+
+
+def test_tables_and_json_of_the_server(fake, run):
+    run("add", "books", "-", input=b'{"id":1}')
+    assert "books" in run("index", "list")[0]
+    assert json.loads(run("--json", "index", "list")[0])["indexes"][0] == {
+        "uid": "books", "primary_key": "id", "created_at": "2023-11-14T22:13:20.000000Z", "documents": 1}
+    assert json.loads(run("settings", "get", "books")[0]) == {"language": "en"}
+    task = json.loads(run("--json", "tasks")[0])["tasks"][0]
+    assert task["finished_at"] is None and task["details"]["refused"] == 1
+    assert task["errors"] == [{"id": "x", "position": 1, "code": "invalid_document", "message": "no"}]
+    assert "succeeded" in run("tasks", "--index", "books")[0]
+    run("tasks", "--wait", "7")
+    run("tasks", "--wait", "9", status=1)
+    stats = json.loads(run("--json", "stats")[0])
+    assert stats["worker_exits"] == {"done": 3} and stats["indexes"][0]["segments"] == 1
+    assert stats["processes"][0]["shard"] is None and stats["processes"][1]["arena_peak"] == 20
+    assert "coordinator" in run("stats")[0]
+    text, _ = run("stats", "--prometheus")
+    assert 'mayfly_process_resident_bytes{pid="1",role="coordinator",kind="anon"} 5242880\n' in text
+    assert 'mayfly_worker_exits_total{reason="done"} 3\n' in text
+
+
+def test_the_python_client(fake):
+    with mayfly.connect(fake.path) as m:
+        assert m.ping() == "ready"
+        m.create_index("books")
+        result = m.add("books", ({"id": i, "t": "x" * 3000} for i in range(5000)), wait="searchable")
+        assert (result.accepted, result.searchable, result.done) == (5000, 5000, True)
+        assert m.get("books", 17)["id"] == 17 and m.get("books", "none") is None
+        assert m.search("books", "xxx", limit=3).hits[0].document["id"] == 0
+        assert m.delete("books", [0]).accepted == 1
+        assert m.tasks()[0].uid == 7 and m.stats().state == "ready"
+        with pytest.raises(mayfly.Failure) as failure:
+            m.drop_index("none")
+        assert failure.value.code == "index_not_found"
