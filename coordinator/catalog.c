@@ -197,14 +197,6 @@ bool catalog_is_idle(const struct catalog *c)
     return !c->committing && !c->waiting;
 }
 
-void catalog_barrier(struct catalog *c, catalog_done *done, void *context)
-{
-    struct catalog_write *w = catalog_write_new('b', NULL, 0, 0); /* removing what never is there */
-    w->remove = true;
-    put(c, w, done, context);
-    start_commit(c);
-}
-
 /* --- numbers */
 
 static void reserved_ahead(void *context, int err)

@@ -1,406 +1,389 @@
 #include "coordinator/jobs.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <signal.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "common/check.h"
 #include "common/err.h"
+#include "common/fd.h"
 #include "common/logger.h"
 #include "coordinator/jobs_state.h"
 
-enum { AT_ONCE_PER_STREAM = 4, MOST_BUNDLES = NURSERY_MAX_REGIONS };
+enum { REPORT_ROOM = 128 << 10 };
 
-/* A job's input is at most a share of a worker's memory: inverted text takes about its own size, and more when it is
- * dense; a worker that meets its soft mark retires anyway, so this only keeps regions from being mapped in vain. */
-static uint64_t input_limit(const struct jobs *j)
+/* --- what a stream has */
+
+struct stream_jobs *stream_jobs_of(struct jobs *j, struct stream *s)
 {
-    return j->config->worker_memory / 2;
-}
-
-static struct stream_jobs *jobs_of(struct stream *s)
-{
-    if (!s->jobs)
-        s->jobs = calloc(1, sizeof *s->jobs);
-    require(s->jobs != NULL);
-    return s->jobs;
-}
-
-/* ------------------------------------------------------------------------------------------------------------- builds */
-
-void jobs_build(struct jobs *j, struct bundle *b)
-{
-    struct stream_jobs *sj = jobs_of(b->stream);
-    struct bundle **at = &sj->waiting;
-    while (*at && (*at)->first < b->first)
-        at = &(*at)->next;
-    b->next = *at;
-    *at = b;
-    b->state = BUNDLE_QUEUED;
-    jobs_schedule(j);
-}
-
-static bool may_build(struct jobs *j, struct stream *s, bool large)
-{
-    struct stream_jobs *sj = s->jobs;
-    if (!sj || !sj->waiting || s->damaged || sj->building >= AT_ONCE_PER_STREAM)
-        return false;
     (void)j;
-    return large || sj->waiting->small;
-}
-
-/* The first bundles of the stream that follow each other and fit one job. A small one is a job of its own. */
-static struct job *take_build(struct jobs *j, struct stream *s)
-{
-    struct stream_jobs *sj = s->jobs;
-    struct job *job = calloc(1, sizeof *job);
-    if (!job)
-        return NULL;
-    struct bundle *last = sj->waiting;
-    uint64_t bytes = last->bytes;
-    size_t count = 1;
-    while (!sj->waiting->small && last->next && !last->next->small && last->next->first == last->end &&
-           bytes + last->next->bytes <= input_limit(j) && count < MOST_BUNDLES) {
-        last = last->next;
-        bytes += last->bytes;
-        count++;
-    }
-    *job = (struct job){.jobs = j,
-                        .kind = JOB_BUILD,
-                        .stream = s,
-                        .bundles = sj->waiting,
-                        .first = sj->waiting->first,
-                        .end = last->end,
-                        .stop = last->end,
-                        .small = sj->waiting->small,
-                        .words = REGION_NONE,
-                        .pidfd = -1,
-                        .lifeline = -1};
-    sj->waiting = last->next;
-    last->next = NULL;
-    for (struct bundle *b = job->bundles; b; b = b->next)
-        b->state = BUNDLE_RUNNING;
-    sj->building++;
+    if (s->jobs)
+        return s->jobs;
+    struct stream_jobs *sj = calloc(1, sizeof *sj);
+    require(sj);
+    sj->stream = s;
+    sj->waiting_end = &sj->waiting;
+    s->jobs = sj;
     index_hold(s->index);
-    return job;
+    return sj;
 }
 
-/* Fair between indexes: the one after the one that was served last comes first. */
-static struct job *next_build(struct jobs *j, bool large)
+static void free_stream_jobs(struct stream_jobs *sj)
 {
-    struct stream *best = NULL;
-    uint32_t best_distance = UINT32_MAX;
-    for (struct index *i = j->indexes->first; i; i = i->next) {
-        uint32_t distance = i->number - j->turn - 1; /* wraps around: those behind are last */
-        for (uint32_t shard = 0; shard < i->shards && distance < best_distance; shard++) {
-            if (may_build(j, &i->streams[shard], large)) {
-                best = &i->streams[shard];
-                best_distance = distance;
-            }
-        }
+    struct index *index = sj->stream->index;
+    for (struct suspect *next, *s = sj->suspects; s; s = next) {
+        next = s->next;
+        free(s);
     }
-    if (!best)
-        return NULL;
-    j->turn = best->index->number;
-    return take_build(j, best);
+    sj->stream->jobs = NULL;
+    free(sj);
+    index_release(index);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- schedule */
-
-static bool launch(struct jobs *j, struct job *job)
+static bool index_is_used(const struct index *i)
 {
-    job->next = j->running;
-    j->running = job;
-    j->used++;
-    j->used_large += !job->small;
-    int err = job_start(job);
-    if (!err)
-        return true;
-    if (err != ERR_CLOSED) /* without a nursery it is tried again when there is one */
-        log_warn("a worker could not be started, trying again: %s", err_str(err));
-    job_again(job, err == ERR_CLOSED ? 1000 : 100);
-    return false;
-}
-
-void jobs_schedule(struct jobs *j)
-{
-    if (j->stopping || !j->shards || j->nursery->child.state != CHILD_READY)
-        return;
-    while (j->used < j->slots) {
-        bool large = j->used_large + 1 < j->slots; /* one slot is kept for small ones */
-        struct job *job = large && j->optimizes ? merge_next(j, true) : NULL;
-        if (!job)
-            job = next_build(j, large);
-        if (!job && large)
-            job = merge_next(j, false);
-        if (!job || !launch(j, job))
-            return;
-    }
-}
-
-static bool is_running(const struct jobs *j, const struct job *job)
-{
-    for (const struct job *r = j->running; r; r = r->next)
-        if (r == job)
+    for (uint32_t n = 0; n < i->shards; n++)
+        if (i->streams[n].jobs)
             return true;
     return false;
 }
 
-static void free_timer(uv_handle_t *timer)
+/* Of an index that was dropped, when its last worker is gone. */
+void jobs_released(struct jobs *j, struct stream_jobs *sj)
 {
-    free(timer);
+    if (!sj->forgotten || sj->running)
+        return;
+    struct index *index = sj->stream->index;
+    index_hold(index);
+    free_stream_jobs(sj);
+    if (!index_is_used(index))
+        removal_index(j->removal, index->number, REMOVAL_GRACE_MS);
+    index_release(index);
 }
 
-static void drop_timer(struct job *job)
+/* The path down to a stream, durable before a worker relies on it. */
+static int make_directories(const struct jobs *j, const struct stream *s)
 {
-    if (job->timer)
-        uv_close((uv_handle_t *)job->timer, free_timer);
-    job->timer = NULL;
+    char path[PATH_MAX], parent[PATH_MAX];
+    const struct index *i = s->index;
+    snprintf(parent, sizeof parent, "%s", j->to.directory);
+    const uint32_t parts[] = {0, i->number, i->edition, s->shard};
+    for (size_t n = 0; n < sizeof parts / sizeof parts[0]; n++) {
+        int length = n == 0 ? snprintf(path, sizeof path, "%s/indexes", parent)
+                            : snprintf(path, sizeof path, "%s/%u", parent, parts[n]);
+        if (length >= (int)sizeof path)
+            return -ENAMETOOLONG;
+        if (mkdir(path, 0750) < 0 && errno != EEXIST)
+            return -errno;
+        int err = fd_sync_directory(parent);
+        if (err)
+            return err;
+        snprintf(parent, sizeof parent, "%s", path);
+    }
+    return 0;
 }
 
-void job_free(struct job *job)
+static bool has_directory(const struct jobs *j, struct stream_jobs *sj)
 {
-    struct jobs *j = job->jobs;
-    for (struct job **at = &j->running; *at; at = &(*at)->next) {
-        if (*at != job)
+    if (sj->has_directory)
+        return true;
+    int err = make_directories(j, sj->stream);
+    if (err)
+        log_error("cannot make the directory of an index, trying again index=%s: %s", sj->stream->index->name,
+                  err_str(err));
+    sj->has_directory = err == 0;
+    return sj->has_directory;
+}
+
+/* --- what is reported */
+
+static void on_dropped(void *context, struct stream *s, uint64_t segment)
+{
+    struct jobs *j = context;
+    removal_segment(j->removal, s, segment, REMOVAL_GRACE_MS);
+}
+
+/* Segment files of workers that died while they committed: those that a later state does not name are nobody's. */
+static void judge_suspects(struct job *job, struct stream *s)
+{
+    for (struct suspect **at = &s->jobs->suspects; *at;) {
+        struct suspect *judged = *at;
+        if (judged->after > job->number || job->state.generation < s->generation) {
+            at = &judged->next;
             continue;
-        *at = job->next;
-        j->used--;
-        j->used_large -= !job->small;
+        }
+        if (!core_state_names(&job->state, judged->id))
+            removal_segment(job->jobs->removal, s, judged->id, 0);
+        *at = judged->next;
+        free(judged);
+    }
+}
+
+void jobs_take_state_of(struct job *job, struct stream *s)
+{
+    core_state_take(&job->state, s, on_dropped, job->jobs);
+    judge_suspects(job, s);
+    core_state_finish(&job->state);
+}
+
+void jobs_take_state(struct job *job)
+{
+    jobs_take_state_of(job, job->stream);
+}
+
+void jobs_nudge(const struct jobs *j, const struct stream *s)
+{
+    if (j->shards)
+        shards_nudge(j->shards, s->shard, s->index->number, s->index->edition, s->generation);
+}
+
+/* --- slots */
+
+static size_t index_running(const struct index *i)
+{
+    size_t sum = 0;
+    for (uint32_t n = 0; n < i->shards; n++)
+        sum += i->streams[n].jobs ? i->streams[n].jobs->running : 0;
+    return sum;
+}
+
+enum want { WANT_SMALL, WANT_PRESSING, WANT_BUILD, WANT_MERGE, WANTS };
+
+static bool wants(const struct jobs *j, const struct stream_jobs *sj, enum want what)
+{
+    switch (what) {
+    case WANT_SMALL:
+        return build_has_work(j, sj, true);
+    case WANT_PRESSING:
+        return merge_is_pressing(sj) && merge_has_work(j, sj);
+    case WANT_BUILD:
+        return build_has_work(j, sj, false);
+    case WANT_MERGE:
+        return merge_has_work(j, sj);
+    case WANTS:
         break;
     }
-    if (job->stream && job->kind == JOB_BUILD)
-        job->stream->jobs->building--;
-    drop_timer(job);
-    job_finish_attempt(job);
-    if (job->stream)
-        index_release(job->stream->index);
-    free(job->skips);
-    free(job);
+    return false;
 }
 
-static void on_again(uv_timer_t *timer)
+/* Fair between indexes: the one with the fewest workers, then the stream that waited longest. */
+static struct stream_jobs *pick(const struct jobs *j, enum want what)
 {
-    struct job *job = timer->data;
-    struct jobs *j = job->jobs;
-    drop_timer(job);
-    if (j->stopping)
+    struct stream_jobs *best = NULL;
+    size_t fewest = SIZE_MAX;
+    for (const struct index *i = j->to.indexes->first; i; i = i->next) {
+        size_t running = index_running(i);
+        for (uint32_t n = 0; n < i->shards; n++) {
+            struct stream_jobs *sj = i->streams[n].jobs;
+            if (!sj || running > fewest || (running == fewest && best && sj->served >= best->served) ||
+                !wants(j, sj, what))
+                continue;
+            best = sj;
+            fewest = running;
+        }
+    }
+    return best;
+}
+
+static bool start(struct jobs *j, struct stream_jobs *sj, enum want what)
+{
+    sj->served = ++j->served;
+    if (!has_directory(j, sj)) {
+        jobs_wake_at(j, uv_now(j->to.loop) + 1000);
+        return false;
+    }
+    return what == WANT_SMALL || what == WANT_BUILD ? build_start(j, sj, what == WANT_SMALL) : merge_start(j, sj);
+}
+
+/* A failed start puts its work off or ends it, so that the loop over what is wanted ends too. */
+static bool start_one(struct jobs *j)
+{
+    size_t slots = config_workers(j->to.config);
+    if (j->running_count >= slots)
+        return false;
+    if (!j->surveyed)
+        return survey_start(j);
+    if (!j->shards)
+        return false;
+    /* The last slot is kept for small bundles. */
+    enum want end = j->bulk_count + 1 < slots ? WANTS : WANT_PRESSING;
+    for (enum want what = WANT_SMALL; what < end; what++) {
+        struct stream_jobs *sj = pick(j, what);
+        if (sj && start(j, sj, what))
+            return true;
+    }
+    return false;
+}
+
+static void wake_for_retries(struct jobs *j)
+{
+    for (const struct index *i = j->to.indexes->first; i; i = i->next)
+        for (uint32_t n = 0; n < i->shards; n++)
+            if (i->streams[n].jobs) {
+                uint64_t when = build_next_time(i->streams[n].jobs);
+                if (when != UINT64_MAX && when > uv_now(j->to.loop))
+                    jobs_wake_at(j, when);
+            }
+}
+
+static void check_stopped(struct jobs *j)
+{
+    if (!j->stopping || j->running || !j->stopped)
         return;
-    int err = job_start(job);
-    if (err && is_running(j, job))
-        job_again(job, 200);
+    jobs_done *stopped = j->stopped;
+    j->stopped = NULL;
+    uv_timer_stop(&j->timer);
+    stopped(j->stopped_context, 0, NULL);
 }
 
-void job_again(struct job *job, uint64_t delay_ms)
+void jobs_dispatch(struct jobs *j)
 {
-    drop_timer(job);
-    job->timer = calloc(1, sizeof *job->timer);
-    require(job->timer != NULL && uv_timer_init(job->jobs->loop, job->timer) == 0);
-    job->timer->data = job;
-    uv_timer_start(job->timer, on_again, delay_ms, 0);
-}
-
-/* ------------------------------------------------------------------------------------------------------------- the nursery */
-
-static struct job *find_job(struct jobs *j, uint64_t id)
-{
-    for (struct job *job = j->running; job; job = job->next)
-        if (job->id == id && job->running)
-            return job;
-    return NULL;
-}
-
-static void on_ready(void *context)
-{
-    struct jobs *j = context;
-    for (struct job *job = j->running; job; job = job->next)
-        if (!job->running && job->timer)
-            uv_timer_start(job->timer, on_again, 0, 0);
-    jobs_schedule(j);
-}
-
-static void on_forked(void *context, uint64_t id, int pid, int pidfd)
-{
-    struct job *job = find_job(context, id);
-    if (!job) {
-        close(pidfd);
+    if (j->stopping) {
+        check_stopped(j);
         return;
     }
-    job->pid = pid;
-    job->pidfd = pidfd;
-}
-
-static void on_reaped(void *context, uint64_t id, int status)
-{
-    struct job *job = find_job(context, id);
-    if (!job)
+    if (j->to.nursery->child.state != CHILD_READY)
         return;
-    job->reaped = true;
-    job->status = status;
-    if (job->hung_up)
-        job_attempt_ended(job);
+    while (start_one(j))
+        continue;
+    wake_for_retries(j);
 }
 
-static void on_refused(void *context, uint64_t id, int err)
+static void on_timer(uv_timer_t *timer)
 {
-    struct job *job = find_job(context, id);
-    if (!job)
-        return;
-    log_warn("the nursery could not fork, trying again: %s", err_str(err));
-    job_finish_attempt(job);
-    job_again(job, 200);
-}
-
-/* Workers die with their nursery; the end of each is seen at its lifeline. */
-static void on_lost(void *context)
-{
-    struct jobs *j = context;
-    struct job *next;
-    for (struct job *job = j->running; job; job = next) {
-        next = job->next;
-        if (!job->running || job->reaped)
-            continue;
-        job->reaped = true;
-        job->status = SIGKILL;
-        if (job->hung_up)
-            job_attempt_ended(job);
+    struct jobs *j = timer->data;
+    if (j->stopping && uv_now(j->to.loop) >= j->kill_at) {
+        if (j->running)
+            log_warn("killing %zu workers that have not ended in time", j->running_count);
+        for (struct job *job = j->running; job; job = job->next)
+            job_kill(job);
     }
+    jobs_dispatch(j);
 }
 
-static void on_failed(void *context)
+void jobs_wake_at(struct jobs *j, uint64_t when)
 {
-    (void)context;
-    log_error("no nursery: nothing is indexed until mayflyd is restarted; searches and the log go on");
+    uint64_t now = uv_now(j->to.loop), in = when > now ? when - now : 0;
+    if (j->stopping || (uv_is_active((uv_handle_t *)&j->timer) && uv_timer_get_due_in(&j->timer) <= in))
+        return;
+    uv_timer_start(&j->timer, on_timer, in, 0);
 }
 
-void jobs_events(struct jobs *j, struct nursery_events *out)
-{
-    *out = (struct nursery_events){.on_ready = on_ready,
-                                   .on_forked = on_forked,
-                                   .on_reaped = on_reaped,
-                                   .on_refused = on_refused,
-                                   .on_lost = on_lost,
-                                   .on_failed = on_failed,
-                                   .context = j};
-}
-
-/* ------------------------------------------------------------------------------------------------------------- life */
-
-static unsigned count_slots(const struct config *c)
-{
-    size_t workers = config_workers(c);
-    return workers > 2 ? (unsigned)workers : 2; /* one is kept for small batches */
-}
+/* --- the public face */
 
 int jobs_open(const struct jobs_options *o, struct jobs **out)
 {
     struct jobs *j = calloc(1, sizeof *j);
-    if (!j)
-        return -ENOMEM;
-    *j = (struct jobs){.loop = o->loop,
-                       .config = o->config,
-                       .indexes = o->indexes,
-                       .catalog = o->catalog,
-                       .nursery = o->nursery,
-                       .directory = o->directory,
-                       .callbacks = o->callbacks,
-                       .slots = count_slots(o->config)};
-    int err = uv_timer_init(o->loop, &j->doom_timer);
-    if (!err)
-        err = uv_timer_init(o->loop, &j->stop_timer);
-    j->doom_timer.data = j->stop_timer.data = j;
-    if (!err)
-        *out = j;
-    return err;
+    require(j);
+    j->to = *o;
+    j->next_number = 1;
+    j->buffer = malloc(REPORT_ROOM);
+    require(j->buffer);
+    int err = uv_timer_init(o->loop, &j->timer);
+    if (err)
+        return err;
+    j->timer.data = j;
+    j->removal = removal_create(o->loop, o->directory);
+    *out = j;
+    return 0;
 }
 
 void jobs_set_shards(struct jobs *j, struct shards *s)
 {
     j->shards = s;
-    j->slots = count_slots(j->config); /* also after a reload */
-    jobs_schedule(j);
+    jobs_dispatch(j);
 }
 
-static void check_stopped(struct jobs *j)
+bool jobs_are_idle(const struct jobs *j)
 {
-    for (struct job *job = j->running; job; job = job->next)
-        if (job->running)
-            return;
-    if (!j->stop_done)
+    return removal_is_idle(j->removal);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct jobs *j = handle->data;
+    free(j->buffer);
+    free(j);
+}
+
+void jobs_close(struct jobs *j)
+{
+    require(!j->running);
+    removal_destroy(j->removal);
+    uv_close((uv_handle_t *)&j->timer, on_closed);
+}
+
+void jobs_reconfigured(struct jobs *j)
+{
+    jobs_dispatch(j);
+}
+
+void jobs_build(struct jobs *j, struct bundle *b)
+{
+    struct stream_jobs *sj = stream_jobs_of(j, b->stream);
+    b->next = NULL;
+    if (sj->forgotten) {
+        b->state = BUNDLE_APPLIED;
+        b->on_applied(b, b->context);
         return;
-    jobs_done *done = j->stop_done;
-    j->stop_done = NULL;
-    uv_timer_stop(&j->stop_timer);
-    done(j->stop_context, 0, NULL);
+    }
+    b->state = BUNDLE_QUEUED;
+    *sj->waiting_end = b;
+    sj->waiting_end = &b->next;
+    if (sj->queued_end < b->end)
+        sj->queued_end = b->end;
+    jobs_dispatch(j);
 }
 
-static void on_stop_limit(uv_timer_t *timer)
+static void forget_stream(struct jobs *j, struct stream *s)
 {
-    struct jobs *j = timer->data;
+    struct stream_jobs *sj = stream_jobs_of(j, s);
+    sj->forgotten = true;
     for (struct job *job = j->running; job; job = job->next)
-        if (job->running && job->pidfd >= 0)
-            syscall(SYS_pidfd_send_signal, job->pidfd, SIGKILL, NULL, 0);
+        if (job->stream == s)
+            job_kill(job);
+    build_drop_waiting(sj);
+    merge_drop_waiting(sj, ERR_CLOSED, "the index was dropped");
+    jobs_released(j, sj);
+}
+
+void jobs_forget(struct jobs *j, struct index *gone)
+{
+    index_hold(gone);
+    if (j->shards)
+        shards_forget(j->shards, gone->number, gone->edition);
+    for (uint32_t n = 0; n < gone->shards; n++) /* all first: the directory goes with the last one */
+        stream_jobs_of(j, &gone->streams[n]);
+    for (uint32_t n = 0; n < gone->shards; n++)
+        forget_stream(j, &gone->streams[n]);
+    index_release(gone);
 }
 
 void jobs_stop(struct jobs *j, uint64_t limit_ms, jobs_done *done, void *context)
 {
+    j->stopped = done;
+    j->stopped_context = context;
+    j->kill_at = uv_now(j->to.loop) + limit_ms;
+    uv_timer_start(&j->timer, on_timer, limit_ms, 100);
     j->stopping = true;
-    j->stop_done = done;
-    j->stop_context = context;
-    uv_timer_start(&j->stop_timer, on_stop_limit, limit_ms, 0);
     check_stopped(j);
-}
-
-void jobs_after_attempt(struct jobs *j)
-{
-    if (j->stopping)
-        check_stopped(j);
-    else
-        jobs_schedule(j);
-}
-
-/* Waiting bundles are given back now, running ones when their worker has ended. */
-void jobs_forget(struct jobs *j, struct index *gone)
-{
-    for (uint32_t shard = 0; shard < gone->shards; shard++) {
-        struct stream_jobs *sj = gone->streams[shard].jobs;
-        while (sj && sj->waiting) {
-            struct bundle *b = sj->waiting;
-            sj->waiting = b->next;
-            b->state = BUNDLE_APPLIED;
-            b->on_applied(b, b->context);
-        }
-    }
-    for (struct optimize **at = &j->optimizes; *at;) {
-        struct optimize *o = *at;
-        if (o->stream->index != gone) {
-            at = &o->next;
-            continue;
-        }
-        *at = o->next;
-        o->done(o->context, -ENOENT, "the index was dropped");
-        free(o);
-    }
 }
 
 uint64_t jobs_exits(const struct jobs *j, enum exit_reason reason)
 {
-    return j->exits[reason];
+    return reason < EXIT_REASONS ? j->exits[reason] : 0;
 }
 
 size_t jobs_running(const struct jobs *j)
 {
-    size_t count = 0;
-    for (const struct job *job = j->running; job; job = job->next)
-        count += job->running;
-    return count;
+    return j->running_count;
 }
 
 void jobs_visit(const struct jobs *j, jobs_worker_visitor *visit, void *context)
 {
     for (const struct job *job = j->running; job; job = job->next)
-        if (job->running && job->pid && job->words.base)
-            visit(context, job->pid, job->stream, (const struct last_words *)(const void *)job->words.base);
+        if (job->pid)
+            visit(context, job->pid, job->stream, job_words(job));
 }

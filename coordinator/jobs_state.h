@@ -1,116 +1,37 @@
-/* jobs_state.h - jobs from the inside.  Used by jobs*.c and stats.c. */
+/* jobs_state.h - jobs from the inside.  Used by jobs*.c; main.c opens them.
+ *
+ *   jobs.c         slots, fairness, the public face
+ *   jobs_run.c     one run of a worker: ticket, reports, the end
+ *   jobs_build.c   bundles to batches, and what the end of a run means for them (job_policy.c)
+ *   jobs_merge.c   merges (merge_policy.c) and optimize
+ *   jobs_survey.c  the survey at start */
 #ifndef COORDINATOR_JOBS_STATE_H
 #define COORDINATOR_JOBS_STATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
 #include "common/region.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
+#include "coordinator/core_state.h"
+#include "coordinator/job_policy.h"
 #include "coordinator/jobs.h"
+#include "coordinator/merge_policy.h"
 #include "coordinator/nursery.h"
+#include "coordinator/removal.h"
 #include "coordinator/shards.h"
+#include "coordinator/watch.h"
 #include "proto/message.h"
 
-enum job_kind { JOB_SURVEY, JOB_BUILD, JOB_MERGE };
-
-struct skip { /* a quarantined operation */
-    uint64_t sequence;
-    const char *code; /* a literal */
-    char message[256];
-};
-
-/* One piece of work; it may take several workers: a retired one has a successor, a dead one is tried again. */
-struct job {
-    struct job *next; /* among the running, or waiting for their next attempt */
-    struct jobs *jobs;
-    enum job_kind kind;
-    uint64_t id; /* of the present attempt: a new one each time */
-
-    struct stream *stream;  /* BUILD, MERGE */
-    struct bundle *bundles; /* BUILD: by sequence, contiguous; those that are applied are taken off */
-    uint64_t first;         /* BUILD: the first that is not applied yet */
-    uint64_t end, stop;     /* of the bundles; of this attempt */
-    bool small;
-    uint64_t inputs[64]; /* MERGE */
-    size_t input_count;
-    uint32_t shard; /* SURVEY */
-
-    struct skip *skips;
-    size_t skip_count;
-    unsigned killed;   /* attempts in a row that somebody else ended */
-    unsigned failures; /* attempts in a row that could not write, or found damage */
-
-    /* The attempt. */
-    bool running;
-    int pid, pidfd, lifeline;
-    struct region words;
-    uv_poll_t *poll; /* of the lifeline; freed in its close callback */
-    bool committed, superseded, ended;
-    bool reaped, hung_up;
-    int status;
-    uint64_t segment;
-    uv_timer_t *timer; /* until the next attempt; freed in its close callback */
-};
-
-/* An `index optimize`: waits until what was queued when it came is applied and one segment is left. */
-struct optimize {
-    struct optimize *next;
-    struct stream *stream;
-    uint64_t until; /* sequence number: everything below is to be applied first */
-    jobs_done *done;
-    void *context;
-};
-
-struct stream_jobs { /* of one stream */
-    struct bundle *waiting; /* by sequence */
-    unsigned building;
-    bool merging;
-    unsigned merge_failures;
-};
-
-struct doomed { /* a file that core.mdb does not name any more */
-    struct doomed *next;
-    uint64_t due_ms;
-    char path[];
-};
+/* ---- for main.c */
 
 struct jobs_callbacks {
     /* Refusals that a survey found: of operations applied in a former life. */
     void (*on_old_refusals)(void *context, const struct refusal *refused, size_t count);
     void *context;
-};
-
-struct jobs {
-    uv_loop_t *loop;
-    const struct config *config;
-    struct indexes *indexes;
-    struct catalog *catalog;
-    struct shards *shards; /* set once they exist */
-    struct nursery *nursery;
-    const char *directory;
-    struct jobs_callbacks callbacks;
-
-    struct job *running;
-    uint64_t next_id;
-    unsigned slots, used, used_large;
-    uint32_t turn; /* index number that was served last */
-    struct optimize *optimizes;
-    struct doomed *doomed;
-    uv_timer_t doom_timer;
-    uint64_t exits[EXIT_REASONS];
-
-    unsigned surveys_left;
-    int survey_error;
-    jobs_done *survey_done;
-    void *survey_context;
-
-    bool stopping;
-    jobs_done *stop_done;
-    void *stop_context;
-    uv_timer_t stop_timer;
 };
 
 struct jobs_options {
@@ -124,29 +45,147 @@ struct jobs_options {
 };
 
 int jobs_open(const struct jobs_options *o, struct jobs **out);
-void jobs_set_shards(struct jobs *j, struct shards *s);
+void jobs_set_shards(struct jobs *j, struct shards *s);       /* builds and merges wait for it */
+void jobs_reconfigured(struct jobs *j);                       /* after a reload */
 void jobs_events(struct jobs *j, struct nursery_events *out); /* what the nursery is to call */
+bool jobs_are_idle(const struct jobs *j);                     /* nothing of theirs is in libuv's pool */
+void jobs_close(struct jobs *j); /* after jobs_stop has called back; the loop runs once more after it */
 
-/* ---- between jobs.c (what runs when), job_run.c (one attempt), job_end.c (what an end means), survey.c, merges.c */
+/* ---- between the parts */
 
-void jobs_schedule(struct jobs *j);      /* starts what may run now */
-void jobs_after_attempt(struct jobs *j); /* a slot may be free, or the last one has stopped */
+struct job;
 
-int job_start(struct job *job);                      /* a worker for the next attempt */
-void job_finish_attempt(struct job *job);            /* lets go of what the attempt held */
-bool job_pack(struct job *job, struct buf *out);     /* the Job message */
-void job_take_report(struct job *job, const Mayfly__Internal__JobReport *report);
-void job_attempt_ended(struct job *job);             /* the worker is gone, everything it said was read */
-void job_again(struct job *job, uint64_t delay_ms);
+/* What a kind of job does with its run. */
+struct job_kind {
+    const char *name;
+    Mayfly__Internal__Job__Kind kind;
+    void (*fill)(struct job *job, Mayfly__Internal__Job *message); /* its memory goes to job->scratch */
+    void (*reported)(struct job *job, const Mayfly__Internal__JobReport *report);
+    void (*ended)(struct job *job, const struct death *death); /* the run is over; NULL after a good end */
+};
+extern const struct job_kind job_build, job_merge, job_survey;
+
+struct job { /* one worker's run */
+    struct job *next;
+    struct jobs *jobs;
+    const struct job_kind *kind;
+    struct stream *stream; /* NULL: survey */
+    uint64_t number;
+    uint64_t segment; /* that it was to write; 0: none */
+    bool small;
+
+    struct region words;
+    struct watch *lifeline;
+    int pid, pidfd;
+    bool lost;      /* its nursery is dead: the end of its lifeline is its end */
+    bool cancelled; /* it was killed by us */
+    bool committed, superseded;
+    struct core_state state; /* parts that came so far */
+
+    struct batch *batch;         /* build */
+    struct survey_part *part;    /* survey */
+    uint64_t inputs[MERGE_MOST]; /* merge */
+    size_t input_count;
+    bool whole;       /* merge: of all segments that there were */
+    void *scratch[4]; /* of fill(): freed when the message is packed */
+};
+
+struct skip { /* a quarantined operation */
+    uint64_t sequence;
+    const char *code; /* a literal */
+    char message[256];
+};
+
+/* Consecutive bundles that one worker after the other applies. */
+struct batch {
+    struct batch *next;
+    struct stream_jobs *of;
+    struct bundle *bundles; /* what is applied of them has been given back */
+    size_t bundle_count;
+    struct attempt attempt;
+    struct skip *skips;
+    size_t skip_count;
+    uint64_t not_before; /* loop time */
+    unsigned stuck;      /* times that a commit was superseded and nothing was applied */
+    bool small, running;
+};
+
+struct optimize {
+    struct optimize *next;
+    uint64_t after; /* sequence number: everything below it is applied first */
+    jobs_done *done;
+    void *context;
+};
+
+struct suspect { /* a segment id whose worker died and may or may not have committed */
+    struct suspect *next;
+    uint64_t id, after; /* jobs from that number on began after the death */
+};
+
+struct stream_jobs {
+    struct stream *stream;
+    struct bundle *waiting, **waiting_end;
+    struct batch *batches; /* begun: running, or waiting for another try */
+    unsigned running;      /* jobs */
+    unsigned merging;
+    uint64_t queued_end; /* highest sequence number ever queued, plus one */
+    uint64_t served;     /* when it last got a slot */
+    struct optimize *optimizing;
+    struct suspect *suspects;
+    uint64_t merge_not_before; /* loop time */
+    unsigned merge_failures;
+    size_t merge_most; /* inputs, after a merge hit the cap; 0: no limit */
+    bool has_directory, forgotten;
+};
+
+struct jobs {
+    struct jobs_options to;
+    struct shards *shards; /* NULL until they are there */
+    struct removal *removal;
+    uv_timer_t timer;
+    struct job *running;
+    size_t running_count, bulk_count;
+    uint64_t next_number, served;
+    uint64_t exits[EXIT_REASONS];
+    bool surveyed, stopping;
+    struct survey *survey;
+    jobs_done *stopped;
+    void *stopped_context;
+    uint64_t kill_at; /* loop time, while stopping */
+    char *buffer;     /* for one report */
+};
+
+/* jobs.c */
+struct stream_jobs *stream_jobs_of(struct jobs *j, struct stream *s);
+void jobs_dispatch(struct jobs *j);
+void jobs_wake_at(struct jobs *j, uint64_t when);           /* loop time */
+void jobs_released(struct jobs *j, struct stream_jobs *sj); /* after a job of the stream ended: may free it */
+void jobs_take_state(struct job *job);                      /* the whole job->state into its stream */
+void jobs_take_state_of(struct job *job, struct stream *s);
+void jobs_nudge(const struct jobs *j, const struct stream *s);
+
+/* jobs_run.c: 0 or -EAGAIN, ...: nothing has happened. Takes over the job on success. */
+struct job *job_new(struct jobs *j, const struct job_kind *kind, struct stream *s);
 void job_free(struct job *job);
+int job_start(struct job *job);
+void job_start_failed(int err); /* logs it, but not that the nursery is just being replaced */
+void job_kill(struct job *job);
+const struct last_words *job_words(const struct job *job);
 
-void stream_take_state(struct jobs *j, struct stream *s, const Mayfly__Internal__CoreState *state);
-void jobs_doom_segment(struct jobs *j, const struct stream *s, uint64_t segment);
-void survey_take(struct job *job, const Mayfly__Internal__JobReport *report);
-void survey_ended(struct job *job, bool worked);
+/* jobs_build.c */
+bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only); /* true: a worker was started */
+bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool small_only);
+void build_drop_waiting(struct stream_jobs *sj);
+uint64_t build_next_time(const struct stream_jobs *sj); /* the earliest not_before; UINT64_MAX: none waits */
 
-/* A merge that should run now, or NULL. */
-struct job *merge_next(struct jobs *j, bool only_asked_for);
-void merges_check_optimizes(struct jobs *j);
+/* jobs_merge.c */
+bool merge_start(struct jobs *j, struct stream_jobs *sj);
+bool merge_has_work(const struct jobs *j, const struct stream_jobs *sj);
+bool merge_is_pressing(const struct stream_jobs *sj);
+void merge_drop_waiting(struct stream_jobs *sj, int err, const char *why);
+void merge_check_optimized(struct stream_jobs *sj);
+
+/* jobs_survey.c */
+bool survey_start(struct jobs *j); /* true: a worker was started */
 
 #endif

@@ -1,0 +1,364 @@
+#include "coordinator/jobs_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/logger.h"
+
+enum {
+    MAX_BUNDLES = NURSERY_MAX_REGIONS,
+    MIN_BATCH = 8 << 20,
+    MAX_STUCK = 5,
+    RETRY_MS = 100,
+};
+
+/* --- from bundles to batches */
+
+static void give_back(struct bundle *b)
+{
+    b->next = NULL;
+    b->state = BUNDLE_APPLIED;
+    b->on_applied(b, b->context);
+}
+
+static struct bundle **first_small(struct stream_jobs *sj)
+{
+    struct bundle **at = &sj->waiting;
+    while (*at && !(*at)->small)
+        at = &(*at)->next;
+    return at;
+}
+
+static uint64_t batch_limit(const struct jobs *j)
+{
+    uint64_t quarter = j->to.config->worker_memory / 4;
+    return quarter < MIN_BATCH ? MIN_BATCH : quarter;
+}
+
+/* Takes a run of bundles of one kind, whose sequence numbers follow each other, out of the queue. */
+static struct batch *make_batch(struct jobs *j, struct stream_jobs *sj, struct bundle **at)
+{
+    struct batch *made = calloc(1, sizeof *made);
+    require(made);
+    struct bundle *first = *at, *last = first;
+    uint64_t bytes = first->bytes;
+    made->bundle_count = 1;
+    while (last->next && last->next->first == last->end && last->next->small == first->small &&
+           bytes + last->next->bytes <= batch_limit(j) && made->bundle_count < MAX_BUNDLES) {
+        last = last->next;
+        bytes += last->bytes;
+        made->bundle_count++;
+    }
+    *at = last->next;
+    last->next = NULL;
+    if (!*at)
+        sj->waiting_end = at;
+    made->of = sj;
+    made->bundles = first;
+    made->small = first->small;
+    made->attempt = attempt_new(first->first, last->end);
+    made->next = sj->batches;
+    sj->batches = made;
+    return made;
+}
+
+static void give_back_applied(struct batch *batch)
+{
+    while (batch->bundles && batch->bundles->end <= batch->attempt.next) {
+        struct bundle *done = batch->bundles;
+        batch->bundles = done->next;
+        give_back(done);
+    }
+}
+
+static void finish_batch(struct batch *batch)
+{
+    struct batch **at = &batch->of->batches;
+    while (*at != batch)
+        at = &(*at)->next;
+    *at = batch->next;
+    free(batch->skips);
+    free(batch);
+}
+
+/* What another worker, perhaps of a former life, has applied already is stepped over: a commit is all or nothing, so a
+ * run must not touch it. */
+static void step_over_applied(struct batch *batch)
+{
+    const struct stream *s = batch->of->stream;
+    struct attempt *a = &batch->attempt;
+    if (a->next < s->watermark)
+        a->next = s->watermark;
+    for (size_t i = 0; i < s->range_count; i++) {
+        if (s->ranges[i].first <= a->next && a->next < s->ranges[i].end)
+            a->next = s->ranges[i].end;
+        else if (s->ranges[i].first > a->next && s->ranges[i].first < a->stop)
+            a->stop = s->ranges[i].first;
+    }
+    if (a->next > a->end)
+        a->next = a->end;
+    if (a->stop <= a->next)
+        a->stop = a->end;
+}
+
+/* --- starting */
+
+static bool may_run(const struct jobs *j, const struct batch *b, bool small_only)
+{
+    return !b->running && b->not_before <= uv_now(j->to.loop) && (b->small || !small_only);
+}
+
+static struct batch *next_batch(struct jobs *j, struct stream_jobs *sj, bool small_only)
+{
+    for (struct batch *b = sj->batches; b; b = b->next)
+        if (may_run(j, b, small_only))
+            return b;
+    struct bundle **at = first_small(sj);
+    if (!*at && !small_only)
+        at = &sj->waiting;
+    return *at ? make_batch(j, sj, at) : NULL;
+}
+
+bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool small_only)
+{
+    if (sj->stream->damaged || sj->forgotten)
+        return false;
+    for (const struct batch *b = sj->batches; b; b = b->next)
+        if (may_run(j, b, small_only))
+            return true;
+    for (const struct bundle *b = sj->waiting; b; b = b->next)
+        if (b->small || !small_only)
+            return true;
+    return false;
+}
+
+/* One that is not applied to its end. */
+static struct batch *next_unapplied(struct jobs *j, struct stream_jobs *sj, bool small_only)
+{
+    for (struct batch *batch; (batch = next_batch(j, sj, small_only)) != NULL;) {
+        step_over_applied(batch);
+        give_back_applied(batch);
+        if (batch->bundles)
+            return batch;
+        finish_batch(batch);
+    }
+    return NULL;
+}
+
+bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only)
+{
+    struct batch *batch = next_unapplied(j, sj, small_only);
+    if (!batch)
+        return false;
+    struct job *job = job_new(j, &job_build, sj->stream);
+    job->batch = batch;
+    job->small = batch->small;
+    job->segment = catalog_next(j->to.catalog, NUMBER_SEGMENT);
+    int err = job->segment ? job_start(job) : -ENOSPC;
+    if (err) {
+        job_start_failed(err);
+        job_free(job);
+        batch->not_before = uv_now(j->to.loop) + RETRY_MS;
+        return false;
+    }
+    batch->running = true;
+    for (struct bundle *b = batch->bundles; b; b = b->next)
+        b->state = BUNDLE_RUNNING;
+    return true;
+}
+
+uint64_t build_next_time(const struct stream_jobs *sj)
+{
+    uint64_t earliest = UINT64_MAX;
+    for (const struct batch *b = sj->batches; b; b = b->next)
+        if (!b->running && b->not_before < earliest)
+            earliest = b->not_before;
+    return earliest;
+}
+
+void build_drop_waiting(struct stream_jobs *sj)
+{
+    while (sj->waiting) {
+        struct bundle *b = sj->waiting;
+        sj->waiting = b->next;
+        give_back(b);
+    }
+    sj->waiting_end = &sj->waiting;
+    for (struct batch *next, *b = sj->batches; b; b = next) {
+        next = b->next;
+        if (b->running)
+            continue;
+        b->attempt.next = b->attempt.end;
+        give_back_applied(b);
+        finish_batch(b);
+    }
+}
+
+/* --- the message */
+
+static void fill_skips(struct job *job, Mayfly__Internal__Job *m)
+{
+    const struct batch *batch = job->batch;
+    if (!batch->skip_count)
+        return;
+    Mayfly__Internal__Skip *skips = calloc(batch->skip_count, sizeof *skips);
+    Mayfly__Internal__Skip **pointers = calloc(batch->skip_count, sizeof *pointers);
+    require(skips && pointers);
+    for (size_t i = 0; i < batch->skip_count; i++) {
+        mayfly__internal__skip__init(&skips[i]);
+        skips[i].sequence = batch->skips[i].sequence;
+        skips[i].code = message_string(batch->skips[i].code);
+        skips[i].message = batch->skips[i].message;
+        pointers[i] = &skips[i];
+    }
+    m->skip = pointers;
+    m->n_skip = batch->skip_count;
+    job->scratch[2] = skips;
+    job->scratch[3] = pointers;
+}
+
+static void fill(struct job *job, Mayfly__Internal__Job *m)
+{
+    const struct batch *batch = job->batch;
+    Mayfly__Internal__Range *ranges = calloc(batch->bundle_count, sizeof *ranges);
+    Mayfly__Internal__Range **pointers = calloc(batch->bundle_count, sizeof *pointers);
+    require(ranges && pointers);
+    size_t count = 0;
+    for (const struct bundle *b = batch->bundles; b && b->first < batch->attempt.stop; b = b->next, count++) {
+        mayfly__internal__range__init(&ranges[count]);
+        ranges[count].first = b->first;
+        ranges[count].end = b->end;
+        pointers[count] = &ranges[count];
+    }
+    m->regions = pointers;
+    m->n_regions = count;
+    m->resume = batch->attempt.next > batch->bundles->first ? batch->attempt.next : 0;
+    m->stop = batch->attempt.stop < ranges[count - 1].end ? batch->attempt.stop : 0;
+    job->scratch[0] = ranges;
+    job->scratch[1] = pointers;
+    fill_skips(job, m);
+}
+
+/* --- reports */
+
+/* A refused operation's bundle has not been given back: what is reported is committed only with the last report. */
+static void pass_refusals(struct job *job, const Mayfly__Internal__JobReport *report)
+{
+    const struct jobs_callbacks *callbacks = &job->jobs->to.callbacks;
+    for (size_t i = 0; i < report->n_refused; i++) {
+        struct refusal r = refusal_of(report->refused[i]);
+        struct bundle *b = job->batch->bundles;
+        while (b && b->end <= r.sequence)
+            b = b->next;
+        if (b && b->first <= r.sequence)
+            b->on_refused(b, &r, 1, b->context);
+        else
+            callbacks->on_old_refusals(callbacks->context, &r, 1);
+    }
+}
+
+/* The order: refusals, then the shards, then what waits for `searchable`. */
+static void committed(struct job *job, const Mayfly__Internal__JobReport *report)
+{
+    struct batch *batch = job->batch;
+    job->committed = true;
+    jobs_take_state(job);
+    if (report->applied) {
+        stream_mark_applied(job->stream, report->applied->first, report->applied->end);
+        attempt_committed(&batch->attempt, report->applied->end);
+    }
+    jobs_nudge(job->jobs, job->stream);
+    batch->stuck = 0;
+    give_back_applied(batch);
+}
+
+static void superseded(struct job *job)
+{
+    struct batch *batch = job->batch;
+    uint64_t before = batch->attempt.next;
+    job->superseded = true;
+    jobs_take_state(job);
+    step_over_applied(batch);
+    if (batch->attempt.next == before && ++batch->stuck >= MAX_STUCK)
+        stream_damaged(job->stream, "its workers find their work done, but it is not");
+    jobs_nudge(job->jobs, job->stream);
+    give_back_applied(batch);
+}
+
+static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
+{
+    pass_refusals(job, report);
+    if (!report->state || !core_state_add(&job->state, report->state))
+        return;
+    if (report->committed)
+        committed(job, report);
+    else if (report->superseded)
+        superseded(job);
+}
+
+/* --- the end of a run */
+
+static void quarantine(struct job *job, const char *code)
+{
+    struct batch *batch = job->batch;
+    const struct last_words *w = job_words(job);
+    struct skip *grown = realloc(batch->skips, (batch->skip_count + 1) * sizeof *grown);
+    require(grown);
+    batch->skips = grown;
+    struct skip *skip = &grown[batch->skip_count++];
+    *skip = (struct skip){.sequence = batch->attempt.next, .code = code};
+    bool memory = strcmp(code, CODE_TOO_MUCH_MEMORY) == 0;
+    snprintf(skip->message, sizeof skip->message, "%s%s%.150s",
+             memory ? "it needs more memory than worker-memory allows" : "it ended every worker that tried it",
+             w->text[0] ? ": " : "", w->text);
+    log_warn("quarantined an operation index=%s shard=%u sequence=%llu code=%s", job->stream->index->name,
+             job->stream->shard, (unsigned long long)skip->sequence, code);
+    attempt_quarantined(&batch->attempt);
+}
+
+static void died(struct job *job, const struct death *d)
+{
+    struct batch *batch = job->batch;
+    struct decision what = attempt_died(&batch->attempt, d);
+    const struct last_words *w = job_words(job);
+    char why[sizeof job->stream->damage];
+    switch (what.verdict) {
+    case VERDICT_AGAIN:
+        batch->not_before = uv_now(job->jobs->to.loop) + what.delay_ms;
+        break;
+    case VERDICT_QUARANTINE:
+        quarantine(job, what.code);
+        break;
+    case VERDICT_DAMAGED:
+        snprintf(why, sizeof why, "workers cannot write it: %.200s",
+                 w->text[0] ? w->text : exit_reason_name(d->reason));
+        stream_damaged(job->stream, why);
+        break;
+    }
+}
+
+static void ended(struct job *job, const struct death *d)
+{
+    struct batch *batch = job->batch;
+    batch->running = false;
+    if (d)
+        died(job, d);
+    else if (batch->stuck)
+        batch->not_before = uv_now(job->jobs->to.loop) + RETRY_MS;
+    if (batch->of->forgotten) {
+        batch->attempt.next = batch->attempt.end;
+        give_back_applied(batch);
+    }
+    struct stream_jobs *sj = batch->of;
+    if (!batch->bundles)
+        finish_batch(batch);
+    merge_check_optimized(sj);
+}
+
+const struct job_kind job_build = {
+    .name = "build", .kind = MAYFLY__INTERNAL__JOB__KIND__BUILD, .fill = fill, .reported = reported, .ended = ended};

@@ -1,0 +1,381 @@
+#include "coordinator/jobs_state.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/check.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/logger.h"
+
+enum { MAX_REPORT = 128 << 10, FIXED_FDS = 3 };
+
+struct job *job_new(struct jobs *j, const struct job_kind *kind, struct stream *s)
+{
+    struct job *job = calloc(1, sizeof *job);
+    require(job);
+    *job = (struct job){.jobs = j, .kind = kind, .stream = s, .pidfd = -1, .words = REGION_NONE};
+    job->number = j->next_number++;
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    watch_close(&job->lifeline);
+    fd_close(&job->pidfd);
+    region_close(&job->words);
+    core_state_finish(&job->state);
+    free(job);
+}
+
+/* --- the end of a run */
+
+static void unlink_job(struct job *job)
+{
+    struct jobs *j = job->jobs;
+    struct job **at = &j->running;
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
+    j->running_count--;
+    if (!job->small)
+        j->bulk_count--;
+}
+
+const struct last_words *job_words(const struct job *job)
+{
+    return (const struct last_words *)(const void *)job->words.base;
+}
+
+enum { MAX_STATUS = 64 };
+
+/* "exit status 1", "signal 9 (Killed)" */
+static void describe(int status, char to[MAX_STATUS])
+{
+    if (WIFSIGNALED(status))
+        snprintf(to, MAX_STATUS, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(to, MAX_STATUS, "exit status %d", WEXITSTATUS(status));
+}
+
+static void log_run(const struct job *job, const struct death *d, int status)
+{
+    const struct last_words *w = job_words(job);
+    const char *index = job->stream ? job->stream->index->name : "-";
+    char how[MAX_STATUS];
+    describe(status, how);
+    if (job->committed || job->superseded || d->reason == EXIT_REASON_DONE)
+        log_debug("worker ended job=%llu kind=%s index=%s reason=%s documents=%llu peak=%llu pid=%d",
+                  (unsigned long long)job->number, job->kind->name, index, exit_reason_name(d->reason),
+                  (unsigned long long)w->documents, (unsigned long long)w->arena_peak, job->pid);
+    else
+        log_warn("worker died job=%llu kind=%s index=%s reason=%s stage=%s by=%s sequence=%llu pid=%d%s%.500s",
+                 (unsigned long long)job->number, job->kind->name, index, exit_reason_name(d->reason),
+                 child_stage_name(d->stage), job->lost ? "its nursery's death" : how, (unsigned long long)d->sequence,
+                 job->pid, w->text[0] ? ": " : "", w->text);
+}
+
+static struct death death_of(const struct job *job, int status)
+{
+    const struct last_words *w = job_words(job);
+    uint32_t reason = w->reason, stage = w->stage;
+    return (struct death){.reason = reason < EXIT_REASONS ? (enum exit_reason)reason : EXIT_REASON_NONE,
+                          .stage = stage <= STAGE_SERVING ? (enum child_stage)stage : STAGE_NONE,
+                          .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                          .lost = job->lost || job->cancelled,
+                          .sequence = w->sequence};
+}
+
+static void read_reports(struct job *job);
+
+/* Where this process is a subreaper, workers that outlive their nursery by a moment are its children. */
+static void reap_orphan(const struct job *job)
+{
+    siginfo_t ignored;
+    if (job->lost && job->pidfd >= 0)
+        waitid(P_PIDFD, (id_t)job->pidfd, &ignored, WEXITED);
+}
+
+/* Nothing is committed before that stage; in it, only a later state tells. */
+static void judge_segment(struct job *job, const struct death *d)
+{
+    struct stream_jobs *sj = job->stream->jobs;
+    if (!job->segment || job->committed)
+        return;
+    if (d->stage < STAGE_COMMITTING) {
+        removal_segment(job->jobs->removal, job->stream, job->segment, 0);
+        return;
+    }
+    struct suspect *made = calloc(1, sizeof *made);
+    require(made);
+    *made = (struct suspect){.next = sj->suspects, .id = job->segment, .after = job->jobs->next_number};
+    sj->suspects = made;
+}
+
+static void end_run(struct job *job, int status)
+{
+    struct jobs *j = job->jobs;
+    struct stream_jobs *sj = job->stream ? job->stream->jobs : NULL;
+    read_reports(job); /* what it said last has come before the news of its end */
+    reap_orphan(job);
+    struct death d = death_of(job, status);
+    log_run(job, &d, status);
+    j->exits[d.reason]++;
+    unlink_job(job);
+    if (sj) {
+        sj->running--;
+        judge_segment(job, &d);
+    }
+    bool good = job->committed || job->superseded || (!job->stream && d.reason == EXIT_REASON_DONE);
+    job->kind->ended(job, good ? NULL : &d);
+    job_free(job);
+    if (sj)
+        jobs_released(j, sj);
+    jobs_dispatch(j);
+}
+
+/* --- what a worker says */
+
+static void take_report(struct job *job, const uint8_t *bytes, size_t size)
+{
+    Mayfly__Internal__JobReport *report = mayfly__internal__job_report__unpack(NULL, size, bytes);
+    if (!report || report->job != job->number) {
+        log_error("a worker's report does not decode job=%llu", (unsigned long long)job->number);
+    } else {
+        job->kind->reported(job, report);
+    }
+    mayfly__internal__job_report__free_unpacked(report, NULL);
+}
+
+/* Until nothing is left; its end is seen as an end of file, but only the nursery (or its death) makes it official. */
+static void read_reports(struct job *job)
+{
+    while (job->lifeline) {
+        size_t no_fds = 0;
+        ssize_t got = fd_receive(watch_fd(job->lifeline), job->jobs->buffer, MAX_REPORT, NULL, &no_fds, 0);
+        if (got == -EAGAIN)
+            return;
+        if (got <= 0) {
+            watch_close(&job->lifeline);
+            return;
+        }
+        take_report(job, (const uint8_t *)job->jobs->buffer, (size_t)got);
+    }
+}
+
+static void on_lifeline(void *context)
+{
+    struct job *job = context;
+    read_reports(job);
+    if (!job->lifeline && job->lost)
+        end_run(job, SIGKILL);
+}
+
+/* --- the beginning */
+
+static struct region pack(const Mayfly__Internal__Job *message, int *err)
+{
+    struct region r = REGION_NONE;
+    size_t size = mayfly__internal__job__get_packed_size(message);
+    *err = region_open(&r, "mayfly-job", size);
+    if (*err)
+        return r;
+    r.used = mayfly__internal__job__pack(message, (uint8_t *)r.base);
+    *err = region_seal(&r);
+    return r;
+}
+
+static int send_ticket(struct job *job, int words, int worker_end, int message)
+{
+    int fds[FD_PASS_MAX] = {message, words, worker_end};
+    size_t count = FIXED_FDS;
+    for (struct bundle *b = job->batch ? job->batch->bundles : NULL; b && b->first < job->batch->attempt.stop;
+         b = b->next)
+        fds[count++] = b->region.fd;
+    return nursery_send(job->jobs->to.nursery, job->number, fds, count);
+}
+
+static void fill_common(const struct job *job, Mayfly__Internal__Job *m, Mayfly__Internal__Place *place)
+{
+    const struct jobs *j = job->jobs;
+    m->job = job->number;
+    m->kind = job->kind->kind;
+    m->epoch = catalog_epoch(j->to.catalog);
+    m->memory_cap = j->to.config->worker_memory;
+    m->max_document_size = j->to.config->max_document_size;
+    m->segment = job->segment;
+    if (!job->stream)
+        return;
+    const struct index *i = job->stream->index;
+    place->index = i->number;
+    place->edition = i->edition;
+    place->shard = job->stream->shard;
+    m->place = place;
+    m->settings = message_data((struct str){.ptr = i->settings.data, .len = i->settings.len});
+    m->primary_key = message_string(i->primary_key);
+    m->refusals_saved = job->stream->refusals_saved;
+}
+
+static struct region make_message(struct job *job, int *err)
+{
+    Mayfly__Internal__Job message = MAYFLY__INTERNAL__JOB__INIT;
+    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
+    fill_common(job, &message, &place);
+    job->kind->fill(job, &message);
+    struct region packed = pack(&message, err);
+    for (size_t i = 0; i < sizeof job->scratch / sizeof job->scratch[0]; i++) {
+        free(job->scratch[i]);
+        job->scratch[i] = NULL;
+    }
+    return packed;
+}
+
+static int run(struct job *job)
+{
+    struct jobs *j = job->jobs;
+    scoped(fd) int ours = -1, worker_end = -1;
+    int err, pair[2];
+    struct region message = make_message(job, &err);
+    if (!err)
+        err = region_open_shared(&job->words, "mayfly-words", LAST_WORDS_SIZE);
+    if (!err)
+        err = fd_socketpair(SOCK_SEQPACKET, pair);
+    if (!err) {
+        ours = pair[0];
+        worker_end = pair[1];
+        err = fd_set_nonblocking(ours);
+    }
+    if (!err)
+        err = watch_open(j->to.loop, ours, on_lifeline, job, &job->lifeline);
+    if (!err) {
+        fd_take(&ours);
+        err = send_ticket(job, job->words.fd, worker_end, message.fd);
+    }
+    region_close(&message);
+    return err;
+}
+
+int job_start(struct job *job)
+{
+    struct jobs *j = job->jobs;
+    int err = run(job);
+    if (err) {
+        watch_close(&job->lifeline);
+        return err;
+    }
+    job->next = j->running;
+    j->running = job;
+    j->running_count++;
+    if (!job->small)
+        j->bulk_count++;
+    if (job->stream)
+        job->stream->jobs->running++;
+    log_debug("job begins job=%llu kind=%s index=%s", (unsigned long long)job->number, job->kind->name,
+              job->stream ? job->stream->index->name : "-");
+    return 0;
+}
+
+void job_start_failed(int err)
+{
+    if (err != -EAGAIN && err != -EPIPE && err != -ECONNRESET && err != ERR_CLOSED)
+        log_error("cannot start a worker, trying again: %s", err_str(err));
+}
+
+void job_kill(struct job *job)
+{
+    job->cancelled = true;
+    if (job->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, job->pidfd, SIGKILL, NULL, 0);
+    else if (job->lifeline) /* not forked yet, or unknown: end of file makes it exit */
+        shutdown(watch_fd(job->lifeline), SHUT_WR);
+}
+
+/* --- what the nursery says */
+
+static struct job *find_job(struct jobs *j, uint64_t number)
+{
+    for (struct job *job = j->running; job; job = job->next)
+        if (job->number == number)
+            return job;
+    return NULL;
+}
+
+static void on_ready(void *context)
+{
+    log_info("nursery is ready");
+    jobs_dispatch(context);
+}
+
+static void on_forked(void *context, uint64_t number, int pid, int pidfd)
+{
+    struct job *job = find_job(context, number);
+    if (!job) {
+        fd_close(&pidfd);
+        return;
+    }
+    job->pid = pid;
+    fd_close(&job->pidfd);
+    job->pidfd = pidfd;
+    if (job->cancelled)
+        job_kill(job);
+}
+
+static void on_reaped(void *context, uint64_t number, int status)
+{
+    struct job *job = find_job(context, number);
+    if (job)
+        end_run(job, status);
+}
+
+static void on_refused(void *context, uint64_t number, int error)
+{
+    struct job *job = find_job(context, number);
+    log_error("nursery cannot fork, trying again: %s", err_str(error > 0 ? -error : error));
+    if (!job)
+        return;
+    job->lost = true;
+    end_run(job, SIGKILL);
+}
+
+/* Its workers are dying by PR_SET_PDEATHSIG; the end of each one's lifeline says that it is dead. */
+static void on_lost(void *context)
+{
+    struct jobs *j = context;
+    for (struct job *job = j->running; job; job = job->next) {
+        job->lost = true;
+        if (job->pidfd >= 0)
+            syscall(SYS_pidfd_send_signal, job->pidfd, SIGKILL, NULL, 0);
+    }
+    for (struct job *next, *job = j->running; job; job = next) {
+        next = job->next;
+        read_reports(job);
+        if (!job->lifeline) {
+            end_run(job, SIGKILL);
+            next = j->running; /* ending one may have changed the list */
+        }
+    }
+}
+
+static void on_failed(void *context)
+{
+    (void)context;
+    log_error("no nursery: nothing is indexed until mayflyd is restarted; searches and the log go on");
+}
+
+void jobs_events(struct jobs *j, struct nursery_events *out)
+{
+    *out = (struct nursery_events){.on_ready = on_ready,
+                                   .on_forked = on_forked,
+                                   .on_reaped = on_reaped,
+                                   .on_refused = on_refused,
+                                   .on_lost = on_lost,
+                                   .on_failed = on_failed,
+                                   .context = j};
+}

@@ -1,0 +1,82 @@
+/* merge_policy_test - which segments are merged when. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "coordinator/merge_policy.h"
+
+enum { COUNT = 100 };
+
+static size_t fill(struct stream_segment *s, size_t count, uint64_t bytes)
+{
+    for (size_t i = 0; i < count; i++)
+        s[i] = (struct stream_segment){.id = i + 1, .bytes = bytes, .documents = 100};
+    return count;
+}
+
+static void eight_alike_become_one(void **state)
+{
+    (void)state;
+    struct stream_segment s[COUNT];
+    uint64_t ids[MERGE_MOST];
+    fill(s, 8, 3 << 20);
+    assert_int_equal(merge_policy_choose(s, 7, ids), 0);
+    assert_int_equal(merge_policy_choose(s, 8, ids), 8);
+    s[3].bytes = 300 << 20; /* of another tier */
+    assert_int_equal(merge_policy_choose(s, 8, ids), 0);
+}
+
+static void what_is_merging_is_left_alone(void **state)
+{
+    (void)state;
+    struct stream_segment s[COUNT];
+    uint64_t ids[MERGE_MOST];
+    fill(s, 9, 1000);
+    s[0].merging = s[1].merging = true;
+    assert_int_equal(merge_policy_choose(s, 9, ids), 0);
+    assert_int_equal(merge_policy_all(s, 9, ids), 0);
+}
+
+static void deleted_documents_are_cleaned(void **state)
+{
+    (void)state;
+    struct stream_segment s[COUNT];
+    uint64_t ids[MERGE_MOST];
+    fill(s, 2, 1000);
+    s[1].deleted = 20;
+    assert_int_equal(merge_policy_choose(s, 2, ids), 0);
+    s[1].deleted = 21;
+    assert_int_equal(merge_policy_choose(s, 2, ids), 1);
+    assert_int_equal(ids[0], 2);
+}
+
+static void optimize_takes_all(void **state)
+{
+    (void)state;
+    struct stream_segment s[COUNT];
+    uint64_t ids[MERGE_MOST];
+    fill(s, COUNT, 1000);
+    assert_int_equal(merge_policy_all(s, 0, ids), 0);
+    assert_int_equal(merge_policy_all(s, 1, ids), 0);
+    assert_int_equal(merge_policy_all(s, 2, ids), 2);
+    s[0].deleted = 1;
+    assert_int_equal(merge_policy_all(s, 1, ids), 1);
+    s[0].bytes = 1 << 20; /* the largest waits for the last step */
+    assert_int_equal(merge_policy_all(s, COUNT, ids), MERGE_MOST);
+    for (size_t i = 0; i < MERGE_MOST; i++)
+        assert_int_not_equal(ids[i], 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(eight_alike_become_one),
+        cmocka_unit_test(what_is_merging_is_left_alone),
+        cmocka_unit_test(deleted_documents_are_cleaned),
+        cmocka_unit_test(optimize_takes_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
