@@ -12,12 +12,6 @@ struct shortlist {
     struct query_candidate *heap;
     char **buffers;
     size_t count;
-    bool cut; /* there were more */
-};
-
-struct found {
-    struct query_candidate candidate;
-    bool is_word; /* in one segment at least; elsewhere it is only the stem of other words */
 };
 
 struct preparation {
@@ -25,9 +19,8 @@ struct preparation {
     struct snapshot *snapshot;
     struct query_fault *fault;
     const struct tree_word *word;
-    struct found *found; /* of all segments, then sorted and added up */
+    struct query_candidate *found; /* of all segments, then sorted and added up */
     size_t found_count, found_room;
-    struct query_candidate *stems_end; /* per segment: the last of its bare stems that was taken, if there were more */
 };
 
 /* By (distance, length, key). */
@@ -42,7 +35,7 @@ static int candidate_order(const struct query_candidate *a, const struct query_c
 
 static int compare_found(const void *a, const void *b)
 {
-    return candidate_order(&((const struct found *)a)->candidate, &((const struct found *)b)->candidate);
+    return candidate_order(a, b);
 }
 
 static int failed(struct preparation *p, size_t segment, const char *part, int64_t err)
@@ -60,18 +53,18 @@ static int64_t live_frequency(struct snapshot_segment *s, const struct term *t)
 /* -------------------------------------------------------------------------------------------------------- the word
  * itself */
 
-static int add_found(struct preparation *p, struct query_candidate candidate, bool is_word)
+static int add_found(struct preparation *p, struct query_candidate candidate)
 {
     if (p->found_count == p->found_room) {
         size_t room = p->found_room ? 2 * p->found_room : 4;
         size_t size = sizeof *p->found;
-        struct found *found = arena_grow(p->arena, p->found, p->found_room * size, room * size);
+        struct query_candidate *found = arena_grow(p->arena, p->found, p->found_room * size, room * size);
         if (!found)
             return ERR_FULL;
         p->found = found;
         p->found_room = room;
     }
-    p->found[p->found_count++] = (struct found){candidate, is_word};
+    p->found[p->found_count++] = candidate;
     return 0;
 }
 
@@ -94,7 +87,7 @@ static int prepare_stem(struct preparation *p)
     struct query_candidate candidate = {.key = p->word->key};
     int err = total_frequency(p, candidate.key, &candidate.frequency);
     if (!err && candidate.frequency > 0)
-        err = add_found(p, candidate, true);
+        err = add_found(p, candidate);
     return err;
 }
 
@@ -157,19 +150,9 @@ static bool belongs(const struct shortlist *l, const struct query_candidate *c)
     return l->count < QUERY_CANDIDATES || candidate_order(c, &l->heap[0]) < 0;
 }
 
-/* The words of one segment, and apart from them stems that are no words there but may be so in another segment: then
- * their documents count. */
-struct shortlists {
-    struct shortlist words, stems;
-};
-
-static int list_term(struct preparation *p, size_t segment, const struct term *t, struct shortlists *both)
+static int list_term(struct preparation *p, size_t segment, const struct term *t, struct shortlist *l)
 {
-    bool is_word = t->key.ptr[0] == TERM_WORD || (t->flags & TERM_IS_WORD);
-    struct shortlist *l = is_word ? &both->words : &both->stems;
     struct query_candidate c = {.key = t->key, .distance = 1};
-    if (l->count == QUERY_CANDIDATES)
-        l->cut = true;
     if (!belongs(l, &c))
         return 0;
     int64_t live = live_frequency(&p->snapshot->segments[segment], t);
@@ -179,8 +162,10 @@ static int list_term(struct preparation *p, size_t segment, const struct term *t
     return live > 0 ? shortlist_add(p->arena, l, c) : 0;
 }
 
-/* All terms of one kind that begin with the word as it was typed. The typed word itself is there through its stem. */
-static int list_kind(struct preparation *p, size_t segment, enum term_kind kind, struct shortlists *both)
+/* All terms of one kind that begin with the word as it was typed. The typed word itself is there through its stem.
+ * A stem counts whether or not it stands in a document as a word: only so the live documents alone tell, on whatever
+ * shard, in whatever segment, and whatever was deleted beside them. */
+static int list_kind(struct preparation *p, size_t segment, enum term_kind kind, struct shortlist *l)
 {
     struct str folded = p->word->folded;
     char from[1 + ANALYZER_MAX_WORD];
@@ -197,7 +182,7 @@ static int list_kind(struct preparation *p, size_t segment, enum term_kind kind,
             break;
         bool typed = str_equal(term.key, p->word->key) || (kind == TERM_WORD && term.key.len == length);
         if (!typed)
-            err = list_term(p, segment, &term, both);
+            err = list_term(p, segment, &term, l);
     }
     if (!err && cursor.err)
         err = failed(p, segment, "dictionary", cursor.err);
@@ -211,106 +196,48 @@ static int shortlist_init(struct arena *a, struct shortlist *l)
     return l->heap && l->buffers ? 0 : ERR_FULL;
 }
 
-/* For the next segment; keys stay where they are. */
-static void shortlist_clear(struct shortlist *l)
+static int list_segment(struct preparation *p, size_t segment, struct shortlist *l)
 {
-    l->count = 0;
-    l->cut = false;
-}
-
-static int add_list(struct preparation *p, const struct shortlist *l, bool words)
-{
-    int err = 0;
+    l->count = 0; /* keys stay where they are */
+    int err = list_kind(p, segment, TERM_STEM, l);
+    if (!err)
+        err = list_kind(p, segment, TERM_WORD, l);
     for (size_t i = 0; i < l->count && !err; i++)
-        err = add_found(p, l->heap[i], words);
-    return err;
-}
-
-static int list_segment(struct preparation *p, size_t segment, struct shortlists *both)
-{
-    shortlist_clear(&both->words);
-    shortlist_clear(&both->stems);
-    int err = list_kind(p, segment, TERM_STEM, both);
-    if (!err)
-        err = list_kind(p, segment, TERM_WORD, both);
-    if (!err)
-        err = add_list(p, &both->words, true);
-    if (!err)
-        err = add_list(p, &both->stems, false);
-    if (both->stems.cut)
-        p->stems_end[segment] = both->stems.heap[0];
+        err = add_found(p, l->heap[i]);
     return err;
 }
 
 /* A word among the first of all is among the first in each segment that has it. */
 static int prepare_prefix(struct preparation *p)
 {
-    struct shortlists both = {0};
-    p->stems_end = arena_new_array(p->arena, p->snapshot->segment_count, struct query_candidate);
-    if (!p->stems_end || shortlist_init(p->arena, &both.words) || shortlist_init(p->arena, &both.stems))
+    struct shortlist l = {0};
+    if (shortlist_init(p->arena, &l))
         return ERR_FULL;
     int err = 0;
     for (size_t i = 0; i < p->snapshot->segment_count && !err; i++)
-        err = list_segment(p, i, &both);
+        err = list_segment(p, i, &l);
     return err;
 }
 
-/* Sorts, adds up the frequencies of equal terms, and leaves out those that are no words anywhere. */
+/* Sorts, and adds up the frequencies of equal terms. */
 static void add_up(struct preparation *p)
 {
-    size_t sums = 0, words = 0;
+    size_t kept = 0;
     if (p->found_count > 1)
         qsort(p->found, p->found_count, sizeof *p->found, compare_found);
     for (size_t i = 0; i < p->found_count; i++) {
-        if (sums > 0 && compare_found(&p->found[i], &p->found[sums - 1]) == 0) {
-            p->found[sums - 1].candidate.frequency += p->found[i].candidate.frequency;
-            p->found[sums - 1].is_word |= p->found[i].is_word;
-        } else {
-            p->found[sums++] = p->found[i];
-        }
+        if (kept > 0 && compare_found(&p->found[i], &p->found[kept - 1]) == 0)
+            p->found[kept - 1].frequency += p->found[i].frequency;
+        else
+            p->found[kept++] = p->found[i];
     }
-    for (size_t i = 0; i < sums && words < QUERY_CANDIDATES; i++) {
-        if (p->found[i].is_word)
-            p->found[words++] = p->found[i];
-    }
-    p->found_count = words;
+    p->found_count = kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES;
 }
 
-/* Where a segment has more bare stems than were taken (one or two letters were typed), those that were left are looked
- * up. */
-static int complete(struct preparation *p, struct query_candidate *c)
-{
-    if (!p->stems_end || c->distance == 0 || c->key.ptr[0] == TERM_WORD)
-        return 0;
-    for (size_t i = 0; i < p->snapshot->segment_count; i++) {
-        struct term term;
-        int err = 0;
-        struct snapshot_segment *s = &p->snapshot->segments[i];
-        if (!p->stems_end[i].key.ptr || candidate_order(c, &p->stems_end[i]) <= 0)
-            continue;
-        bool there = segment_find_term(s->segment, c->key, &term, &err);
-        int64_t live = there && !(term.flags & TERM_IS_WORD) ? live_frequency(s, &term) : err;
-        if (live < 0)
-            return failed(p, i, "postings", live);
-        c->frequency += (uint64_t)live;
-    }
-    return 0;
-}
-
-static int finish(struct preparation *p, struct query_word *out)
+static void finish(struct preparation *p, struct query_word *out)
 {
     add_up(p);
-    struct query_candidate *candidates = arena_new_array(p->arena, p->found_count, struct query_candidate);
-    if (!candidates)
-        return ERR_FULL;
-    for (size_t i = 0; i < p->found_count; i++) {
-        candidates[i] = p->found[i].candidate;
-        int err = complete(p, &candidates[i]);
-        if (err)
-            return err;
-    }
-    *out = (struct query_word){p->word->count, candidates, p->found_count};
-    return 0;
+    *out = (struct query_word){p->word->count, p->found, p->found_count};
 }
 
 int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
@@ -321,10 +248,9 @@ int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, st
         int err = prepare_stem(&p);
         if (!err && p.word->prefix && p.word->folded.len <= ANALYZER_MAX_WORD)
             err = prepare_prefix(&p);
-        if (!err)
-            err = finish(&p, &out_words[i]);
         if (err)
             return err;
+        finish(&p, &out_words[i]);
     }
     return 0;
 }
