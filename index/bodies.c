@@ -12,13 +12,10 @@
 /* Unpacks the block into `plain` (STORE_BLOCK bytes); its length, or an error. */
 static int unpack_block(const struct segment *s, uint64_t block, char *plain)
 {
-    const uint8_t *packed;
-    if (block >= s->toc.body_blocks)
-        return ERR_CORRUPT;
-    int err = store_check(s->store, &s->body_blocks, (uint32_t)(block * 16), 16);
+    const uint8_t *packed, *entry;
+    int err = block < s->toc.body_blocks ? segment_element(s, &s->body_blocks, (uint32_t)block, &entry) : ERR_CORRUPT;
     if (err)
         return err;
-    const uint8_t *entry = s->body_blocks.payload + block * 16;
     uint32_t size = load_u32(entry + 8), length = load_u32(entry + 12);
     err = segment_view(s, &s->bodies, load_u64(entry), size, &packed);
     if (err)
@@ -33,9 +30,9 @@ static int body_range(const struct segment *s, uint32_t document, uint64_t *out_
     uint64_t from = 0, end;
     if (document >= s->toc.documents)
         return ERR_CORRUPT;
-    int err = document ? segment_array_u64(s, &s->body_ends, document - 1, &from) : 0;
+    int err = document ? segment_element_u64(s, &s->body_ends, document - 1, &from) : 0;
     if (!err)
-        err = segment_array_u64(s, &s->body_ends, document, &end);
+        err = segment_element_u64(s, &s->body_ends, document, &end);
     if (err)
         return err;
     if (from > end || end > (uint64_t)s->toc.body_blocks * STORE_BLOCK)

@@ -5,14 +5,15 @@
 int dictionary_out_open(struct dictionary_out *d, struct store_writer *store)
 {
     *d = (struct dictionary_out){0};
-    return stream_writer_open(&d->stream, store, SECTION_DICTIONARY);
+    int err = stream_writer_open(&d->stream, store, SECTION_DICTIONARY, EXTENT_PAYLOAD);
+    return err ? err : stream_writer_open(&d->index, store, SECTION_BLOCKS, TABLE_PAYLOAD);
 }
 
 void dictionary_out_close(struct dictionary_out *d)
 {
     stream_writer_close(&d->stream);
     bytes_out_free(&d->block);
-    bytes_out_free(&d->index);
+    stream_writer_close(&d->index);
 }
 
 enum { ELSEWHERE = 2, NIBBLE = 15 };
@@ -22,7 +23,8 @@ static void end_block(struct dictionary_out *d)
     if (d->block.len == 0)
         return;
     uint64_t at[2] = {stream_writer_place(&d->stream, d->block.data, d->block.len), d->prefix};
-    bytes_out_append(&d->index, at, sizeof at);
+    stream_writer_place(&d->index, at, sizeof at);
+    d->blocks++;
     d->block.len = 0;
 }
 
@@ -92,8 +94,8 @@ int dictionary_out_add(struct dictionary_out *d, struct str key, const struct di
 void dictionary_out_finish(struct dictionary_out *d)
 {
     end_block(d);
-    store_put(d->stream.store, SECTION_BLOCKS, 0, d->index.data, d->index.len);
-    d->failed = d->block.failed || d->index.failed;
+    stream_writer_finish(&d->index);
+    d->failed = d->block.failed;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- reading

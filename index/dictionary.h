@@ -40,7 +40,8 @@ struct dictionary_entry {
 struct dictionary_out {
     struct stream_writer stream;
     struct bytes_out block;
-    struct bytes_out index;
+    struct stream_writer index;
+    uint32_t blocks;
     uint64_t terms;
     size_t key_length;
     char key[MAX_KEY];

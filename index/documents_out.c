@@ -2,29 +2,57 @@
 
 #include <errno.h>
 #include <lz4.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "common/bytes.h"
 #include "common/err.h"
 #include "index/score.h"
-#include "index/sort.h"
 
 int documents_out_open(struct documents_out *d, struct store_writer *store)
 {
     *d = (struct documents_out){.store = store, .packed_room = LZ4_COMPRESSBOUND(STORE_BLOCK)};
+    const struct {
+        struct stream_writer *stream;
+        enum section section;
+        uint32_t room;
+    } streams[] = {
+        {&d->ids, SECTION_IDS, EXTENT_PAYLOAD},
+        {&d->bodies, SECTION_BODIES, EXTENT_PAYLOAD},
+        {&d->id_places, SECTION_ID_PLACES, TABLE_PAYLOAD},
+        {&d->body_blocks, SECTION_BODY_BLOCKS, TABLE_PAYLOAD},
+        {&d->body_ends, SECTION_BODY_ENDS, TABLE_PAYLOAD},
+    };
+    d->lengths.width = 1;
+    d->stamps.width = 8;
+    hashes_out_open(&d->hashes);
     d->plain = malloc(STORE_BLOCK);
     d->packed = malloc(d->packed_room);
-    int err = d->plain && d->packed ? stream_writer_open(&d->ids, store, SECTION_IDS) : -ENOMEM;
-    return err ? err : stream_writer_open(&d->bodies, store, SECTION_BODIES);
+    int err = d->plain && d->packed ? 0 : -ENOMEM;
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0] && !err; i++)
+        err = stream_writer_open(streams[i].stream, store, streams[i].section, streams[i].room);
+    return err;
+}
+
+static void free_streams(struct documents_out *d)
+{
+    struct stream_writer *streams[] = {&d->ids, &d->bodies, &d->id_places, &d->body_blocks, &d->body_ends};
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++) {
+        uint32_t parts = streams[i]->part;
+        stream_writer_close(streams[i]);
+        streams[i]->part = parts;
+    }
+    free(d->plain);
+    free(d->packed);
+    d->plain = d->packed = NULL;
 }
 
 void documents_out_close(struct documents_out *d)
 {
-    stream_writer_close(&d->ids);
-    stream_writer_close(&d->bodies);
-    struct bytes_out *arrays[] = {&d->lengths, &d->stamps, &d->id_places, &d->hashes, &d->body_blocks, &d->body_ends};
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
-        bytes_out_free(arrays[i]);
-    free(d->plain);
-    free(d->packed);
+    free_streams(d);
+    column_out_free(&d->lengths);
+    column_out_free(&d->stamps);
+    hashes_out_close(&d->hashes);
     *d = (struct documents_out){0};
 }
 
@@ -34,9 +62,12 @@ static void pack_block(struct documents_out *d)
         return;
     int size = LZ4_compress_default((const char *)d->plain, (char *)d->packed, (int)d->plain_used, (int)d->packed_room);
     uint64_t place = stream_writer_place(&d->bodies, d->packed, (size_t)size);
-    uint32_t lengths[2] = {(uint32_t)size, (uint32_t)d->plain_used};
-    bytes_out_append(&d->body_blocks, &place, sizeof place);
-    bytes_out_append(&d->body_blocks, lengths, sizeof lengths);
+    uint8_t entry[16];
+    store_u64(entry, place);
+    store_u32(entry + 8, (uint32_t)size);
+    store_u32(entry + 12, (uint32_t)d->plain_used);
+    stream_writer_place(&d->body_blocks, entry, sizeof entry);
+    d->body_block_count++;
     d->plain_used = 0;
 }
 
@@ -53,7 +84,7 @@ static void add_body(struct documents_out *d, struct str body)
         if (d->plain_used == STORE_BLOCK)
             pack_block(d);
     }
-    bytes_out_append(&d->body_ends, &d->body_bytes, sizeof d->body_bytes);
+    stream_writer_place(&d->body_ends, &d->body_bytes, sizeof d->body_bytes);
 }
 
 static void add_id(struct documents_out *d, struct str id)
@@ -62,7 +93,7 @@ static void add_id(struct documents_out *d, struct str id)
     store_u16(text, (uint16_t)id.len);
     memcpy(text + 2, id.ptr, id.len);
     uint64_t place = stream_writer_place(&d->ids, text, 2 + id.len);
-    bytes_out_append(&d->id_places, &place, sizeof place);
+    stream_writer_place(&d->id_places, &place, sizeof place);
 }
 
 int documents_out_add(struct documents_out *d, const struct segment_document *document)
@@ -73,63 +104,36 @@ int documents_out_add(struct documents_out *d, const struct segment_document *do
     if (d->count == 0)
         d->first_stamp = document->stamp;
     d->last_stamp = document->stamp;
-    bytes_out_append(&d->stamps, &document->stamp, sizeof document->stamp);
-    bytes_out_append(&d->lengths, &document->length_code, 1);
-    bytes_out_append(&d->hashes, &document->hash, sizeof document->hash);
-    bytes_out_append(&d->hashes, &d->count, sizeof d->count);
+    int err = column_out_append(&d->stamps, &document->stamp);
+    if (!err)
+        err = column_out_append(&d->lengths, &document->length_code);
+    if (!err)
+        err = hashes_out_add(&d->hashes, document->hash, d->count);
     add_id(d, document->id);
     add_body(d, document->body);
     d->total_length += length_decoded[document->length_code];
     d->count++;
-    return d->body_ends.failed || d->id_places.failed || d->hashes.failed || d->lengths.failed || d->stamps.failed ||
-                   d->body_blocks.failed
-               ? -ENOMEM
-               : 0;
-}
-
-enum { HASH_ENTRY = 12 };
-
-static int by_hash(const void *left, const void *right)
-{
-    uint64_t a = load_u64(left), b = load_u64(right);
-    if (a != b)
-        return a < b ? -1 : 1;
-    uint32_t i = load_u32((const char *)left + 8), j = load_u32((const char *)right + 8);
-    return (i > j) - (i < j);
-}
-
-static int put_hashes(struct documents_out *d)
-{
-    struct bytes_out sorted = {0}, numbers = {0};
-    if (d->count)
-        sort_in_place(d->hashes.data, d->count, HASH_ENTRY, by_hash);
-    for (uint32_t i = 0; i < d->count; i++) {
-        bytes_out_append(&sorted, d->hashes.data + (size_t)i * HASH_ENTRY, 8);
-        bytes_out_append(&numbers, d->hashes.data + (size_t)i * HASH_ENTRY + 8, 4);
-    }
-    bool failed = sorted.failed || numbers.failed;
-    store_put(d->store, SECTION_HASHES, 0, sorted.data, sorted.len);
-    store_put(d->store, SECTION_HASH_DOCUMENTS, 0, numbers.data, numbers.len);
-    bytes_out_free(&sorted);
-    bytes_out_free(&numbers);
-    return failed ? -ENOMEM : 0;
+    return err;
 }
 
 int documents_out_finish(struct documents_out *d)
 {
     pack_block(d);
-    stream_writer_finish(&d->ids);
-    stream_writer_finish(&d->bodies);
-    store_put(d->store, SECTION_LENGTHS, 0, d->lengths.data, d->lengths.len);
-    store_put(d->store, SECTION_STAMPS, 0, d->stamps.data, d->stamps.len);
-    store_put(d->store, SECTION_ID_PLACES, 0, d->id_places.data, d->id_places.len);
-    store_put(d->store, SECTION_BODY_BLOCKS, 0, d->body_blocks.data, d->body_blocks.len);
-    store_put(d->store, SECTION_BODY_ENDS, 0, d->body_ends.data, d->body_ends.len);
-    return put_hashes(d);
+    struct stream_writer *streams[] = {&d->ids, &d->bodies, &d->id_places, &d->body_blocks, &d->body_ends};
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
+        stream_writer_finish(streams[i]);
+    free_streams(d);
+    column_out_put(&d->lengths, d->store, SECTION_LENGTHS);
+    column_out_put(&d->stamps, d->store, SECTION_STAMPS);
+    int err = hashes_out_put(&d->hashes, d->store);
+    column_out_free(&d->lengths);
+    column_out_free(&d->stamps);
+    hashes_out_close(&d->hashes);
+    return err;
 }
 
 size_t documents_out_memory(const struct documents_out *d)
 {
-    return d->lengths.room + d->stamps.room + d->id_places.room + 2 * d->hashes.room + d->body_blocks.room +
-           d->body_ends.room + (size_t)2 * EXTENT_PAYLOAD;
+    /* LMDB holds the stamps a second time while they are written. */
+    return column_out_memory(&d->lengths) + 2 * column_out_memory(&d->stamps) + column_out_memory(&d->hashes.entries);
 }

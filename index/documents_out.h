@@ -1,21 +1,26 @@
-/* documents_out.h - the parts of a segment that are per document: ids, stamps, lengths, stored bodies.  Runs in: worker.
+/* documents_out.h - the parts of a segment that are per document: ids, stamps, lengths, stored bodies.  Runs in:
+ * worker.
  *
- * Bodies and ids stream out as they come; arrays (37 bytes a document) are kept until the end. */
+ * Bodies, ids and where they are stream out as they come; stamp, length and hash of the id (21 bytes a document) are
+ * kept until the end. */
 #ifndef INDEX_DOCUMENTS_OUT_H
 #define INDEX_DOCUMENTS_OUT_H
 
-#include "index/bytes_out.h"
+#include "index/column_out.h"
+#include "index/hashes_out.h"
 #include "index/segment_writer.h"
 #include "index/stream.h"
 
 struct documents_out {
     struct store_writer *store;
-    struct stream_writer ids, bodies;
-    struct bytes_out lengths, stamps, id_places, hashes, body_blocks, body_ends;
+    struct stream_writer ids, id_places, bodies, body_blocks, body_ends;
+    struct column_out lengths, stamps;
+    struct hashes_out hashes;
     uint8_t *plain, *packed; /* a block of bodies before and after LZ4 */
     size_t plain_used, packed_room;
     uint64_t body_bytes, total_length;
     uint64_t first_stamp, last_stamp;
+    uint32_t body_block_count;
     uint32_t count;
 };
 
@@ -24,7 +29,7 @@ void documents_out_close(struct documents_out *d); /* accepts a zeroed one */
 
 /* ERR_INVALID unless the stamp is above the one before and the id is 1 to 65,535 bytes. */
 int documents_out_add(struct documents_out *d, const struct segment_document *document);
-int documents_out_finish(struct documents_out *d);
+int documents_out_finish(struct documents_out *d); /* and frees what only documents need */
 size_t documents_out_memory(const struct documents_out *d);
 
 #endif

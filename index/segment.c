@@ -70,23 +70,42 @@ static int read_toc(struct segment *s)
     return read_names(s, e.payload + sizeof s->toc, e.payload + e.size);
 }
 
-static int open_sections(struct segment *s)
+static int open_table(struct segment *s, enum section section, uint32_t count, uint32_t width, struct table *out)
 {
-    const size_t n = s->toc.documents;
+    uint32_t per = TABLE_PAYLOAD / width, parts = count / per + (count % per != 0);
+    out->width = width;
+    out->count = count;
+    int err = open_stream(s, section, parts, &out->parts);
+    for (uint32_t i = 0; i < parts && !err; i++) {
+        uint32_t elements = i + 1 < parts ? per : count - i * per;
+        err = out->parts.extents[i].size == elements * width ? 0 : ERR_CORRUPT;
+    }
+    return err;
+}
+
+static int open_tables(struct segment *s)
+{
+    const uint32_t n = s->toc.documents;
     const struct {
         enum section section;
-        size_t size;
-        struct extent *out;
-    } arrays[] = {
-        {SECTION_LENGTHS, n, &s->lengths},
-        {SECTION_STAMPS, n * 8, &s->stamps},
-        {SECTION_ID_PLACES, n * 8, &s->id_places},
-        {SECTION_HASHES, n * 8, &s->hashes},
-        {SECTION_HASH_DOCUMENTS, n * 4, &s->hash_documents},
-        {SECTION_BODY_ENDS, n * 8, &s->body_ends},
-        {SECTION_BODY_BLOCKS, (size_t)s->toc.body_blocks * 16, &s->body_blocks},
-        {SECTION_BLOCKS, (size_t)s->toc.blocks * DICTIONARY_INDEX, &s->blocks},
+        uint32_t count, width;
+        struct table *out;
+    } tables[] = {
+        {SECTION_ID_PLACES, n, 8, &s->id_places},
+        {SECTION_HASHES, n, 8, &s->hashes},
+        {SECTION_HASH_DOCUMENTS, n, 4, &s->hash_documents},
+        {SECTION_BODY_ENDS, n, 8, &s->body_ends},
+        {SECTION_BODY_BLOCKS, s->toc.body_blocks, 16, &s->body_blocks},
+        {SECTION_BLOCKS, s->toc.blocks, DICTIONARY_INDEX, &s->blocks},
     };
+    int err = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !err; i++)
+        err = open_table(s, tables[i].section, tables[i].count, tables[i].width, tables[i].out);
+    return err;
+}
+
+static int open_streams(struct segment *s)
+{
     const struct {
         enum section section;
         uint32_t parts;
@@ -99,11 +118,19 @@ static int open_sections(struct segment *s)
         {SECTION_BODIES, s->toc.parts_bodies, &s->bodies},
     };
     int err = 0;
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0] && !err; i++)
-        err = open_array(s, arrays[i].section, arrays[i].size, arrays[i].out);
     for (size_t i = 0; i < sizeof streams / sizeof streams[0] && !err; i++)
         err = open_stream(s, streams[i].section, streams[i].parts, streams[i].out);
     return err;
+}
+
+static int open_sections(struct segment *s)
+{
+    int err = open_array(s, SECTION_LENGTHS, s->toc.documents, &s->lengths);
+    if (!err)
+        err = open_array(s, SECTION_STAMPS, (size_t)s->toc.documents * 8, &s->stamps);
+    if (!err)
+        err = open_tables(s);
+    return err ? err : open_streams(s);
 }
 
 /* What is given out as an array is checked whole, now. */
@@ -142,7 +169,11 @@ void segment_close(struct segment *s)
 {
     if (!s)
         return;
-    struct parts *streams[] = {&s->dictionary, &s->postings, &s->positions, &s->ids, &s->bodies};
+    struct parts *streams[] = {
+        &s->dictionary,      &s->postings,          &s->positions,    &s->ids,
+        &s->bodies,          &s->id_places.parts,   &s->hashes.parts, &s->hash_documents.parts,
+        &s->body_ends.parts, &s->body_blocks.parts, &s->blocks.parts,
+    };
     for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
         free(streams[i]->extents);
     free(s->fields);
@@ -161,11 +192,24 @@ int segment_view(const struct segment *s, const struct parts *p, uint64_t place,
     return err;
 }
 
-int segment_array_u64(const struct segment *s, const struct extent *e, size_t at, uint64_t *out)
+int segment_element(const struct segment *s, const struct table *t, uint32_t at, const uint8_t **out)
 {
-    int err = store_check(s->store, e, (uint32_t)(at * 8), 8);
+    uint32_t per = TABLE_PAYLOAD / t->width, offset = at % per * t->width;
+    if (at >= t->count)
+        return ERR_CORRUPT;
+    const struct extent *e = &t->parts.extents[at / per];
+    int err = store_check(s->store, e, offset, t->width);
     if (!err)
-        *out = load_u64(e->payload + at * 8);
+        *out = e->payload + offset;
+    return err;
+}
+
+int segment_element_u64(const struct segment *s, const struct table *t, uint32_t at, uint64_t *out)
+{
+    const uint8_t *element;
+    int err = segment_element(s, t, at, &element);
+    if (!err)
+        *out = load_u64(element);
     return err;
 }
 
@@ -230,7 +274,7 @@ int segment_document_id(const struct segment *s, uint32_t document, struct str *
     const uint8_t *id;
     if (document >= s->toc.documents)
         return ERR_CORRUPT;
-    int err = segment_array_u64(s, &s->id_places, document, &place);
+    int err = segment_element_u64(s, &s->id_places, document, &place);
     if (!err)
         err = segment_view(s, &s->ids, place, 2, &id);
     if (err)
@@ -252,7 +296,7 @@ static int lower_bound(const struct segment *s, uint64_t hash, uint32_t *out)
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         uint64_t found;
-        int err = segment_array_u64(s, &s->hashes, middle, &found);
+        int err = segment_element_u64(s, &s->hashes, middle, &found);
         if (err)
             return err;
         if (found < hash)
@@ -268,11 +312,12 @@ static int lower_bound(const struct segment *s, uint64_t hash, uint32_t *out)
 static int hash_at(const struct segment *s, uint32_t at, uint64_t hash, uint32_t *out_document)
 {
     uint64_t found;
-    int err = segment_array_u64(s, &s->hashes, at, &found);
+    int err = segment_element_u64(s, &s->hashes, at, &found);
+    const uint8_t *number;
     if (!err)
-        err = store_check(s->store, &s->hash_documents, at * 4, 4);
+        err = segment_element(s, &s->hash_documents, at, &number);
     if (!err)
-        *out_document = found == hash ? load_u32(s->hash_documents.payload + (size_t)at * 4) : UINT32_MAX;
+        *out_document = found == hash ? load_u32(number) : UINT32_MAX;
     return err;
 }
 

@@ -11,19 +11,27 @@ struct parts { /* the extents of a stream */
     uint32_t count;
 };
 
+struct table { /* of equal elements */
+    struct parts parts;
+    uint32_t width;
+    uint32_t count;
+};
+
 struct segment {
     struct store *store;
     struct toc toc;
     struct str analyzer;
     struct str *fields;
-    struct extent lengths, stamps, id_places, hashes, hash_documents, body_ends, body_blocks, blocks;
+    struct extent lengths, stamps;
+    struct table id_places, hashes, hash_documents, body_ends, body_blocks, blocks;
     struct parts dictionary, postings, positions, ids, bodies;
 };
 
 /* `size` bytes at a place, checked. */
 int segment_view(const struct segment *s, const struct parts *p, uint64_t place, uint32_t size, const uint8_t **out);
 
-/* An element of an array whose pieces are checked when touched. */
-int segment_array_u64(const struct segment *s, const struct extent *e, size_t at, uint64_t *out);
+/* An element of a table, checked. */
+int segment_element(const struct segment *s, const struct table *t, uint32_t at, const uint8_t **out);
+int segment_element_u64(const struct segment *s, const struct table *t, uint32_t at, uint64_t *out);
 
 #endif

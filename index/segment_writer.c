@@ -1,15 +1,15 @@
 #include "index/segment_writer.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
 #include "index/dictionary.h"
 #include "index/documents_out.h"
+#include "index/fields_out.h"
 #include "index/postings.h"
-
-enum { MAX_FIELDS = 65535 };
 
 struct segment_writer {
     struct store_writer *store;
@@ -20,22 +20,12 @@ struct segment_writer {
     char key[MAX_KEY]; /* of the open term; length 0: none */
     size_t key_length;
     unsigned key_flags;
-    struct bytes_out fields; /* as in the TOC: u16 length and bytes */
-    uint32_t field_count;
+    struct fields_out fields;
+    bool has_documents; /* all of them: terms are being written */
     uint64_t id;
     char *analyzer;
     int err; /* sticky */
 };
-
-static int open_parts(struct segment_writer *w)
-{
-    int err = documents_out_open(&w->documents, w->store);
-    if (!err)
-        err = dictionary_out_open(&w->dictionary, w->store);
-    if (!err)
-        err = stream_writer_open(&w->postings, w->store, SECTION_POSTINGS);
-    return err ? err : stream_writer_open(&w->positions, w->store, SECTION_POSITIONS);
-}
 
 static void free_writer(struct segment_writer *w)
 {
@@ -44,7 +34,7 @@ static void free_writer(struct segment_writer *w)
     stream_writer_close(&w->postings);
     stream_writer_close(&w->positions);
     postings_out_free(&w->list);
-    bytes_out_free(&w->fields);
+    fields_out_free(&w->fields);
     free(w->analyzer);
     free(w);
 }
@@ -60,7 +50,7 @@ int segment_writer_open(const char *path, const struct segment_options *options,
     w->analyzer = strndup(options->analyzer.ptr ? options->analyzer.ptr : "", options->analyzer.len);
     int err = w->analyzer ? store_create(path, options->transaction, &w->store) : -ENOMEM;
     if (!err)
-        err = open_parts(w);
+        err = documents_out_open(&w->documents, w->store);
     if (err) {
         segment_writer_abandon(w);
         return err;
@@ -90,25 +80,29 @@ int segment_writer_error(const struct segment_writer *w)
 
 int segment_writer_field(struct segment_writer *w, struct str name)
 {
-    const uint8_t *at = w->fields.data;
-    for (uint32_t field = 0; field < w->field_count; field++) {
-        struct str known = {.ptr = (const char *)at + 2, .len = load_u16(at)};
-        if (str_equal(known, name))
-            return (int)field;
-        at += 2 + known.len;
-    }
-    if (w->field_count == MAX_FIELDS || name.len > UINT16_MAX)
-        return ERR_FULL;
-    uint16_t length = (uint16_t)name.len;
-    bytes_out_append(&w->fields, &length, sizeof length);
-    bytes_out_append(&w->fields, name.ptr, name.len);
-    return w->fields.failed ? -ENOMEM : (int)w->field_count++;
+    return fields_out_number(&w->fields, name);
 }
 
 void segment_writer_document(struct segment_writer *w, const struct segment_document *d)
 {
     if (!w->err)
-        keep_first(w, documents_out_add(&w->documents, d));
+        keep_first(w, w->has_documents ? ERR_INVALID : documents_out_add(&w->documents, d));
+}
+
+/* What documents needed is freed before what terms need is allocated. */
+static void begin_terms(struct segment_writer *w)
+{
+    if (w->has_documents || w->err)
+        return;
+    w->has_documents = true;
+    int err = documents_out_finish(&w->documents);
+    if (!err)
+        err = dictionary_out_open(&w->dictionary, w->store);
+    if (!err)
+        err = stream_writer_open(&w->postings, w->store, SECTION_POSTINGS, EXTENT_PAYLOAD);
+    if (!err)
+        err = stream_writer_open(&w->positions, w->store, SECTION_POSITIONS, EXTENT_PAYLOAD);
+    keep_first(w, err);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- terms
@@ -138,6 +132,7 @@ static void end_term(struct segment_writer *w)
 
 void segment_writer_term(struct segment_writer *w, struct str key, unsigned flags)
 {
+    begin_terms(w);
     end_term(w);
     if (key.len < 2 || key.len > MAX_KEY || (key.ptr[0] != TERM_STEM && key.ptr[0] != TERM_WORD)) {
         keep_first(w, ERR_INVALID);
@@ -179,14 +174,14 @@ static void put_toc(struct segment_writer *w)
         .parts_positions = stream_writer_finish(&w->positions),
         .parts_ids = w->documents.ids.part,
         .parts_bodies = w->documents.bodies.part,
-        .blocks = (uint32_t)(w->dictionary.index.len / DICTIONARY_INDEX),
-        .body_blocks = (uint32_t)(w->documents.body_blocks.len / 16),
+        .blocks = w->dictionary.blocks,
+        .body_blocks = w->documents.body_block_count,
         .analyzer = (uint16_t)strlen(w->analyzer),
-        .fields = (uint16_t)w->field_count,
+        .fields = (uint16_t)w->fields.count,
     };
     bytes_out_append(&bytes, &toc, sizeof toc);
     bytes_out_append(&bytes, w->analyzer, toc.analyzer);
-    bytes_out_append(&bytes, w->fields.data, w->fields.len);
+    bytes_out_append(&bytes, w->fields.names.data, w->fields.names.len);
     if (bytes.failed)
         keep_first(w, -ENOMEM);
     else
@@ -194,14 +189,21 @@ static void put_toc(struct segment_writer *w)
     bytes_out_free(&bytes);
 }
 
-int segment_writer_finish(struct segment_writer *w, struct segment_result *out)
+static void write_end(struct segment_writer *w)
 {
+    begin_terms(w);
     end_term(w);
-    keep_first(w, documents_out_finish(&w->documents));
+    if (w->err)
+        return;
     dictionary_out_finish(&w->dictionary);
     if (w->dictionary.failed)
         keep_first(w, -ENOMEM);
     put_toc(w);
+}
+
+int segment_writer_finish(struct segment_writer *w, struct segment_result *out)
+{
+    write_end(w);
     if (w->err) {
         int err = w->err;
         segment_writer_abandon(w);
@@ -222,6 +224,7 @@ int segment_writer_finish(struct segment_writer *w, struct segment_result *out)
 
 size_t segment_writer_memory(const struct segment_writer *w)
 {
-    return store_memory(w->store) + documents_out_memory(&w->documents) + w->dictionary.index.room +
-           w->list.blocks.room + w->list.positions.room + (size_t)3 * EXTENT_PAYLOAD;
+    return store_memory(w->store) + documents_out_memory(&w->documents) + fields_out_memory(&w->fields) +
+           w->list.skips.room + w->list.blocks.room + w->list.positions.room + (size_t)3 * EXTENT_PAYLOAD +
+           (size_t)3 * TABLE_PAYLOAD;
 }

@@ -53,12 +53,19 @@ static size_t pieces_of(size_t size)
 /* ------------------------------------------------------------------------------------------------------------- writing
  */
 
+struct open_value {
+    uint8_t *bytes;
+    size_t room, size;
+    enum section section;
+};
+
 struct store_writer {
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi dbi;
     size_t page; /* bytes of LMDB's */
     size_t transaction, dirty;
+    struct open_value open; /* between begin and end */
     int err;
     char path[MAX_PATH];
 };
@@ -119,22 +126,20 @@ int store_create(const char *path, size_t transaction, struct store_writer **out
     return 0;
 }
 
-/* Header, payload, checksums, and zero bytes to the value's end. */
-static void fill(MDB_val *v, enum section section, const void *payload, size_t size)
+/* Header, checksums, and zero bytes to the value's end; the payload is there. */
+static void fill(uint8_t *value, size_t room, enum section section, size_t size)
 {
     size_t pieces = pieces_of(size), used = EXTENT_HEADER + size + 4 * pieces;
-    uint8_t *value = v->mv_data, *sums = value + EXTENT_HEADER + size;
+    uint8_t *sums = value + EXTENT_HEADER + size;
     store_u32(value, EXTENT_MAGIC);
     store_u32(value + 4, (uint32_t)size);
     store_u32(value + 8, section);
-    if (size)
-        memcpy(value + EXTENT_HEADER, payload, size);
     for (size_t i = 0; i < pieces; i++) {
         size_t length = i + 1 < pieces ? (size_t)PIECE : size - i * PIECE;
         store_u32(sums + 4 * i, crc32c(0, value + EXTENT_HEADER + i * PIECE, length));
     }
     store_u32(value + 12, crc32c(crc32c(0, value, 12), sums, 4 * pieces));
-    memset(value + used, 0, v->mv_size - used);
+    memset(value + used, 0, room - used);
 }
 
 /* LMDB gives a value of more than half a page pages of its own; this one ends with its last page. */
@@ -151,24 +156,45 @@ static int next_transaction(struct store_writer *w)
     return rc ? lmdb_error(rc) : begin(w);
 }
 
-void store_put(struct store_writer *w, enum section section, uint32_t part, const void *payload, size_t size)
+/* Room for a value in the open transaction, or in a new one. */
+static int reserve(struct store_writer *w, enum section section, uint32_t part, size_t size)
 {
-    if (w->err)
-        return;
-    if (size > UINT32_MAX - (PIECE + EXTENT_HEADER)) {
-        w->err = ERR_TOO_LARGE;
-        return;
-    }
-    size_t cost = whole_pages(w, size);
     uint8_t key[KEY];
     make_key(key, section, part);
+    if (size > UINT32_MAX - (PIECE + EXTENT_HEADER))
+        return ERR_TOO_LARGE;
+    size_t cost = whole_pages(w, size);
     MDB_val k = {KEY, key}, v = {cost - VALUE_OFFSET, NULL};
-    if (w->dirty && w->dirty + cost > w->transaction && (w->err = next_transaction(w)))
-        return;
-    w->err = lmdb_error(mdb_put(w->txn, w->dbi, &k, &v, MDB_RESERVE | MDB_NOOVERWRITE));
-    if (!w->err)
-        fill(&v, section, payload, size);
+    int err = w->dirty && w->dirty + cost > w->transaction ? next_transaction(w) : 0;
+    if (err)
+        return err;
+    err = lmdb_error(mdb_put(w->txn, w->dbi, &k, &v, MDB_RESERVE | MDB_NOOVERWRITE));
+    if (err)
+        return err;
+    w->open = (struct open_value){.bytes = v.mv_data, .room = v.mv_size, .section = section, .size = size};
     w->dirty += cost;
+    return 0;
+}
+
+void *store_begin(struct store_writer *w, enum section section, uint32_t part, size_t size)
+{
+    if (!w->err)
+        w->err = reserve(w, section, part, size);
+    return w->err ? NULL : w->open.bytes + EXTENT_HEADER;
+}
+
+void store_end(struct store_writer *w)
+{
+    if (!w->err)
+        fill(w->open.bytes, w->open.room, w->open.section, w->open.size);
+}
+
+void store_put(struct store_writer *w, enum section section, uint32_t part, const void *payload, size_t size)
+{
+    void *to = store_begin(w, section, part, size);
+    if (to && size)
+        memcpy(to, payload, size);
+    store_end(w);
 }
 
 int store_error(const struct store_writer *w)

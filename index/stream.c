@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-int stream_writer_open(struct stream_writer *s, struct store_writer *store, enum section section)
+int stream_writer_open(struct stream_writer *s, struct store_writer *store, enum section section, uint32_t room)
 {
-    *s = (struct stream_writer){.store = store, .section = section, .open = malloc(EXTENT_PAYLOAD)};
+    *s = (struct stream_writer){.store = store, .section = section, .room = room, .open = malloc(room)};
     return s->open ? 0 : -ENOMEM;
 }
 
@@ -27,9 +27,9 @@ static void flush(struct stream_writer *s)
 
 uint64_t stream_writer_place(struct stream_writer *s, const void *data, size_t size)
 {
-    if (size > (size_t)EXTENT_PAYLOAD - s->used)
+    if (size > (size_t)(s->room - s->used))
         flush(s);
-    if (size > EXTENT_PAYLOAD) {
+    if (size > s->room) {
         store_put(s->store, s->section, s->part, data, size);
         return place_of(s->part++, 0);
     }

@@ -12,10 +12,11 @@ struct stream_writer {
     enum section section;
     uint32_t part; /* of the open extent */
     uint32_t used;
-    uint8_t *open; /* EXTENT_PAYLOAD bytes */
+    uint32_t room; /* payload of an extent */
+    uint8_t *open; /* `room` bytes */
 };
 
-int stream_writer_open(struct stream_writer *s, struct store_writer *store, enum section section);
+int stream_writer_open(struct stream_writer *s, struct store_writer *store, enum section section, uint32_t room);
 void stream_writer_close(struct stream_writer *s); /* accepts a zeroed one; loses what is not finished */
 
 /* Copies; the place it has from now on. What is larger than an extent gets one of its own. */

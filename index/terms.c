@@ -8,21 +8,13 @@
 #include "index/dictionary.h"
 #include "index/segment_parts.h"
 
-static int index_entry(const struct segment *s, uint32_t block, const uint8_t **out)
-{
-    int err = store_check(s->store, &s->blocks, block * DICTIONARY_INDEX, DICTIONARY_INDEX);
-    if (!err)
-        *out = s->blocks.payload + (size_t)block * DICTIONARY_INDEX;
-    return err;
-}
-
 /* From a block's place to the end of its extent, or to where the next block of the same extent begins. */
 static int view_block(const struct segment *s, uint32_t block, const uint8_t **out_at, const uint8_t **out_end)
 {
     const uint8_t *entry, *next = NULL;
-    int err = index_entry(s, block, &entry);
+    int err = segment_element(s, &s->blocks, block, &entry);
     if (!err && block + 1 < s->toc.blocks)
-        err = index_entry(s, block + 1, &next);
+        err = segment_element(s, &s->blocks, block + 1, &next);
     if (err)
         return err;
     uint64_t place = load_u64(entry);
@@ -61,7 +53,7 @@ static int compare_first(const struct segment *s, uint32_t block, struct str key
 {
     const uint8_t *entry;
     struct str first;
-    int err = index_entry(s, block, &entry);
+    int err = segment_element(s, &s->blocks, block, &entry);
     if (err)
         return err;
     uint64_t found = load_u64(entry + 8);

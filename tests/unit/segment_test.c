@@ -449,6 +449,88 @@ static void writes_the_same_bytes_again(void **state)
     }
 }
 
+/* More documents than a chunk of a column, more of a list than an extent. */
+static void spans_chunks_and_extents(void **state)
+{
+    (void)state;
+    enum { MANY = 140000, WORDS = 12 };
+    struct model m = {.directory = "/tmp/mayfly-segment-XXXXXX"};
+    struct segment_options options = {.id = 1, .transaction = 4 << 20, .analyzer = STR("test 1")};
+    struct segment_writer *w;
+    struct segment_result result;
+    struct position positions[WORDS], got[WORDS];
+    char id[32];
+    assert_non_null(mkdtemp(m.directory));
+    snprintf(m.path, sizeof m.path, "%s/seg-1.mdb", m.directory);
+    assert_int_equal(segment_writer_open(m.path, &options, &w), 0);
+    for (uint32_t n = 0; n < MANY; n++) {
+        struct segment_document d = {.stamp = n + 1, .body = STR("{}"), .length_code = (uint8_t)(n % 200)};
+        d.id = (struct str){id, (size_t)snprintf(id, sizeof id, "n%u", n % 130000)};
+        d.hash = hash64(d.id) & 0xfffff; /* some are equal */
+        segment_writer_document(w, &d);
+    }
+    segment_writer_term(w, STR("sall"), 0);
+    for (uint32_t n = 0; n < MANY; n++) {
+        for (uint32_t i = 0; i < WORDS; i++)
+            positions[i] = (struct position){.field = 0, .at = n % 7 + i * 300};
+        segment_writer_posting(w, n, WORDS, positions, WORDS);
+    }
+    assert_int_equal(segment_writer_finish(w, &result), 0);
+    struct segment *s;
+    struct term t;
+    struct postings p;
+    int err = 0;
+    assert_int_equal(segment_open(m.path, &s), 0);
+    for (uint32_t n = 0; n < MANY; n += 77) {
+        struct str text = {id, (size_t)snprintf(id, sizeof id, "n%u", n % 130000)};
+        uint32_t from = 0, document = 0;
+        assert_int_equal(segment_stamps(s)[n], n + 1);
+        assert_int_equal(segment_length_codes(s)[n], n % 200);
+        assert_true(segment_find_id(s, hash64(text) & 0xfffff, text, &from, &document, &err));
+        assert_int_equal(document, n % 130000);
+        assert_int_equal(segment_find_id(s, hash64(text) & 0xfffff, text, &from, &document, &err), n % 130000 < 10000);
+        assert_int_equal(document % 130000, n % 130000);
+    }
+    assert_true(segment_find_term(s, STR("sall"), &t, &err));
+    postings_open(&p, s, &t);
+    for (uint32_t n = 0; n < MANY; n += n % 1000 ? 1 : 997) {
+        postings_seek(&p, n);
+        assert_int_equal(p.document, n);
+        assert_true(postings_positions(&p, got));
+        assert_true(got[0].at == n % 7 && got[WORDS - 1].at == n % 7 + (WORDS - 1) * 300);
+    }
+    assert_int_equal(err, 0);
+    segment_close(s);
+    discard(&m);
+}
+
+static void numbers_many_fields(void **state)
+{
+    (void)state;
+    struct model m = {.directory = "/tmp/mayfly-segment-XXXXXX"};
+    struct segment_options options = {.id = 1, .transaction = 4 << 20};
+    struct segment_writer *w;
+    struct segment_result result;
+    struct segment *s;
+    char name[32];
+    assert_non_null(mkdtemp(m.directory));
+    snprintf(m.path, sizeof m.path, "%s/seg-1.mdb", m.directory);
+    assert_int_equal(segment_writer_open(m.path, &options, &w), 0);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 65535; i++) {
+            struct str path = {name, (size_t)snprintf(name, sizeof name, "a.b%d", i)};
+            assert_int_equal(segment_writer_field(w, path), i);
+        }
+    assert_int_equal(segment_writer_field(w, STR("one more")), ERR_FULL);
+    assert_int_equal(segment_writer_finish(w, &result), 0);
+    assert_int_equal(segment_open(m.path, &s), 0);
+    assert_int_equal(segment_documents(s), 0);
+    assert_int_equal(segment_fields(s), 65535);
+    assert_int_equal(segment_field_find(s, STR("a.b65534")), 65534);
+    segment_close(s);
+    discard(&m);
+}
+
 static void refuses_what_is_out_of_order(void **state)
 {
     (void)state;
@@ -479,10 +561,16 @@ static void refuses_what_is_out_of_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_back_what_was_written),      cmocka_unit_test(walks_its_terms_from_any_key),
-        cmocka_unit_test(finds_every_version_of_an_id),     cmocka_unit_test(gives_the_right_answer_or_says_corrupt),
-        cmocka_unit_test(refuses_a_file_of_another_length), cmocka_unit_test(refuses_another_version),
-        cmocka_unit_test(writes_the_same_bytes_again),      cmocka_unit_test(refuses_what_is_out_of_order),
+        cmocka_unit_test(reads_back_what_was_written),
+        cmocka_unit_test(walks_its_terms_from_any_key),
+        cmocka_unit_test(finds_every_version_of_an_id),
+        cmocka_unit_test(gives_the_right_answer_or_says_corrupt),
+        cmocka_unit_test(refuses_a_file_of_another_length),
+        cmocka_unit_test(spans_chunks_and_extents),
+        cmocka_unit_test(numbers_many_fields),
+        cmocka_unit_test(refuses_another_version),
+        cmocka_unit_test(writes_the_same_bytes_again),
+        cmocka_unit_test(refuses_what_is_out_of_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
