@@ -8,11 +8,12 @@
 #include "worker/flush.h"
 #include "worker/malloc.h"
 #include "worker/report.h"
+#include "worker/terms_sort.h"
 #include "worker/words.h"
 
 /* BUILD: batches of operations to one segment file, deletions and refusals, and one commit. */
 
-enum { SOFT_RESERVE = 8 << 20 };
+enum { SOFT_RESERVE = 4 << 20, WRITER = 10 << 20, BYTES_PER_ID = 64 };
 
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
@@ -171,8 +172,18 @@ static void apply(struct build *b, const struct operation *o, uint64_t task)
  * mark
  */
 
-/* What is still to come beside the next document: transactions, the sort of the terms, the commit. Past it the worker
- * writes what it has and a successor does the rest: a percentage would die while writing. */
+/* What is still to come: the next document, the rest of a transaction (LMDB's pages stay in malloc's lists), sorted
+ * terms, sorted ids, the commit. The writer of the segment is open already, and counted. Measured, with room for what
+ * one text does otherwise than another: a percentage would die while writing. */
+static size_t still_to_come(const struct build *b)
+{
+    size_t transaction = b->worker->transaction + b->worker->transaction / 2;
+    size_t ids = ((size_t)b->documents + b->deletion_count) * BYTES_PER_ID;
+    size_t terms = b->inverter.terms.count * sizeof(struct term_key) + terms_growth(&b->inverter.terms);
+    return SOFT_RESERVE + (b->writer ? 0 : (size_t)WRITER) + transaction + ids + terms + b->regions.largest;
+}
+
+/* Past it the worker writes what it has, and a successor does the rest. */
 static bool is_past_soft_mark(struct build *b)
 {
     struct worker *w = b->worker;
@@ -180,11 +191,7 @@ static bool is_past_soft_mark(struct build *b)
     struct heap_use heap = heap_use();
     w->words->arena_used = heap.used;
     w->words->arena_peak = heap.extent;
-    if (b->fields.count > FIELDS_ENOUGH)
-        return true;
-    size_t reserve = SOFT_RESERVE + 2 * w->transaction + b->inverter.terms.count * sizeof(struct term_slot) +
-                     terms_growth(&b->inverter.terms) + b->regions.largest;
-    return heap.cap && heap.extent + reserve > heap.cap;
+    return b->fields.count > FIELDS_ENOUGH || (heap.cap && heap.extent + still_to_come(b) > heap.cap);
 }
 
 static void read_operations(struct build *b)
