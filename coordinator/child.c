@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-enum { BACKOFF_FIRST_MS = 50, BACKOFF_MOST_MS = 5000, ABOVE_THE_FIXED = 10 };
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_MOST_MS = 5000, READY_LIMIT_MS = 60000, ABOVE_THE_FIXED = 10 };
 enum { CHILD_SOCKET = 3, CHILD_WORDS = 4, CHILD_INHERITED = 5 };
 
 const char *child_state_name(enum child_state s)
@@ -169,6 +169,7 @@ static int try_start(struct child *c)
 }
 
 static void restart_later(struct child *c);
+static void on_timer(uv_timer_t *timer);
 
 void child_start(struct child *c)
 {
@@ -180,11 +181,16 @@ void child_start(struct child *c)
         return;
     }
     move_to(c, CHILD_STARTING);
+    uv_timer_start(&c->timer, on_timer, READY_LIMIT_MS, 0);
     c->on_start(c);
 }
 
 void child_is_ready(struct child *c)
 {
+    if (c->state != CHILD_STARTING)
+        return; /* said before it died, heard after */
+    log_info("%s is ready pid=%d", c->name, (int)c->pid);
+    uv_timer_stop(&c->timer);
     c->deaths = 0;
     c->backoff_ms = BACKOFF_FIRST_MS;
     move_to(c, CHILD_READY);
@@ -201,9 +207,12 @@ static void free_watch(uv_handle_t *watch)
 static void on_timer(uv_timer_t *timer)
 {
     struct child *c = timer->data;
-    if (c->state == CHILD_WAITING)
+    if (c->state == CHILD_WAITING) {
         child_start(c);
-    else if (c->stopping && c->state != CHILD_STOPPED) {
+    } else if (c->state == CHILD_STARTING && !c->stopping) {
+        log_warn("%s is not ready after %d s: killing it pid=%d", c->name, READY_LIMIT_MS / 1000, (int)c->pid);
+        kill(c->pid, SIGKILL);
+    } else if (c->stopping && c->state != CHILD_STOPPED) {
         log_warn("%s does not stop: killing it pid=%d", c->name, (int)c->pid);
         kill(c->pid, SIGKILL);
     }
@@ -251,14 +260,24 @@ static void on_exit_seen(uv_poll_t *watch, int poll_status, int events)
     log_death(c, status);
     if (c->state == CHILD_STARTING)
         c->deaths++;
+    move_to(c, CHILD_WAITING); /* before the owner acts on it, so that it gives this one nothing to do */
     c->on_death(c);
     fd_close(&c->socket);
+    uv_timer_stop(&c->timer);
     if (c->stopping) {
-        uv_timer_stop(&c->timer);
         move_to(c, CHILD_STOPPED);
     } else {
         restart_later(c);
     }
+}
+
+void child_revive(struct child *c)
+{
+    if (c->state != CHILD_FAILED || c->stopping)
+        return;
+    c->deaths = 0;
+    c->backoff_ms = BACKOFF_FIRST_MS;
+    child_start(c);
 }
 
 void child_stop(struct child *c, uint64_t limit_ms)

@@ -1,5 +1,6 @@
-/* child.h - a process that the coordinator keeps alive: started by posix_spawn, watched by pidfd, restarted with back-off,
- * given up when it dies again and again before it was ready. Nursery and shards are such children; workers are not. */
+/* child.h - a process that the coordinator keeps alive: started by posix_spawn, watched by pidfd, restarted with
+ * back-off, given up when it dies again and again before it was ready. Nursery and shards are such children; workers
+ * are not. */
 #ifndef COORDINATOR_CHILD_H
 #define COORDINATOR_CHILD_H
 
@@ -19,12 +20,12 @@ struct child {
     char name[32]; /* for the log: "shard 1.0" */
     char path[300];
     const char *arguments[CHILD_MAX_ARGUMENTS + 1]; /* argv[1] and on, NULL at the end */
-    const char *directory; /* working directory */
-    int socket_type;       /* SOCK_STREAM or SOCK_SEQPACKET: the child's descriptor 3 */
-    int inherited;         /* becomes its descriptor 5; -1: none */
-    void (*on_start)(struct child *c); /* `socket` is connected, nothing is ready yet */
-    void (*on_death)(struct child *c); /* before `socket` is closed */
-    void (*on_failed)(struct child *c); /* crash loop: it will not be started again */
+    const char *directory;                          /* working directory */
+    int socket_type;                                /* SOCK_STREAM or SOCK_SEQPACKET: the child's descriptor 3 */
+    int inherited;                                  /* becomes its descriptor 5; -1: none */
+    void (*on_start)(struct child *c);              /* `socket` is connected, nothing is ready yet */
+    void (*on_death)(struct child *c);              /* before `socket` is closed */
+    void (*on_failed)(struct child *c);             /* crash loop: it will not be started again */
     void *owner;
 
     uv_loop_t *loop;
@@ -44,7 +45,8 @@ struct child {
 
 int child_init(struct child *c, uv_loop_t *loop);
 void child_start(struct child *c);
-void child_is_ready(struct child *c); /* said by the owner, who heard it */
+void child_is_ready(struct child *c); /* said by the owner, who heard it; within a minute, else it is killed */
+void child_revive(struct child *c);   /* starts one that was given up */
 
 /* Closes the lifeline; on_death is called when it is gone. Kills what does not go within the limit. */
 void child_stop(struct child *c, uint64_t limit_ms);

@@ -309,7 +309,6 @@ static struct job *find_job(struct jobs *j, uint64_t number)
 
 static void on_ready(void *context)
 {
-    log_info("nursery is ready");
     jobs_dispatch(context);
 }
 

@@ -56,14 +56,11 @@ static void fail_all(struct reader *r)
     failed.message = message_string("the shard's process ended while it worked on this");
     answer.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED;
     answer.failed = &failed;
-    struct flight *f = r->flights;
-    r->flights = NULL;
-    r->in_flight = 0;
-    while (f) {
-        struct flight *next = f->next;
+    while (r->flights) { /* looked at afresh each time: the callee may abandon others */
+        struct flight *f = take_flight(r, r->flights->request);
+        answer.request = f->request;
         f->answer(f->context, &answer, (struct str){0});
         free(f);
-        f = next;
     }
 }
 
@@ -267,6 +264,23 @@ void shards_start(struct shards *s)
 {
     for (uint32_t i = 0; i < s->count; i++)
         child_start(&s->readers[i].child);
+}
+
+/* Those that run are told, later ones are started with it. */
+void shards_reconfigure(struct shards *s, uint64_t query_memory)
+{
+    Mayfly__Internal__Configure configure = MAYFLY__INTERNAL__CONFIGURE__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    configure.query_memory = query_memory;
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_CONFIGURE;
+    message.configure = &configure;
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct reader *r = &s->readers[i];
+        snprintf(r->texts[2], sizeof r->texts[2], "%llu", (unsigned long long)query_memory);
+        if (r->child.state == CHILD_READY)
+            (void)queue(r, &message);
+        child_revive(&r->child);
+    }
 }
 
 void shards_stop(struct shards *s, uint64_t limit_ms)

@@ -52,6 +52,7 @@ struct shards_options {
 
 int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards **out);
 void shards_start(struct shards *s);
+void shards_reconfigure(struct shards *s, uint64_t query_memory); /* also starts again what was given up */
 void shards_stop(struct shards *s, uint64_t limit_ms);
 bool shards_stopped(const struct shards *s);
 
