@@ -1,0 +1,319 @@
+#!/usr/bin/python3
+"""Kills processes of a server at random moments while clients add, update, delete and search, and checks that nothing
+acknowledged is lost or doubled, that no answer is wrong, that search comes back, and that nothing is left behind.
+
+  MAYFLY_BIN=build/dev/bin PYTHONPATH=client/python:build/dev/client/python tests/cluster/kill_lab.py --kills 200
+"""
+import argparse
+import collections
+import json
+import pathlib
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import kill_leaks as leaks  # noqa: E402
+import mayfly  # noqa: E402
+import mayfly_pb2 as pb  # noqa: E402
+from conftest import Server  # noqa: E402
+from kill_model import Model  # noqa: E402
+
+INDEX = "kills"
+KINDS = ["coordinator", "nursery", "worker", "shard"]
+WRITERS, IDS_EACH, BULK_IDS = 3, 40, 3000
+SETTLE = 120  # seconds until everything accepted is applied
+FILES_LIMIT = 20  # seconds until files of merged segments are gone (their grace is 5)
+
+
+def document(name, number):
+    return {"id": name, "number": number, "text": f"common u{name} n{number % 7} words that stand in every document"}
+
+
+class Lab:
+    def __init__(self, server, seed, limit, say):
+        self.server, self.limit, self.say = server, limit, say
+        self.random = random.Random(seed)
+        self.model = Model()
+        self.ending = threading.Event()
+        self.slowest = collections.defaultdict(float)
+        self.kills = collections.Counter()
+
+    # ------------------------------------------------------------------------------------------------- clients
+
+    def connected(self, work):
+        """Calls work(client) again and again, on new connections, until the end."""
+        while not self.ending.is_set():
+            try:
+                with self.server.client(timeout=30) as client:
+                    while not self.ending.is_set():
+                        work(client)
+            except (OSError, mayfly.Closed):
+                time.sleep(0.02)
+            except mayfly.Failure as failure:
+                if failure.code not in ("busy", "unavailable", "stopping", "shard_unavailable", "timeout", "cancelled"):
+                    self.model.blame(f"the server said {failure}")
+                time.sleep(0.02)
+            except Exception as other:  # a client that dies is a failed test, not a quiet one
+                self.model.blame(f"a client ended: {type(other).__name__}: {other}")
+                raise
+
+    def write(self, client, chosen, kind, wait):
+        """One stream; what of it is acknowledged goes into the model as it is said."""
+        done = [(entry, self.model.send(entry, kind)) for entry in chosen]
+        self.model.operations += len(done)
+
+        def on_written(message):
+            self.model.acknowledge(done, message.accepted, message.searchable)
+
+        if kind == "put":
+            first = pb.Write(index=INDEX, kind=pb.Write.PUT, create=True, primary_key="id",
+                                    wait=pb.Write.Wait.Value(wait.upper()))
+            operations = [(e.name, json.dumps(document(e.name, n)).encode()) for e, n in done]
+        else:
+            first = pb.Write(index=INDEX, kind=pb.Write.DELETE,
+                                    wait=pb.Write.Wait.Value(wait.upper()))
+            operations = [(e.name, b"") for e, n in done]
+        written = client.write(first, operations, on_written)
+        if written.refused:
+            self.model.blame(f"refused: {written.refusals[:3]}")
+
+    def writer(self, number):
+        rng = random.Random(self.random.random())
+        mine = [self.model.new(f"w{number}x{i}") for i in range(IDS_EACH)]
+
+        def work(client):
+            chosen = [rng.choice(mine) for _ in range(rng.choice([1, 1, 2, 5, 30]))]
+            self.write(client, chosen, "put" if rng.random() < 0.7 else "delete",
+                       "searchable" if rng.random() < 0.3 else "accepted")
+
+        return lambda: self.connected(work)
+
+    def loader(self):
+        rng = random.Random(self.random.random())
+        mine = [self.model.new(f"b{i}") for i in range(BULK_IDS)]
+
+        def work(client):
+            begin = rng.randrange(BULK_IDS)
+            self.write(client, mine[begin:begin + rng.choice([200, 600, 1500])], "put", "searchable")
+
+        return lambda: self.connected(work)
+
+    def ask(self, client, entry):
+        seen = self.model.before(entry)
+        result = client.search(INDEX, f"u{entry.name}", limit=5, match="all", no_prefix=True)
+        for hit in result.hits:
+            if hit.id != entry.name:
+                self.model.blame(f"u{entry.name} found {hit.id}")
+        self.model.check(entry, seen, [h.document["number"] for h in result.hits], not result.partial, "search")
+        return result
+
+    def searcher(self):
+        rng = random.Random(self.random.random())
+
+        def work(client):
+            entry = self.model.ids[rng.choice(names)]
+            if rng.random() < 0.8:
+                self.ask(client, entry)
+                return
+            seen = self.model.before(entry)
+            found = client.get(INDEX, entry.name)
+            self.model.check(entry, seen, [found["number"]] if found else [], True, "get")
+
+        names = sorted(self.model.ids)
+        return lambda: self.connected(work)
+
+    # --------------------------------------------------------------------------------------------------- kills
+
+    def victim(self, kind):
+        """A pid of that kind; workers come and go, so they are waited for."""
+        limit = time.monotonic() + 2
+        while time.monotonic() < limit:
+            pids = leaks.family(self.server)[kind]
+            if pids:
+                return self.random.choice(pids)
+            time.sleep(0.001)
+        return None
+
+    def kill(self, kind):
+        pid = self.victim(kind)
+        if pid is None:
+            return False
+        if kind == "worker":
+            time.sleep(self.random.choice([0, 0, 0.001, 0.003, 0.01, 0.05]))
+        if kind == "coordinator":
+            self.server.kill()
+            begun = time.monotonic()
+            self.server.start(wait=self.random.random() < 0.7)
+        else:
+            try:
+                leaks.os.kill(pid, 9)
+            except ProcessLookupError:
+                return False
+            begun = time.monotonic()
+        self.kills[kind] += 1
+        self.await_search(kind, begun)
+        return True
+
+    def await_search(self, kind, begun):
+        """Until an answer is whole again."""
+        entry = self.model.ids["w0x0"]
+        why = "nothing was answered"
+        while time.monotonic() < begun + 30:
+            try:
+                with self.server.client(timeout=5) as client:
+                    if not self.ask(client, entry).partial:
+                        break
+                    why = "the answers are partial"
+            except (OSError, mayfly.Closed, mayfly.Failure) as failure:
+                why = f"{type(failure).__name__} {failure}"
+            time.sleep(0.01)
+        took = time.monotonic() - begun
+        self.slowest[kind] = max(self.slowest[kind], took)
+        if took > self.limit:
+            self.model.blame(f"{took:.2f} s after the kill of a {kind} search did not answer: {why}")
+
+    # ------------------------------------------------------------------------------------------------- the end
+
+    def settle(self):
+        """Until every task has ended."""
+        limit = time.monotonic() + SETTLE
+        open_tasks = None
+        while time.monotonic() < limit:
+            try:
+                with self.server.client() as client:
+                    tasks = client.tasks(INDEX, limit=100000)
+                    open_tasks = [t.uid for t in tasks if t.status in ("enqueued", "processing")]
+                    failed = [t for t in tasks if t.status == "failed" or t.refused]
+                    if failed:
+                        self.model.blame(f"a task failed: {failed[0]}")
+                    if not open_tasks:
+                        return
+            except (OSError, mayfly.Closed):
+                pass
+            time.sleep(0.1)
+        self.model.blame(f"{SETTLE} s after the last kill these tasks have not ended: {open_tasks[:10]}")
+
+    def check_documents(self):
+        with self.server.client() as client:
+            found = client.search(INDEX, "common", limit=10000, match="all", documents=False)
+            listed = {i.uid: i for i in client.stats().indexes}[INDEX]
+            ids = collections.Counter(h.id for h in found.hits)
+            twice = [i for i, n in ids.items() if n > 1]
+            if twice:
+                self.model.blame(f"found twice: {twice[:5]}")
+            live = 0
+            for entry in self.model.ids.values():
+                stored = client.get(INDEX, entry.name)
+                number = stored["number"] if stored else 0
+                live += stored is not None
+                if number not in self.model.final_states(entry):
+                    self.model.blame(f"at the end {entry.name} is {number}, not {self.model.final_states(entry)}; "
+                                     f"acked={entry.acked} seen={entry.seen} sent={entry.sent}")
+                if (entry.name in ids) != (stored is not None):
+                    self.model.blame(f"at the end {entry.name} is stored and searched differently")
+            if listed.documents != live:
+                self.model.blame(f"the index counts {listed.documents} documents, {live} are there")
+
+    def check_leaks(self, before):
+        time.sleep(2)
+        now = leaks.table(self.server)
+        if now != before:
+            self.model.blame(f"descriptors or processes differ:\n  before {before}\n  now    {now}")
+        for what, found in [("zombies", leaks.zombies(self.server)), ("strays", leaks.strays(self.server)),
+                            ("reader slots", leaks.stale_slots(self.server)),
+                            ("unknown files", leaks.unknown_files(self.server))]:
+            if found:
+                self.model.blame(f"{what} are left: {found}")
+        limit = time.monotonic() + FILES_LIMIT
+        while True:
+            with self.server.client() as client:
+                named = {i.uid: i.segments for i in client.stats().indexes}[INDEX]
+            files = leaks.segment_files(self.server)
+            if files == named:
+                return
+            if time.monotonic() > limit:
+                self.model.blame(f"{files} segment files are there, the index has {named} segments")
+                return
+            time.sleep(0.2)
+
+    def quiet_table(self):
+        """The descriptors of a server that has just indexed something and has nothing to do."""
+        limit = time.monotonic() + 30
+        while True:
+            first = leaks.table(self.server)
+            time.sleep(0.5)
+            if leaks.table(self.server) == first and "worker" not in first:
+                return first
+            if time.monotonic() > limit:
+                raise AssertionError(f"the server does not come to rest: {first}")
+
+    def run(self, kills):
+        clients = [self.writer(i) for i in range(WRITERS)] + [self.loader()]
+        with self.server.client() as client:
+            self.write(client, list(self.model.ids.values()), "put", "searchable")
+            for entry in list(self.model.ids.values())[:20]:
+                self.ask(client, entry)
+        before = self.quiet_table()
+        clients += [self.searcher(), self.searcher()]
+        threads = [threading.Thread(target=c, daemon=True) for c in clients]
+        for thread in threads:
+            thread.start()
+        while sum(self.kills.values()) < kills and not self.model.wrong:
+            time.sleep(self.random.uniform(0.02, 0.6))
+            kind = KINDS[self.random.randrange(len(KINDS))]
+            if self.kill(kind):
+                self.say(f"kill {sum(self.kills.values())}: {kind}")
+        self.ending.set()
+        for thread in threads:
+            thread.join(60)
+        if not self.server.is_running():
+            self.server.start()
+        self.settle()
+        self.check_documents()
+        self.check_leaks(before)
+        self.server.stop()
+        if not leaks.lock_is_free(self.server):
+            self.model.blame("LOCK is held after the stop")
+        return self.model.wrong
+
+    def report(self):
+        slowest = ", ".join(f"{kind} {took:.2f} s" for kind, took in sorted(self.slowest.items()))
+        return (f"kills {dict(self.kills)}; {self.model.operations} operations, {self.model.answers} answers checked; "
+                f"search was back after at most: {slowest}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--limit", type=float, default=2.0, help="seconds until search answers again")
+    parser.add_argument("--shards", type=int, default=2)
+    parser.add_argument("--keep", action="store_true", help="keep the data directory")
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", flush=True)
+    directory = tempfile.mkdtemp(prefix="mayfly-", dir="/tmp")
+    server = Server(directory, shards=arguments.shards).start()
+    lab = Lab(server, arguments.seed, arguments.limit, lambda text: print(text, flush=True))
+    try:
+        wrong = lab.run(arguments.kills)
+    finally:
+        if server.is_running():
+            server.kill()
+    print(lab.report())
+    for text in wrong[:20]:
+        print("WRONG:", text)
+    if wrong or arguments.keep:
+        print(f"kept: {directory}; seed {arguments.seed}")
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
