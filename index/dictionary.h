@@ -60,7 +60,8 @@ void dictionary_out_finish(struct dictionary_out *d); /* writes the last block a
 static inline uint64_t dictionary_prefix(struct str key)
 {
     char bytes[8] = {0};
-    memcpy(bytes, key.ptr, key.len < 8 ? key.len : 8);
+    if (key.len)
+        memcpy(bytes, key.ptr, key.len < 8 ? key.len : 8);
     return load_be64(bytes);
 }
 

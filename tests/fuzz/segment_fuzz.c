@@ -1,0 +1,181 @@
+/* A segment file whose payloads were changed and whose checksums are right: what only the decoders can notice.
+ *
+ * An input is a list of edits: which extent (1 byte), where in it (2 bytes, of its length), the new byte. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/arena.h"
+#include "common/bytes.h"
+#include "common/hash.h"
+#include "index/bodies.h"
+#include "index/segment.h"
+#include "index/store.h"
+#include "tests/fuzz/fuzz.h"
+
+enum { DOCUMENTS = 300, EDIT = 4, MOST_POSITIONS = 1 << 12 };
+
+static const enum section sections[] = {
+    SECTION_TOC,     SECTION_DICTIONARY, SECTION_BLOCKS,      SECTION_POSTINGS,       SECTION_POSITIONS,
+    SECTION_LENGTHS, SECTION_STAMPS,     SECTION_IDS,         SECTION_ID_PLACES,      SECTION_HASHES,
+    SECTION_BODIES,  SECTION_BODY_ENDS,  SECTION_BODY_BLOCKS, SECTION_HASH_DOCUMENTS,
+};
+
+enum { SECTIONS = sizeof sections / sizeof sections[0] };
+
+static struct {
+    char directory[40], good[64], bad[64];
+    uint8_t *payloads[SECTIONS], *edited[SECTIONS];
+    uint32_t sizes[SECTIONS];
+    struct position positions[MOST_POSITIONS];
+    struct arena arena;
+} seed;
+
+static void write_good(void)
+{
+    struct segment_options options = {.id = 1, .transaction = 1 << 20, .analyzer = STR("fuzz")};
+    struct segment_result result;
+    struct segment_writer *w;
+    char id[16], key[16];
+    if (segment_writer_open(seed.good, &options, &w))
+        abort();
+    segment_writer_field(w, STR("a"));
+    for (uint32_t n = 0; n < DOCUMENTS; n++) {
+        struct segment_document d = {.stamp = n + 1, .body = STR("{\"a\":\"some text, some of it twice\"}")};
+        d.id = (struct str){id, (size_t)snprintf(id, sizeof id, "%u", n % 250)};
+        d.hash = hash64(d.id);
+        segment_writer_document(w, &d);
+    }
+    for (uint32_t term = 0; term < 200; term++) {
+        snprintf(key, sizeof key, "%c%04u", term < 150 ? 's' : 'w', term);
+        segment_writer_term(w, str_of(key), term % 2);
+        for (uint32_t n = 0; n < DOCUMENTS; n += 1 + term / 2) {
+            struct position positions[2] = {{0, n}, {0, n + term}};
+            segment_writer_posting(w, n, term < 150 ? 2 + n % 2 : 1, positions, term < 150 ? 2 : 0);
+        }
+    }
+    if (segment_writer_finish(w, &result))
+        abort();
+}
+
+static void make_seed(void)
+{
+    struct store *store;
+    if (seed.directory[0])
+        return;
+    snprintf(seed.directory, sizeof seed.directory, "/tmp/mayfly-fuzz-XXXXXX");
+    if (!mkdtemp(seed.directory) || arena_init(&seed.arena, 4 << 20, 0))
+        abort();
+    snprintf(seed.good, sizeof seed.good, "%s/good.mdb", seed.directory);
+    snprintf(seed.bad, sizeof seed.bad, "%s/bad.mdb", seed.directory);
+    write_good();
+    if (store_open(seed.good, &store))
+        abort();
+    for (size_t i = 0; i < SECTIONS; i++) {
+        struct extent e;
+        if (store_extent(store, sections[i], 0, &e))
+            abort();
+        seed.payloads[i] = malloc(e.size + 1);
+        seed.edited[i] = malloc(e.size + 1);
+        if (!seed.payloads[i] || !seed.edited[i])
+            abort();
+        memcpy(seed.payloads[i], e.payload, e.size);
+        seed.sizes[i] = e.size;
+    }
+    store_close(store);
+}
+
+static void write_bad(const uint8_t *data, size_t size)
+{
+    struct store_writer *w;
+    uint64_t bytes;
+    for (size_t i = 0; i < SECTIONS; i++)
+        memcpy(seed.edited[i], seed.payloads[i], seed.sizes[i]);
+    for (; size >= EDIT; data += EDIT, size -= EDIT) {
+        size_t i = data[0] % SECTIONS;
+        seed.edited[i][load_u16(data + 1) % seed.sizes[i]] = data[3];
+    }
+    if (store_create(seed.bad, 1 << 20, &w))
+        abort();
+    for (size_t i = 0; i < SECTIONS; i++)
+        store_put(w, sections[i], 0, seed.edited[i], seed.sizes[i]);
+    if (store_finish(w, &bytes))
+        abort();
+}
+
+static void read_documents(const struct segment *s)
+{
+    struct bodies bodies;
+    if (bodies_open(&bodies, s))
+        return;
+    for (uint32_t n = 0; n < segment_documents(s) && n < DOCUMENTS; n++) {
+        struct str id, body;
+        uint64_t hash;
+        uint32_t from = 0, document;
+        int err = 0;
+        if (segment_document_id(s, n, &id, &hash) == 0)
+            segment_find_id(s, hash, id, &from, &document, &err);
+        segment_document_body(s, n, &seed.arena, &body);
+        arena_reset(&seed.arena, 1 << 20);
+        bodies_get(&bodies, n, &body);
+    }
+    bodies_close(&bodies);
+}
+
+static void read_list(const struct segment *s, const struct term *t)
+{
+    struct postings p;
+    uint32_t last = 0;
+    for (postings_open(&p, s, t); p.document != POSTINGS_END; postings_next(&p)) {
+        if (p.document >= segment_documents(s) || p.document < last)
+            abort();
+        last = p.document;
+        if (p.count && p.count <= MOST_POSITIONS)
+            postings_positions(&p, seed.positions);
+    }
+    postings_open(&p, s, t);
+    for (uint32_t n = 0; n < segment_documents(s) && p.document != POSTINGS_END; n += 150)
+        postings_seek(&p, n);
+}
+
+static void read_terms(const struct segment *s)
+{
+    struct term_cursor c;
+    struct term t;
+    int err = 0;
+    term_cursor_seek(&c, s, (struct str){0});
+    while (term_cursor_next(&c, &t))
+        read_list(s, &t);
+    segment_find_term(s, STR("s0077"), &t, &err);
+    segment_find_term(s, STR("w0177"), &t, &err);
+}
+
+static int segment_fuzz(const uint8_t *data, size_t size)
+{
+    struct segment *s;
+    make_seed();
+    write_bad(data, size);
+    if (segment_open(seed.bad, &s) == 0) {
+        read_documents(s);
+        read_terms(s);
+        segment_close(s);
+    }
+    unlink(seed.bad);
+    return 0;
+}
+
+static void finish(void)
+{
+    for (size_t i = 0; i < SECTIONS; i++) {
+        free(seed.payloads[i]);
+        free(seed.edited[i]);
+    }
+    if (seed.directory[0]) {
+        arena_finish(&seed.arena);
+        unlink(seed.good);
+        rmdir(seed.directory);
+    }
+}
+
+const struct fuzz_target fuzz_target = {.most = 8 * EDIT, .rounds = 1500, .run = segment_fuzz, .finish = finish};
