@@ -1,0 +1,138 @@
+"""Documents, operations and queries for comparing ranks with mayfly-reference. Used by process and cluster tests.
+
+MAYFLY_LONG=1 takes 20,000 documents and 3,000 queries in place of a few thousand and 300.
+"""
+import collections
+import gzip
+import json
+import os
+import random
+import re
+import subprocess
+
+from conftest import BIN, ndjson, shared
+
+LONG = os.environ.get("MAYFLY_LONG", "") not in ("", "0")
+DOCUMENTS, QUERIES, FOREIGN = (20000, 3000, 400) if LONG else (2000, 300, 40)
+LIMIT = 60
+LANGUAGES = ("de", "fr", "ja", "ru", "ko", "es", "zh_CN", "pl")
+
+# How a query is asked; the reference is run once for each.
+Form = collections.namedtuple("Form", "match no_prefix plain_words")
+FORMS = [Form("last", False, False), Form("all", False, False), Form("frequency", False, False),
+         Form("any", False, False), Form("last", True, False), Form("any", True, True), Form("frequency", True, True)]
+
+
+def documents():
+    """Package descriptions, and some text in other languages with ids of their own."""
+    chosen = random.Random(1).sample(ndjson("data/facets/debian-packages.ndjson.gz"), DOCUMENTS)
+    for language in LANGUAGES:
+        for document in ndjson(f"data/text/debian-descriptions-{language}.ndjson.gz", FOREIGN):
+            chosen.append({**document, "id": f"{language}-{document['id']}"})
+    random.Random(2).shuffle(chosen)
+    return list({document["id"]: document for document in chosen}.values())
+
+
+class Operations:
+    """Puts and deletes in the order in which the server gets them."""
+
+    def __init__(self):
+        self.lines = []
+
+    def put(self, documents):
+        self.lines += [{"put": document} for document in documents]
+
+    def delete(self, ids):
+        self.lines += [{"delete": key} for key in ids]
+
+    def write(self, path):
+        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in self.lines))
+        return path
+
+
+def changes(documents):
+    """(updated documents, ids to delete, documents that come back): later versions are other documents' text."""
+    dice = random.Random(3)
+    updated = [{**dice.choice(documents), "id": document["id"]} for document in dice.sample(documents, len(documents) // 6)]
+    gone = [document["id"] for document in dice.sample(documents, len(documents) // 8)]
+    back = [document for document in documents if document["id"] in set(gone[::5])]
+    return updated, gone, back
+
+
+def words_of(document):
+    return re.findall(r"\w+", document.get("title", "") + " " + document.get("body", "")[:400])
+
+
+def made_queries(documents, count):
+    """Phrases, prefixes and operators over words that stand in documents."""
+    dice = random.Random(4)
+    kinds = [
+        lambda w: f'"{w[0]} {w[1]}"',
+        lambda w: f'"{w[0]} {w[1]} {w[2]}" {w[4]}',
+        lambda w: f"{w[0]} {w[1][:3]}",
+        lambda w: w[0][:2],
+        lambda w: f"{w[0]} {w[1]} {w[2]} {w[3]} {w[4]}",
+        lambda w: f"+{w[0]} {w[1]} {w[2]}",
+        lambda w: f"{w[0]} {w[1]} -{w[2]}",
+        lambda w: f"{w[0]} OR {w[1]} {w[2]}",
+        lambda w: f"({w[0]} OR {w[1]}) AND ({w[2]} OR {w[3]})",
+        lambda w: f"{w[0]} NOT {w[1]}",
+        lambda w: f"title:{w[0]} {w[1]}",
+        lambda w: f'body:"{w[0]} {w[1]}" {w[2]}',
+        lambda w: f"({w[0]} -{w[1]}) OR (title:{w[2]} {w[3]})",
+        lambda w: f"-{w[0]} -{w[1]}",
+        lambda w: f"{w[0]} {w[0]} {w[1]}",
+        lambda w: f"{w[0]}-{w[1]} +{w[2]}.{w[3]}",
+        lambda w: f"the of {w[0]}",
+        lambda w: f'"the {w[0]}',
+        lambda w: f"{w[0]}) ({w[1]} OR",
+    ]
+    made = []
+    while len(made) < count:
+        document = dice.choice(documents)
+        words = words_of(document)
+        if len(words) < 8:
+            continue
+        at = dice.randrange(len(words) - 5)
+        made.append(kinds[len(made) % len(kinds)](words[at:at + 5]))
+    return made
+
+
+def queries(documents):
+    """[(qid, text, form)]: users' queries, and made ones."""
+    with open(shared("data/queries/aol-sbg.tsv"), encoding="utf-8") as lines:
+        real = [line.rstrip("\n").split("\t", 1)[1] for line in lines]
+    with gzip.open(shared("data/queries/trec-mq-10k.tsv.gz"), "rt", encoding="utf-8") as lines:
+        real += [line.rstrip("\n").split("\t", 1)[1] for line in lines]
+    dice = random.Random(5)
+    texts = dice.sample(real, QUERIES // 2) + made_queries(documents, QUERIES - QUERIES // 2 - 3) + ["the", "", "to be"]
+    return [(str(i), text, FORMS[i % len(FORMS)]) for i, text in enumerate(texts)]
+
+
+def reference(place, operations, asked, settings=None, limit=LIMIT):
+    """{qid: [(id, score, dropped), ...]} by mayfly-reference."""
+    found = {qid: [] for qid, _, _ in asked}
+    path = operations.write(place / "operations")
+    for form in FORMS:
+        tsv = place / "queries"
+        tsv.write_text("".join(f"{qid}\t{text}\n" for qid, text, f in asked if f == form))
+        command = [BIN / "mayfly-reference", "--match", form.match, "--limit", str(limit)]
+        command += ["--no-prefix"] * form.no_prefix + ["--plain-words"] * form.plain_words
+        if settings:
+            (place / "settings").write_text(json.dumps(settings))
+            command += ["--settings", place / "settings"]
+        done = subprocess.run([*command, path, tsv], capture_output=True, text=True, check=True)
+        for line in done.stdout.splitlines():
+            qid, _, key, score, dropped = line.split("\t")
+            found[qid].append((key, int(score), int(dropped)))
+    return found
+
+
+def expect_same(asked, found, expected, when):
+    """`found` {qid: [(id, score, dropped)]}; a failure names the first query that differs."""
+    for qid, text, form in asked:
+        if found[qid] == expected[qid]:
+            continue
+        for rank, (ours, theirs) in enumerate(zip(found[qid] + [None] * LIMIT, expected[qid] + [None])):
+            assert ours == theirs, f"{when}: query {qid} '{text}' {form} at rank {rank + 1}: {ours}, not {theirs}"
+        raise AssertionError(f"{when}: query {qid} '{text}' {form} has {len(found[qid])} hits, not {len(expected[qid])}")
