@@ -8,7 +8,8 @@
  * query is run once unmeasured, then ROUNDS times; its time is the median of these. Both rounds of a query are
  * measured: parsing, counting, weighing, executing; not fetching documents. Prints one line: queries per second,
  * percentiles in microseconds.
- * --print writes hits as "query rank stamp score" instead, to compare builds.
+ * --print writes hits instead, as mayfly-reference does: "name rank id score dropped", the name being what is before
+ * the tab.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -144,10 +145,17 @@ static void add_time(struct totals *t, uint64_t ns)
     t->times_ns[t->count++] = ns;
 }
 
-static void print_hits(const char *text, const struct query_result *r)
+static void print_hits(const struct bench *b, struct str name, const struct query_result *r)
 {
-    for (size_t i = 0; i < r->hit_count; i++)
-        printf("%s\t%zu\t%" PRIu64 "\t%" PRIu64 "\n", text, i + 1, r->hits[i].stamp, r->hits[i].score);
+    for (size_t i = 0; i < r->hit_count; i++) {
+        const struct query_hit *hit = &r->hits[i];
+        struct str id;
+        uint64_t hash;
+        must(segment_document_id(b->snapshot->segments[hit->segment].segment, hit->document, &id, &hash),
+             "reading an id");
+        printf("%.*s\t%zu\t%.*s\t%" PRIu64 "\t%u\n", (int)name.len, name.ptr, i + 1, (int)id.len, id.ptr, hit->score,
+               hit->dropped);
+    }
 }
 
 static void take_line(struct bench *b, struct totals *t, char *line)
@@ -165,7 +173,7 @@ static void take_line(struct bench *b, struct totals *t, char *line)
     t->matches += warm.estimated_total;
     t->empty += warm.estimated_total == 0;
     if (b->print)
-        print_hits(text, &warm);
+        print_hits(b, (struct str){line, tab ? (size_t)(tab - line) : strlen(line)}, &warm);
     arena_reset(&b->arena, KEEP);
     if (!b->print)
         add_time(t, measure(b, str_of(text)));

@@ -48,7 +48,7 @@ size_t query_words(const struct query *q);
 
 struct query_candidate {
     struct str key;     /* of the dictionary */
-    uint32_t distance;  /* 0: the word itself, through its stem; 1: a word that begins with it */
+    uint32_t distance;  /* 0: the word itself, through its stem; 1: another stem or word that begins with it */
     uint64_t frequency; /* live documents in this snapshot */
 };
 

@@ -162,9 +162,8 @@ static int list_term(struct preparation *p, size_t segment, const struct term *t
     return live > 0 ? shortlist_add(p->arena, l, c) : 0;
 }
 
-/* All terms of one kind that begin with the word as it was typed. The typed word itself is there through its stem.
- * A stem counts whether or not it stands in a document as a word: only so the live documents alone tell, on whatever
- * shard, in whatever segment, and whatever was deleted beside them. */
+/* All terms of one kind that begin with the word as it was typed; itself it is there through its stem. A stem that is
+ * no word counts as well: whether it is one would depend on documents that are deleted but not yet gone. */
 static int list_kind(struct preparation *p, size_t segment, enum term_kind kind, struct shortlist *l)
 {
     struct str folded = p->word->folded;
@@ -189,16 +188,9 @@ static int list_kind(struct preparation *p, size_t segment, enum term_kind kind,
     return err;
 }
 
-static int shortlist_init(struct arena *a, struct shortlist *l)
-{
-    l->heap = arena_new_array(a, QUERY_CANDIDATES, struct query_candidate);
-    l->buffers = arena_new_array(a, QUERY_CANDIDATES, char *);
-    return l->heap && l->buffers ? 0 : ERR_FULL;
-}
-
 static int list_segment(struct preparation *p, size_t segment, struct shortlist *l)
 {
-    l->count = 0; /* keys stay where they are */
+    l->count = 0; /* the keys of other segments stay where they are */
     int err = list_kind(p, segment, TERM_STEM, l);
     if (!err)
         err = list_kind(p, segment, TERM_WORD, l);
@@ -207,37 +199,32 @@ static int list_segment(struct preparation *p, size_t segment, struct shortlist 
     return err;
 }
 
-/* A word among the first of all is among the first in each segment that has it. */
+/* A term among the first of all is among the first in each segment that has it, so its frequencies are complete. */
 static int prepare_prefix(struct preparation *p)
 {
-    struct shortlist l = {0};
-    if (shortlist_init(p->arena, &l))
-        return ERR_FULL;
-    int err = 0;
+    struct shortlist l = {
+        .heap = arena_new_array(p->arena, QUERY_CANDIDATES, struct query_candidate),
+        .buffers = arena_new_array(p->arena, QUERY_CANDIDATES, char *),
+    };
+    int err = l.heap && l.buffers ? 0 : ERR_FULL;
     for (size_t i = 0; i < p->snapshot->segment_count && !err; i++)
         err = list_segment(p, i, &l);
     return err;
 }
 
 /* Sorts, and adds up the frequencies of equal terms. */
-static void add_up(struct preparation *p)
+static void add_up(struct preparation *p, struct query_word *out)
 {
     size_t kept = 0;
     if (p->found_count > 1)
         qsort(p->found, p->found_count, sizeof *p->found, compare_found);
     for (size_t i = 0; i < p->found_count; i++) {
-        if (kept > 0 && compare_found(&p->found[i], &p->found[kept - 1]) == 0)
+        if (kept > 0 && candidate_order(&p->found[i], &p->found[kept - 1]) == 0)
             p->found[kept - 1].frequency += p->found[i].frequency;
         else
             p->found[kept++] = p->found[i];
     }
-    p->found_count = kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES;
-}
-
-static void finish(struct preparation *p, struct query_word *out)
-{
-    add_up(p);
-    *out = (struct query_word){p->word->count, p->found, p->found_count};
+    *out = (struct query_word){p->word->count, p->found, kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES};
 }
 
 int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
@@ -250,7 +237,7 @@ int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, st
             err = prepare_prefix(&p);
         if (err)
             return err;
-        finish(&p, &out_words[i]);
+        add_up(&p, &out_words[i]);
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "shard/fetch.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "common/err.h"
@@ -11,11 +12,39 @@
 
 int wanted_fields_of(struct arena *a, char *const *fields, size_t count, struct wanted_fields *out)
 {
-    *out = (struct wanted_fields){.names = arena_new_array(a, count, struct str), .count = count};
-    if (!out->names)
+    struct str *names = arena_new_array(a, count, struct str);
+    if (!names)
         return ERR_FULL;
     for (size_t i = 0; i < count; i++)
-        out->names[i] = str_of(fields[i]);
+        names[i] = str_of(fields[i]);
+    *out = (struct wanted_fields){.all = count == 0, .names = names, .count = count};
+    return 0;
+}
+
+static bool is_among(struct str name, const struct str *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_equal(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+int wanted_fields_within(struct arena *a, const struct wanted_fields *asked, const struct str *displayed, size_t count,
+                         struct wanted_fields *out)
+{
+    *out = asked->all && count > 0 ? (struct wanted_fields){.names = displayed, .count = count} : *asked;
+    if (asked->all || count == 0)
+        return 0;
+    struct str *names = arena_new_array(a, asked->count, struct str);
+    if (!names)
+        return ERR_FULL;
+    out->names = names;
+    out->count = 0;
+    for (size_t i = 0; i < asked->count; i++) {
+        if (is_among(asked->names[i], displayed, count))
+            names[out->count++] = asked->names[i];
+    }
     return 0;
 }
 
@@ -32,7 +61,7 @@ void fetch_fail_damaged(struct reply *out, const struct snapshot *from, size_t s
 static int read_body(struct shard *s, const struct segment *segment, uint32_t document,
                      const struct wanted_fields *wanted, struct reply *out, struct str *out_body)
 {
-    if (wanted->count == 0)
+    if (wanted->all)
         return segment_document_body(segment, document, out->arena, out_body);
     struct str whole;
     arena_rewind(&s->scratch, 0);
@@ -119,8 +148,10 @@ bool fetch_newest(struct shard *s, const Mayfly__Internal__Place *place, struct 
         reply_fail(out, CODE_INTERNAL, "the request is not for shard %u", s->number);
         return false;
     }
-    if (places_snapshot(s->places, place->index, place->edition, &snapshot, &fault)) {
-        reply_fail(out, CODE_INDEX_DAMAGED, "%s", fault.text);
+    int err = places_snapshot(s->places, place->index, place->edition, &snapshot, &fault);
+    if (err) {
+        bool short_of_something = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EAGAIN;
+        reply_fail(out, short_of_something ? CODE_UNAVAILABLE : CODE_INDEX_DAMAGED, "%s", fault.text);
         return false;
     }
     reply_keep(out, snapshot);
@@ -159,7 +190,7 @@ void fetch_lookup(struct shard *s, const struct request *r, struct reply *out)
     }
     mayfly__internal__fetched__init(answer);
     if (snapshot_find(out->snapshot, hash64(id), id, &segment, &document, &err)) {
-        struct wanted_fields all = {0};
+        struct wanted_fields all = {.all = true};
         if (!fetch_into(s, out->snapshot, segment, document, &all, out, length))
             return;
         answer->found = true;

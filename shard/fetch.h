@@ -8,14 +8,19 @@
 request_handler fetch_documents;
 request_handler fetch_lookup;
 
-/* The names of the members to return; none: all. */
+/* The members of a document to return. */
 struct wanted_fields {
-    struct str *names;
+    bool all;
+    const struct str *names;
     size_t count;
 };
 
-/* From a message's strings: ERR_FULL past the arena's cap. */
+/* From a message's strings, none meaning all: ERR_FULL past the arena's cap. */
 int wanted_fields_of(struct arena *a, char *const *fields, size_t count, struct wanted_fields *out);
+
+/* Those of them that are displayed at all; an empty list means that all are. */
+int wanted_fields_within(struct arena *a, const struct wanted_fields *asked, const struct str *displayed, size_t count,
+                         struct wanted_fields *out);
 
 /* Keeps the newest generation of a place for the answer; false if it cannot be had, then the answer says why. */
 bool fetch_newest(struct shard *s, const Mayfly__Internal__Place *place, struct reply *out);

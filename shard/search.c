@@ -326,11 +326,21 @@ static bool fill_hits(struct search *s, const struct query_result *result, Mayfl
     return true;
 }
 
+/* What the request asks for, of what the settings let be shown; either may be everything. */
+static int wanted_fields(struct search *s, const Mayfly__Internal__Execute *m, struct wanted_fields *out)
+{
+    const struct settings *settings = &s->rules->settings;
+    struct wanted_fields asked;
+    if (wanted_fields_of(s->out->arena, m->fields, m->n_fields, &asked))
+        return ERR_FULL;
+    return wanted_fields_within(s->out->arena, &asked, settings->displayed, settings->displayed_count, out);
+}
+
 static bool add_documents(struct search *s, const Mayfly__Internal__Execute *m, const struct query_result *result,
                           Mayfly__Internal__Executed *answer)
 {
     struct wanted_fields wanted;
-    if (wanted_fields_of(s->out->arena, m->fields, m->n_fields, &wanted))
+    if (wanted_fields(s, m, &wanted))
         return fail(s, ERR_FULL);
     for (size_t i = m->skip_documents; i < result->hit_count; i++) {
         const struct query_hit *hit = &result->hits[i];

@@ -117,17 +117,18 @@ static struct node *phrase_leaf(struct parse *p, struct str field, bool silent)
 
 static const struct token *here(const struct parse *p, size_t ahead)
 {
-    return p->at + ahead < p->tokens.count ? &p->tokens.list[p->at + ahead] : NULL;
+    static const struct token end = {.kind = T_CLOSE};
+    return p->at + ahead < p->tokens.count ? &p->tokens.list[p->at + ahead] : &end;
 }
 
 static bool begins_operand(const struct token *t)
 {
-    return t && t->kind != T_CLOSE;
+    return t->kind != T_CLOSE;
 }
 
 static bool is_operator(const struct parse *p, enum token_kind kind)
 {
-    return here(p, 0) && here(p, 0)->kind == kind && begins_operand(here(p, 1));
+    return here(p, 0)->kind == kind && begins_operand(here(p, 1));
 }
 
 static bool is_plain(struct parse *p)

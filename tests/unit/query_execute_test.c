@@ -245,6 +245,30 @@ static void expect_candidate(const struct fixture *f, const struct query_word *w
     fail_msg("%.*s is no candidate", (int)key.len, key.ptr);
 }
 
+struct seen {
+    char keys[CORPUS_WORDS * 4][24];
+    size_t count;
+};
+
+/* 1 if the prefix stands for that term and it was not seen before: then it is a candidate. */
+static size_t expect_term(const struct fixture *f, const struct tree_word *word, const struct query_word *w,
+                          enum term_kind kind, const char *text, struct seen *seen)
+{
+    char key[24];
+    snprintf(key, sizeof key, "%c%s", (char)kind, text);
+    bool begins = strncmp(text, word->folded.ptr, word->folded.len) == 0;
+    bool typed = str_equal(str_of(key), word->key) || (kind == TERM_WORD && str_equal(str_of(text), word->folded));
+    for (size_t i = 0; i < seen->count; i++) {
+        if (strcmp(seen->keys[i], key) == 0)
+            return 0;
+    }
+    if (!begins || typed)
+        return 0;
+    snprintf(seen->keys[seen->count++], sizeof seen->keys[0], "%s", key);
+    expect_candidate(f, w, str_of(key), 1);
+    return 1;
+}
+
 static void check_candidates(const struct fixture *f, const struct tree_word *word, const struct query_word *w)
 {
     size_t wanted = 0;
@@ -252,24 +276,14 @@ static void check_candidates(const struct fixture *f, const struct tree_word *wo
         expect_candidate(f, w, word->key, 0);
         wanted++;
     }
-    char seen[CORPUS_WORDS * 4][24];
-    size_t seen_count = 0;
+    struct seen seen = {.count = 0};
     for (size_t i = 0; word->prefix && i < f->corpus.document_count; i++) {
         const struct corpus_document *d = &f->corpus.documents[i];
         for (size_t k = 0; k < d->token_count && !d->deleted; k++) {
             const struct corpus_token *t = &d->tokens[k];
-            char key[24];
-            snprintf(key, sizeof key, "%c%s", strcmp(t->stem, t->folded) ? 'w' : 's', t->folded);
-            bool begins = strncmp(t->folded, word->folded.ptr, word->folded.len) == 0;
-            bool typed = str_equal(str_of(t->folded), word->folded) || str_equal(str_of(key), word->key);
-            bool known = false;
-            for (size_t n = 0; n < seen_count; n++)
-                known |= strcmp(seen[n], key) == 0;
-            if (!begins || typed || known)
-                continue;
-            snprintf(seen[seen_count++], sizeof seen[0], "%s", key);
-            expect_candidate(f, w, str_of(key), 1);
-            wanted++;
+            wanted += expect_term(f, word, w, TERM_STEM, t->stem, &seen);
+            if (strcmp(t->stem, t->folded) != 0)
+                wanted += expect_term(f, word, w, TERM_WORD, t->folded, &seen);
         }
     }
     assert_int_equal(w->candidate_count, wanted);
