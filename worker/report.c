@@ -15,7 +15,8 @@ static_assert(REPORT_REFUSALS * (REPORT_MESSAGE + REPORT_CODE + 256 + 80) < REPO
 
 static report_message report_of(const struct worker *w)
 {
-    report_message report = MAYFLY__INTERNAL__JOB_REPORT__INIT;
+    report_message report;
+    mayfly__internal__job_report__init(&report);
     report.job = w->job->job;
     return report;
 }
@@ -131,7 +132,8 @@ static state_message state_of(const place_message *place)
         const place_message *from;
         place_message *to; /* protobuf-c has one type for what it reads and what it writes */
     } shared = {.from = place};
-    state_message state = MAYFLY__INTERNAL__CORE_STATE__INIT;
+    state_message state;
+    mayfly__internal__core_state__init(&state);
     state.place = shared.to;
     return state;
 }

@@ -2,6 +2,7 @@
 import importlib
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
@@ -285,30 +286,33 @@ def test_a_killed_worker_is_reaped_and_the_next_one_works(make_nursery, internal
     assert worker.outcome().state.documents == 99
 
 
+def stop_in_the_middle(nursery):
+    """A worker that has begun its job, stopped; a short one may be done before that, then another is tried."""
+    for attempt in range(20):
+        worker = nursery.build([puts(documents(3000, words=60))], [(1, 3001)], segment=attempt + 1)
+        while worker.pid is None:
+            nursery.take_event(START_LIMIT)
+        while worker.words.read()["stage"] in ("none", "born"):
+            os.sched_yield()
+        os.kill(worker.pid, signal.SIGSTOP)
+        if worker.words.read()["stage"] in ("reading", "indexing"):
+            return worker
+        os.kill(worker.pid, signal.SIGCONT)
+        nursery.run(worker)
+    pytest.fail("no worker could be stopped at its work")
+
+
 def test_workers_die_with_their_nursery(nursery):
-    # Without a reader its first report fills no buffer: it is stopped instead, in the middle of its life.
-    worker = nursery.build([puts(documents(3000, words=60))], [(1, 3001)])
-    while worker.pid is None:
-        nursery.take_event(START_LIMIT)
-    os.kill(worker.pid, signal.SIGSTOP)
+    worker = stop_in_the_middle(nursery)
     nursery.process.kill()
     nursery.process.wait(START_LIMIT)
-    import select
     assert select.select([worker.pidfd], [], [], START_LIMIT)[0], "the worker outlived its nursery"
     os.close(worker.pidfd)
 
 
 def test_a_worker_is_killed_before_search_and_runs_behind_it(nursery):
-    worker = nursery.build([puts(documents(2000, words=60))], [(1, 2001)])
-    while worker.pid is None:
-        nursery.take_event(START_LIMIT)
-    os.kill(worker.pid, signal.SIGSTOP)
+    worker = stop_in_the_middle(nursery)
     try:
-        if worker.words.read()["stage"] in ("none", "born"):
-            os.kill(worker.pid, signal.SIGCONT)
-            while worker.words.read()["stage"] in ("none", "born") and worker.status is None:
-                os.sched_yield()
-            os.kill(worker.pid, signal.SIGSTOP)
         assert pathlib.Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000"
         assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= 10
         assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
