@@ -1,0 +1,113 @@
+"""The same documents and queries give identical ids, order and scores for any number of shards and segments, before and
+after optimizing, with updates and deletes in between; and what they give equals the exhaustive reference to the last bit.
+"""
+import pytest
+
+import ranking
+
+INDEX = "packages"
+SETTINGS = {
+    "defaults": {},
+    "weights": {"fields": {"title": {"type": "text", "weight": 3}}, "searchable": ["title", "body"]},
+    "german": {"language": "de", "stop_words": ["und", "für", "der"], "fields": {"body": {"type": "text", "weight": 2}}},
+}
+
+
+class Story:
+    """What happens to the index, and what the reference says after each chapter; the same for every server."""
+
+    def __init__(self, place, settings):
+        self.settings = settings
+        self.documents = ranking.documents()
+        self.asked = ranking.queries(self.documents)
+        self.updated, self.gone, self.back = ranking.changes(self.documents)
+        operations = ranking.Operations()
+        operations.put(self.documents)
+        self.after_adding = ranking.reference(place, operations, self.asked, settings)
+        operations.put(self.updated)
+        operations.delete(self.gone)
+        operations.put(self.back)
+        self.after_changes = ranking.reference(place, operations, self.asked, settings)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    told = {}
+
+    def tell(name):
+        if name not in told:
+            told[name] = Story(tmp_path_factory.mktemp("story"), SETTINGS[name])
+        return told[name]
+
+    return tell
+
+
+def ask(client, asked, **options):
+    """{qid: hits} of all queries, pipelined."""
+    waiting = []
+    found = {}
+
+    def take():
+        qid, request = waiting.pop(0)
+        result = client.search_answer(request)
+        assert not result.partial
+        found[qid] = [(hit.id, hit.score, hit.dropped) for hit in result.hits]
+
+    for qid, text, form in asked:
+        request = client.send_search(INDEX, text, match=form.match, documents=False, no_prefix=form.no_prefix,
+                                     plain_words=form.plain_words, no_typos=True, deadline_ms=60000,
+                                     **{"limit": ranking.LIMIT, **options})
+        waiting.append((qid, request))
+        if len(waiting) == 16:
+            take()
+    while waiting:
+        take()
+    return found
+
+
+def put(client, documents, batches):
+    for i in range(batches):
+        part = documents[i * len(documents) // batches:(i + 1) * len(documents) // batches]
+        written = client.add(INDEX, part, wait="searchable")
+        assert (written.searchable, written.refused) == (len(part), 0)
+
+
+def segments(client):
+    return next(index.segments for index in client.stats().indexes if index.uid == INDEX)
+
+
+def tell_and_check(make_server, story, shards, batches):
+    server = make_server(shards=shards, readers=1, config={"merge": "manual"})
+    with server.client() as client:
+        client.create_index(INDEX)
+        if story.settings:
+            client.set_settings(INDEX, story.settings)
+        put(client, story.documents, batches)
+        ranking.expect_same(story.asked, ask(client, story.asked), story.after_adding, "after adding")
+
+        put(client, story.updated, max(1, batches // 5))
+        assert client.delete(INDEX, story.gone, wait="searchable").searchable == len(story.gone)
+        put(client, story.back, 1)
+        ranking.expect_same(story.asked, ask(client, story.asked), story.after_changes, "after updates and deletes")
+        if batches > 1:
+            assert segments(client) >= batches
+
+        client.optimize(INDEX)
+        assert segments(client) == shards
+        ranking.expect_same(story.asked, ask(client, story.asked), story.after_changes, "after optimizing")
+
+        pages = [ask(client, story.asked[:60], limit=ranking.LIMIT // 3, offset=at)
+                 for at in range(0, ranking.LIMIT, ranking.LIMIT // 3)]
+        joined = {qid: sum((page[qid] for page in pages), []) for qid, _, _ in story.asked[:60]}
+        ranking.expect_same(story.asked[:60], joined, story.after_changes, "by pages")
+
+
+@pytest.mark.parametrize("batches", [1, 40])
+@pytest.mark.parametrize("shards", [1, 2, 3, 8])
+def test_ranks_equal_the_reference(make_server, story, shards, batches):
+    tell_and_check(make_server, story("defaults"), shards, batches)
+
+
+@pytest.mark.parametrize("name", ["weights", "german"])
+def test_ranks_equal_the_reference_with_settings(make_server, story, name):
+    tell_and_check(make_server, story(name), 3, 5)
