@@ -24,10 +24,10 @@ struct bundle {
     struct region region;
     enum bundle_state state;
     uint64_t task;
-    uint64_t first, end;   /* sequence numbers */
-    uint64_t bytes;        /* of operations */
-    uint64_t log_end;      /* log position after its last record */
-    bool small;            /* a job of its own, in the slot kept for small ones */
+    uint64_t first, end; /* sequence numbers */
+    uint64_t bytes;      /* of operations */
+    uint64_t log_end;    /* log position after its last record */
+    bool small;          /* a job of its own, in the slot kept for small ones */
 
     /* Exactly once, when the whole range is applied; the bundle is the callee's again. */
     void (*on_applied)(struct bundle *b, void *context);

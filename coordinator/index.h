@@ -28,6 +28,7 @@ struct stream {
     uint32_t shard;
 
     uint64_t next_sequence; /* of the next operation to be copied into a region */
+    uint64_t recovered;     /* at start: everything below it was taken from the log */
 
     uint64_t generation;  /* of core.mdb, the newest that is known here */
     uint64_t watermark;   /* every operation below it is applied */
@@ -38,7 +39,7 @@ struct stream {
     uint64_t documents;
 
     uint64_t refusals_saved; /* those of commits up to this generation are in the catalog */
-    bool damaged; /* core.mdb or a segment cannot be used: writes and queries are refused */
+    bool damaged;            /* core.mdb or a segment cannot be used: writes and queries are refused */
     char damage[256];
     struct bundle *open;      /* being filled: ingest.c */
     struct stream_jobs *jobs; /* waiting and running: jobs.c */
@@ -54,6 +55,7 @@ struct index {
     struct buf settings; /* complete JSON */
     struct stream *streams;
     uint32_t shards;
+    bool durable; /* in the catalog: nothing in it is acknowledged before */
     bool dropped; /* gone from the catalog; freed when nothing refers to it */
     uint32_t references;
 };

@@ -225,9 +225,8 @@ static void fill_common(const struct job *job, Mayfly__Internal__Job *m, Mayfly_
 
 static struct region make_message(struct job *job, int *err)
 {
-    Mayfly__Internal__Job message;
+    Mayfly__Internal__Job message = MAYFLY__INTERNAL__JOB__INIT;
     Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
-    mayfly__internal__job__init(&message);
     fill_common(job, &message, &place);
     job->kind->fill(job, &message);
     struct region packed = pack(&message, err);

@@ -1,9 +1,9 @@
 /* oplog.h - the log: accepted operations that are not applied yet, on disk: log/<n>.log.
  *
- * Append-only files of records with CRC-32C; one fdatasync per group, in libuv's pool, at most one in flight; a torn tail
- * is cut when it is opened; a file is unlinked when every stream has applied past it. After a failed sync the log is
- * poisoned: writes are refused until it is reopened. The interface is per stream, and is what several machines will be
- * given by another log: append, read, trim, tail. */
+ * Append-only files of records with CRC-32C; one fdatasync per group, in libuv's pool, at most one in flight; a torn
+ * tail is cut when it is opened; a file is unlinked when every stream has applied past it. After a failed sync the log
+ * is poisoned: writes are refused until it is reopened. The interface is per stream, and is what several machines will
+ * be given by another log: append, read, trim, tail. */
 #ifndef COORDINATOR_OPLOG_H
 #define COORDINATOR_OPLOG_H
 
@@ -24,29 +24,34 @@ struct oplog_stream { /* by number, not by pointer: records outlive indexes */
 struct oplog_entry {
     struct oplog_stream stream;
     uint64_t task;
-    uint64_t first;      /* sequence number of its first operation */
+    uint64_t first; /* sequence number of its first operation */
     uint32_t count;
     struct str operations; /* whole operations (proto/batch.h), as in a region */
 };
 
-/* Opens the directory, cuts a torn tail. `quota` is bytes on disk. */
+/* Opens the directory, looks at every record, cuts a torn tail. `quota` is bytes on disk. */
 struct uv_loop_s;
 int oplog_open(struct uv_loop_s *loop, const char *directory, uint64_t epoch, uint64_t quota, struct oplog **out);
-void oplog_close(struct oplog *l);
+void oplog_close(struct oplog *l); /* no append in flight */
 
-/* The operations must stay readable until `done`, which says that they are durable (or why not). Splits what is larger
- * than a record. ERR_FULL past the quota, -EIO when poisoned: then `done` is not called. */
-typedef void oplog_done(void *context, int err);
+/* The operations must stay readable until `done`, which says that they are durable: a failed write is tried again in a
+ * new file until it succeeds, and meanwhile oplog_is_usable is false. Splits what is larger than a record. */
+typedef void oplog_done(void *context);
 int oplog_append(struct oplog *l, const struct oplog_entry *e, oplog_done *done, void *context);
 bool oplog_is_writing(const struct oplog *l); /* an append is in flight: later ones will share the next sync */
 
-/* At start: every entry that was durable, fragments joined, in order. A visitor's negative value ends it. */
-typedef int oplog_visitor(void *context, const struct oplog_entry *e);
-int oplog_read(struct oplog *l, oplog_visitor *visit, void *context);
+/* 0; ERR_FULL past the quota, or why the last write failed: new operations are to be refused. */
+int oplog_usable(const struct oplog *l);
+void oplog_set_quota(struct oplog *l, uint64_t quota);
+
+/* At start: what was durable when it was opened, in order, fragments joined; views are valid until the next call. 1, 0
+ * at the end, or negative. */
+int oplog_next(struct oplog *l, struct oplog_entry *out);
+void oplog_end_reading(struct oplog *l);
 
 /* The stream has applied everything below `sequence`: files nobody needs are unlinked. */
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence);
-void oplog_drop_stream(struct oplog *l, uint32_t index, uint32_t edition);
+void oplog_drop_index(struct oplog *l, uint32_t index);
 
 /* The sequence number after the last durable operation of the stream; 0 if the log has none. */
 uint64_t oplog_tail(const struct oplog *l, const struct oplog_stream *s);

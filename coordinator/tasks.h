@@ -21,9 +21,10 @@ struct task {
     char index_name[INDEX_MAX_NAME + 1];
     const char *type; /* a literal */
     enum task_status status;
-    uint64_t enqueued_at, started_at, finished_at; /* wall microseconds */
+    uint64_t enqueued_at, started_at, finished_at;    /* wall microseconds */
     uint64_t received, accepted, searchable, refused; /* operations */
-    bool received_all; /* the client said `last`, or is gone */
+    bool received_all;                                /* the client said `last`, or is gone */
+    uint64_t outstanding;                             /* bundles of it that are not applied yet */
 };
 
 /* Loads what the catalog has; tasks of a former life that had not ended are processing again. */

@@ -1,0 +1,431 @@
+#include "coordinator/ingest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/crc.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/logger.h"
+#include "coordinator/ingest_state.h"
+#include "coordinator/session.h"
+#include "coordinator/tasks_state.h"
+
+enum { FLUSH_MS = 200 };
+
+static struct oplog_stream name_of(const struct stream *s)
+{
+    return (struct oplog_stream){s->index->number, s->index->edition, s->shard};
+}
+
+/* ------------------------------------------------------------------------------------------------------------- budget
+ */
+
+static void hold_bytes(struct ingest *g, uint64_t bytes)
+{
+    g->bytes += bytes;
+    if (g->bytes > g->server->config.region_memory)
+        g->full = true;
+}
+
+static void free_bytes(struct ingest *g, uint64_t bytes)
+{
+    g->bytes -= bytes;
+    if (g->full && g->bytes <= g->server->config.region_memory / 4 * 3) {
+        g->full = false;
+        sessions_resume_writers(g->server->sessions);
+    }
+}
+
+bool ingest_is_full(const struct ingest *g)
+{
+    return g->full;
+}
+
+uint64_t ingest_bytes(const struct ingest *g)
+{
+    return g->bytes;
+}
+
+bool ingest_is_idle(const struct ingest *g)
+{
+    return !g->open && g->logging == 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- applied
+ */
+
+static void detach(struct load *l)
+{
+    struct intake *i = l->intake;
+    if (!i)
+        return;
+    for (struct load **at = &i->loads; *at; at = &(*at)->next) {
+        if (*at == l) {
+            *at = l->next;
+            break;
+        }
+    }
+    l->intake = NULL;
+    intake_progressed(i);
+}
+
+static void on_applied(struct bundle *b, void *context)
+{
+    struct load *l = context;
+    struct ingest *g = l->ingest;
+    struct stream *s = b->stream;
+    const struct oplog_stream name = name_of(s);
+    struct task *task = tasks_find(g->server->tasks, b->task);
+    if (task) {
+        task->outstanding--;
+        task->searchable += l->count;
+        tasks_changed(g->server->tasks, task);
+    }
+    oplog_trim(g->server->log, &name, s->index->dropped ? UINT64_MAX : s->watermark);
+    region_close(&b->region);
+    detach(l);
+    index_release(s->index);
+    uint64_t bytes = b->bytes;
+    free(l);
+    free_bytes(g, bytes);
+}
+
+struct saved {
+    struct stream *stream;
+    uint64_t generation;
+};
+
+static void on_refusals_saved(void *context, int err)
+{
+    struct saved *s = context;
+    if (!err && s->generation > s->stream->refusals_saved)
+        s->stream->refusals_saved = s->generation;
+    index_release(s->stream->index);
+    free(s);
+}
+
+/* Once the catalog has them the next commit may forget them. */
+static void save_refusals(struct ingest *g, struct stream *stream, const struct task *task)
+{
+    struct saved *s = task ? malloc(sizeof *s) : NULL;
+    if (!s)
+        return;
+    *s = (struct saved){stream, stream->generation};
+    index_hold(stream->index);
+    tasks_save(g->server->tasks, task, on_refusals_saved, s);
+}
+
+static void on_refused(struct bundle *b, const struct refusal *refused, size_t count, void *context)
+{
+    struct load *l = context;
+    struct task *task = tasks_find(l->ingest->server->tasks, b->task);
+    for (size_t i = 0; i < count; i++) {
+        if (task)
+            tasks_refuse(l->ingest->server->tasks, task, &refused[i]);
+        if (l->intake)
+            intake_refuse(l->intake, refused[i].position, refused[i].id, refused[i].code, refused[i].message);
+    }
+    save_refusals(l->ingest, b->stream, task);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- the log
+ */
+
+static void on_logged(void *context)
+{
+    struct load *l = context;
+    struct bundle *b = &l->bundle;
+    struct ingest *g = l->ingest;
+    /* Only the descriptor is needed from here on. */
+    int fd = fd_take(&b->region.fd);
+    region_close(&b->region);
+    b->region.fd = fd;
+    g->logging--;
+    g->server->operations += l->count;
+    struct task *task = tasks_find(g->server->tasks, b->task);
+    if (task) {
+        task->accepted += l->count;
+        tasks_changed(g->server->tasks, task);
+    }
+    b->state = BUNDLE_LOGGED;
+    struct intake *i = l->intake;
+    jobs_build(g->server->jobs, b);
+    if (i)
+        intake_progressed(i);
+}
+
+static void count_outstanding(struct load *l, bool more)
+{
+    struct task *task = tasks_find(l->ingest->server->tasks, l->bundle.task);
+    if (!task)
+        return;
+    task->outstanding += more ? 1 : (uint64_t)-1;
+    if (!more)
+        tasks_changed(l->ingest->server->tasks, task);
+}
+
+static void leave_open(struct load *l)
+{
+    *l->at_open = l->next_open;
+    if (l->next_open)
+        l->next_open->at_open = l->at_open;
+    l->bundle.stream->open = NULL;
+}
+
+static int seal_region(struct load *l)
+{
+    struct bundle *b = &l->bundle;
+    struct batch_header h = {.count = l->count,
+                             .index = b->stream->index->number,
+                             .edition = b->stream->index->edition,
+                             .shard = b->stream->shard,
+                             .first = b->first,
+                             .bytes = b->bytes,
+                             .task = b->task};
+    h.crc = crc32c(0, b->region.base + BATCH_HEADER, b->bytes);
+    batch_header_encode(b->region.base, &h);
+    b->region.used = BATCH_HEADER + b->bytes;
+    int err = region_seal(&b->region);
+    return err ? err : region_map_sealed(&b->region, b->region.fd, b->region.used);
+}
+
+static void finish_load(struct load *l)
+{
+    struct bundle *b = &l->bundle;
+    require(seal_region(l) == 0); /* our own memory: nothing but a bug fails here */
+    b->end = b->first + l->count;
+    b->small = b->bytes <= SMALL_BUNDLE;
+    b->state = BUNDLE_LOGGING;
+}
+
+/* An operation that is still being read keeps its region open; the rest of the region waits with it. */
+static bool is_being_filled(const struct load *l)
+{
+    return l->intake && l->intake->into == l;
+}
+
+static void discard(struct load *l)
+{
+    struct stream *s = l->bundle.stream;
+    region_close(&l->bundle.region);
+    detach(l);
+    count_outstanding(l, false);
+    index_release(s->index);
+    free(l);
+}
+
+static void send_to_log(struct load *l)
+{
+    struct bundle *b = &l->bundle;
+    finish_load(l);
+    const struct oplog_entry e = {.stream = name_of(b->stream),
+                                  .task = b->task,
+                                  .first = b->first,
+                                  .count = l->count,
+                                  .operations = {b->region.base + BATCH_HEADER, b->bytes}};
+    l->ingest->logging++;
+    require(oplog_append(l->ingest->server->log, &e, on_logged, l) == 0);
+}
+
+static void seal(struct load *l)
+{
+    leave_open(l);
+    if (l->count == 0)
+        discard(l);
+    else
+        send_to_log(l);
+}
+
+/* Before the loop sleeps: whatever is whole goes into the log, unless an append is in flight; then it goes with the
+ * next group. */
+static void seal_all(uv_prepare_t *prepare)
+{
+    struct ingest *g = prepare->data;
+    if (oplog_is_writing(g->server->log))
+        return;
+    struct load *next;
+    for (struct load *l = g->open; l; l = next) {
+        next = l->next_open;
+        if (!is_being_filled(l))
+            seal(l);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- regions
+ */
+
+static struct load *new_load(struct ingest *g, struct stream *s, uint64_t task, size_t capacity)
+{
+    struct load *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->ingest = g;
+    l->bundle = (struct bundle){.stream = s,
+                                .region = REGION_NONE,
+                                .task = task,
+                                .first = s->next_sequence,
+                                .on_applied = on_applied,
+                                .on_refused = on_refused,
+                                .context = l};
+    if (region_open(&l->bundle.region, "mayfly-batch", capacity)) {
+        free(l);
+        return NULL;
+    }
+    index_hold(s->index);
+    count_outstanding(l, true);
+    return l;
+}
+
+static void append_load(struct intake *i, struct load *l)
+{
+    struct load **at = &i->loads;
+    while (*at)
+        at = &(*at)->next;
+    *at = l;
+    l->intake = i;
+    l->first_position = i->received;
+}
+
+static bool has_room(const struct load *l, size_t size)
+{
+    return l->bundle.region.capacity - BATCH_HEADER - l->bundle.bytes >= size;
+}
+
+/* Half an operation moves to a region of its own, so that what is whole before it need not wait, and neither another
+ * client of the stream. It gets its sequence number when it is whole. */
+static bool set_aside(struct load *l)
+{
+    struct intake *i = l->intake;
+    size_t head = BATCH_OPERATION + i->id_length, size = operation_size(i->id_length, i->body_length);
+    struct load *own = new_load(l->ingest, l->bundle.stream, i->task, BATCH_HEADER + size);
+    if (!own)
+        return false;
+    own->aside = true;
+    append_load(i, own);
+    char *to = own->bundle.region.base + BATCH_HEADER;
+    memcpy(to, i->operation, head + i->body_have);
+    i->operation = to;
+    i->body = to + head;
+    i->into = own;
+    return true;
+}
+
+/* Nothing of the stream is open any more: whoever comes next has the next sequence number. */
+static bool close_open(struct stream *s)
+{
+    struct load *l = s->open ? (struct load *)s->open->context : NULL;
+    if (!l)
+        return true;
+    if (is_being_filled(l) && !set_aside(l))
+        return false;
+    seal(l);
+    return true;
+}
+
+struct load *ingest_room(struct intake *i, struct stream *s, size_t size)
+{
+    struct ingest *g = i->ingest;
+    struct load *l = s->open ? (struct load *)s->open->context : NULL;
+    if (l && l->intake == i && has_room(l, size))
+        return l;
+    if (!close_open(s))
+        return NULL;
+    size_t capacity = size + BATCH_HEADER > REGION_SIZE ? size + BATCH_HEADER : REGION_SIZE;
+    l = new_load(g, s, i->task, capacity);
+    if (!l)
+        return NULL;
+    append_load(i, l);
+    s->open = &l->bundle;
+    l->next_open = g->open;
+    l->at_open = &g->open;
+    if (g->open)
+        g->open->at_open = &l->next_open;
+    g->open = l;
+    return l;
+}
+
+void ingest_added(struct load *l, size_t size)
+{
+    struct stream *s = l->bundle.stream;
+    if (l->aside) {
+        require(close_open(s));
+        l->bundle.first = s->next_sequence;
+    }
+    l->bundle.bytes += size;
+    l->count++;
+    s->next_sequence++;
+    hold_bytes(l->ingest, size);
+    if (l->aside)
+        send_to_log(l);
+}
+
+void ingest_give_up(struct load *l)
+{
+    if (l->aside)
+        discard(l);
+}
+
+int ingest_recovered(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count,
+                     struct str operations)
+{
+    struct load *l = new_load(g, stream, task, BATCH_HEADER + operations.len);
+    if (!l)
+        return -ENOMEM;
+    l->bundle.first = first;
+    l->count = count;
+    l->bundle.bytes = operations.len;
+    memcpy(l->bundle.region.base + BATCH_HEADER, operations.ptr, operations.len);
+    finish_load(l);
+    int fd = fd_take(&l->bundle.region.fd);
+    region_close(&l->bundle.region);
+    l->bundle.region.fd = fd;
+    hold_bytes(g, operations.len);
+    l->bundle.state = BUNDLE_LOGGED;
+    jobs_build(g->server->jobs, &l->bundle);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- life */
+
+static void on_flush(uv_timer_t *timer)
+{
+    struct ingest *g = timer->data;
+    tasks_flush(g->server->tasks);
+    /* A client that stops in the middle of a document must not keep what came before it from the log. */
+    struct load *next;
+    for (struct load *l = g->open; l; l = next) {
+        next = l->next_open;
+        if (is_being_filled(l) && l->count)
+            (void)close_open(l->bundle.stream);
+    }
+}
+
+int ingest_open(struct server *s, struct ingest **out)
+{
+    struct ingest *g = calloc(1, sizeof *g);
+    if (!g)
+        return -ENOMEM;
+    g->server = s;
+    int err = uv_prepare_init(s->loop, &g->prepare);
+    if (!err)
+        err = uv_timer_init(s->loop, &g->flush_timer);
+    g->prepare.data = g->flush_timer.data = g;
+    if (!err)
+        err = uv_prepare_start(&g->prepare, seal_all);
+    if (!err)
+        err = uv_timer_start(&g->flush_timer, on_flush, FLUSH_MS, FLUSH_MS);
+    if (!err)
+        *out = g;
+    return err;
+}
+
+void ingest_close(struct ingest *g)
+{
+    if (!g)
+        return;
+    uv_prepare_stop(&g->prepare);
+    uv_timer_stop(&g->flush_timer);
+}

@@ -1,0 +1,73 @@
+/* ingest.h - operations on their way in: from a client's bytes into batch regions, the log, and to the jobs.
+ *
+ * An intake is one write stream of one client, and one task. Its operations are copied once, from the socket's buffer
+ * into the open region of their stream (an index's shard); a region holds consecutive operations of one intake. Regions
+ * are sealed when full, when another intake's operation comes, and whenever no append is in flight: group commit
+ * without a timer. */
+#ifndef COORDINATOR_INGEST_H
+#define COORDINATOR_INGEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/str.h"
+#include "coordinator/bundle.h"
+#include "coordinator/tasks.h"
+#include "proto/batch.h"
+
+struct server;
+struct ingest;
+struct intake;
+
+struct intake_refusal {
+    char *text; /* id, code and message, each zero-terminated */
+    size_t code, message;
+    uint64_t position;
+};
+
+/* What a client is told of its stream. Operations count from its beginning. */
+struct intake_progress {
+    uint64_t task;
+    uint64_t accepted, searchable; /* all before are durable, applied; or refused */
+    uint64_t refused;
+    const struct intake_refusal *refusals; /* new ones */
+    size_t refusal_count;
+    bool done;
+};
+
+enum intake_wait { WAIT_ACCEPTED, WAIT_SEARCHABLE, WAIT_NONE };
+
+typedef void intake_tell(void *context, const struct intake_progress *p);
+
+int ingest_open(struct server *s, struct ingest **out);
+void ingest_close(struct ingest *g);
+
+/* NULL if no task number can be had. The index must not be damaged. */
+struct intake *intake_begin(struct ingest *g, struct index *index, enum operation_kind kind, enum intake_wait wait,
+                            intake_tell *tell, void *context);
+
+/* Bytes of the stream, cut anywhere. ERR_CORRUPT if they cannot be read as one: the stream ends there. */
+int intake_bytes(struct intake *i, struct str bytes);
+
+/* The frame is whole; what is complete will be told when it is durable. ERR_CORRUPT if `last` leaves half an operation.
+ */
+int intake_frame_end(struct intake *i, bool last);
+
+/* The client is gone: nothing is told any more; what was accepted goes its way. */
+void intake_hang_up(struct intake *i);
+
+/* The catalog has it now: what waited for that is told. */
+void ingest_index_durable(struct ingest *g, const struct index *index);
+
+/* Past the budget of region memory: who writes is not read from until ingest calls server's sessions again. */
+bool ingest_is_full(const struct ingest *g);
+uint64_t ingest_bytes(const struct ingest *g);
+
+/* Nothing of it is unsealed or on its way to the log. */
+bool ingest_is_idle(const struct ingest *g);
+
+/* Operations of a former life, from the log, as one bundle. */
+int ingest_recovered(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count,
+                     struct str operations);
+
+#endif

@@ -1,0 +1,73 @@
+/* ingest_state.h - ingest from the inside.  Used by ingest.c (regions) and intake.c (a client's bytes). */
+#ifndef COORDINATOR_INGEST_STATE_H
+#define COORDINATOR_INGEST_STATE_H
+
+#include <uv.h>
+
+#include "coordinator/ingest.h"
+#include "coordinator/server.h"
+
+enum { REGION_SIZE = 8 << 20, SMALL_BUNDLE = 64 << 10 };
+
+/* A bundle and whose it is. */
+struct load {
+    struct bundle bundle;
+    struct ingest *ingest;
+    struct load *next_open, **at_open; /* among the unsealed ones */
+    struct load *next;                 /* of its intake, by first position */
+    struct intake *intake;             /* NULL: hung up, or recovered */
+    uint64_t first_position;
+    uint32_t count;
+    bool aside; /* one operation that is still being read; numbered and sealed when it is whole */
+};
+
+struct ingest {
+    struct server *server;
+    struct load *open; /* every unsealed one */
+    struct intake *intakes;
+    uint64_t bytes, logging;
+    bool full;
+    uv_prepare_t prepare;
+    uv_timer_t flush_timer;
+};
+
+struct intake {
+    struct intake *next, **at; /* of all */
+    struct ingest *ingest;
+    struct index *index;
+    uint64_t task; /* uid */
+    enum operation_kind kind;
+    enum intake_wait wait;
+    intake_tell *tell;
+    void *context;
+    bool hung_up, received_all, ended;
+
+    struct load *loads; /* not yet applied, by first position */
+    uint64_t received, refused;
+    uint64_t told_accepted, told_searchable;
+    struct intake_refusal *refusals;
+    size_t refusal_count;
+    bool tell_now;
+
+    /* The operation that is being read. */
+    int stage;
+    uint8_t length[4];
+    size_t have;
+    size_t id_length, body_length;
+    char id[BATCH_MAX_ID + 4];
+    struct load *into; /* NULL: its body is skipped */
+    char *operation;   /* in the region */
+    char *body;
+    size_t body_have;
+};
+
+/* Room for one operation in the open load of its stream, made if need be. NULL: no memory, or no numbers. */
+struct load *ingest_room(struct intake *i, struct stream *s, size_t size);
+void ingest_added(struct load *l, size_t size);
+void ingest_give_up(struct load *l); /* the operation that was begun in it will not come */
+
+void intake_refuse(struct intake *i, uint64_t position, const char *id, const char *code, const char *message);
+void intake_progressed(struct intake *i);
+void intake_check_end(struct intake *i); /* frees it when nobody needs it */
+
+#endif

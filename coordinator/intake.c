@@ -1,0 +1,393 @@
+/* One write stream of a client: its bytes to operations, its progress to words. */
+#include "coordinator/ingest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/hash.h"
+#include "coordinator/ingest_state.h"
+#include "coordinator/tasks_state.h"
+#include "proto/message.h"
+
+enum stage { ID_LENGTH, ID, BODY_LENGTH, BODY, BROKEN };
+enum { ID_MOST = 64 << 10, REFUSALS_TOLD = 200 };
+
+struct intake *intake_begin(struct ingest *g, struct index *index, enum operation_kind kind, enum intake_wait wait,
+                            intake_tell *tell, void *context)
+{
+    struct intake *i = calloc(1, sizeof *i);
+    struct task *task = i ? tasks_new(g->server->tasks, index, kind == OPERATION_DELETE ? "delete" : "add") : NULL;
+    if (!task) {
+        free(i);
+        return NULL;
+    }
+    *i = (struct intake){.ingest = g,
+                         .index = index,
+                         .task = task->uid,
+                         .kind = kind,
+                         .wait = wait,
+                         .tell = tell,
+                         .context = context,
+                         .next = g->intakes,
+                         .at = &g->intakes};
+    if (i->next)
+        i->next->at = &i->next;
+    g->intakes = i;
+    index_hold(index);
+    return i;
+}
+
+static struct task *task_of(struct intake *i)
+{
+    return tasks_find(i->ingest->server->tasks, i->task);
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * refusals */
+
+void intake_refuse(struct intake *i, uint64_t position, const char *id, const char *code, const char *message)
+{
+    size_t a = strlen(id) + 1, b = strlen(code) + 1, c = strlen(message) + 1;
+    i->refused++;
+    if (i->hung_up)
+        return;
+    struct intake_refusal *grown = realloc(i->refusals, (i->refusal_count + 1) * sizeof *grown);
+    char *text = malloc(a + b + c);
+    require(grown != NULL && text != NULL);
+    memcpy(text, id, a);
+    memcpy(text + a, code, b);
+    memcpy(text + a + b, message, c);
+    i->refusals = grown;
+    grown[i->refusal_count++] = (struct intake_refusal){text, a, a + b, position};
+    i->tell_now = true;
+}
+
+/* An id for people: what is not valid is shown as U+FFFD, and long ones are cut. */
+static void printable_id(const struct intake *i, char *out, size_t size)
+{
+    size_t length = i->id_length < BATCH_MAX_ID ? i->id_length : BATCH_MAX_ID;
+    if (id_is_valid((struct str){i->id, i->id_length})) {
+        snprintf(out, size, "%.*s", (int)length, i->id);
+        return;
+    }
+    size_t used = 0;
+    for (size_t k = 0; k < length && used + 4 < size; k++) {
+        unsigned char c = (unsigned char)i->id[k];
+        if (c >= 0x20 && c < 0x7f) {
+            out[used++] = (char)c;
+        } else {
+            memcpy(out + used, "\xef\xbf\xbd", 3);
+            used += 3;
+        }
+    }
+    out[used] = 0;
+}
+
+static void refuse_here(struct intake *i, const char *code, const char *message)
+{
+    char id[3 * BATCH_MAX_ID + 8];
+    printable_id(i, id, sizeof id);
+    struct task *task = task_of(i);
+    const struct refusal r = {0, i->task, i->received, id, code, message};
+    if (task)
+        tasks_refuse(i->ingest->server->tasks, task, &r);
+    intake_refuse(i, i->received, id, code, message);
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * operations */
+
+static const char *what_is_wrong(struct intake *i, char *room, size_t size, const char **out_code)
+{
+    uint64_t most = i->ingest->server->config.max_document_size;
+    if (!id_is_valid((struct str){i->id, i->id_length})) {
+        *out_code = CODE_INVALID_ID;
+        return "an id is 1 to 256 bytes of valid UTF-8 without control characters";
+    }
+    if (i->body_length > most) {
+        *out_code = CODE_DOCUMENT_TOO_LARGE;
+        snprintf(room, size, "the document has %zu bytes, max-document-size is %llu", i->body_length,
+                 (unsigned long long)most);
+        return room;
+    }
+    int err = oplog_usable(i->ingest->server->log);
+    if (err || i->index->dropped) {
+        *out_code = i->index->dropped ? CODE_INDEX_NOT_FOUND : CODE_BUSY;
+        return i->index->dropped ? "the index was dropped"
+               : err == ERR_FULL ? "the log has reached its quota; try again when more is applied"
+                                 : "the log cannot be written; try again later";
+    }
+    return NULL;
+}
+
+static void begin_operation(struct intake *i)
+{
+    char room[160];
+    const char *code, *wrong = what_is_wrong(i, room, sizeof room, &code);
+    i->body_have = 0;
+    i->into = NULL;
+    if (wrong) {
+        refuse_here(i, code, wrong);
+        return;
+    }
+    struct operation o = {.kind = i->kind, .id = {i->id, i->id_length}, .position = i->received};
+    o.hash = hash64(o.id);
+    struct stream *s = index_route(i->index, o.hash);
+    if (s->damaged) {
+        refuse_here(i, CODE_INDEX_DAMAGED, s->damage);
+        return;
+    }
+    o.stamp = catalog_next(i->ingest->server->catalog, NUMBER_STAMP);
+    size_t size = operation_size(o.id.len, i->body_length);
+    struct load *l = o.stamp ? ingest_room(i, s, size) : NULL;
+    if (!l) {
+        refuse_here(i, CODE_BUSY, "there is no memory or disk for it now; try again later");
+        return;
+    }
+    i->into = l;
+    i->operation = l->bundle.region.base + BATCH_HEADER + l->bundle.bytes;
+    i->body = operation_encode(i->operation, &o, i->body_length);
+}
+
+static void end_operation(struct intake *i)
+{
+    struct load *l = i->into;
+    i->into = NULL;
+    if (l) {
+        operation_pad(i->operation);
+        ingest_added(l, operation_size(i->id_length, i->body_length));
+    }
+    i->received++;
+    i->stage = ID_LENGTH;
+    i->have = 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- bytes
+ */
+
+static struct str take(struct str *bytes, size_t size)
+{
+    struct str front = {bytes->ptr, size < bytes->len ? size : bytes->len};
+    bytes->ptr += front.len;
+    bytes->len -= front.len;
+    return front;
+}
+
+static bool take_length(struct intake *i, struct str *bytes, size_t *out)
+{
+    struct str part = take(bytes, 4 - i->have);
+    memcpy(i->length + i->have, part.ptr, part.len);
+    i->have += part.len;
+    if (i->have < 4)
+        return false;
+    *out = load_u32(i->length);
+    i->have = 0;
+    return true;
+}
+
+static int take_id_length(struct intake *i, struct str *bytes)
+{
+    if (!take_length(i, bytes, &i->id_length))
+        return 0;
+    i->stage = ID;
+    return i->id_length > ID_MOST ? ERR_CORRUPT : 0;
+}
+
+/* Of an id that is too long the beginning is kept, to name it in the refusal. */
+static int take_id(struct intake *i, struct str *bytes)
+{
+    struct str part = take(bytes, i->id_length - i->have);
+    if (i->have < BATCH_MAX_ID) {
+        size_t kept = BATCH_MAX_ID - i->have < part.len ? BATCH_MAX_ID - i->have : part.len;
+        memcpy(i->id + i->have, part.ptr, kept);
+    }
+    i->have += part.len;
+    if (i->have == i->id_length) {
+        i->stage = BODY_LENGTH;
+        i->have = 0;
+    }
+    return 0;
+}
+
+static int take_body_length(struct intake *i, struct str *bytes)
+{
+    if (!take_length(i, bytes, &i->body_length))
+        return 0;
+    if (i->kind == OPERATION_DELETE && i->body_length)
+        return ERR_CORRUPT;
+    begin_operation(i);
+    i->stage = BODY;
+    if (i->body_length == 0)
+        end_operation(i);
+    return 0;
+}
+
+static int take_body(struct intake *i, struct str *bytes)
+{
+    struct str part = take(bytes, i->body_length - i->body_have);
+    if (i->into)
+        memcpy(i->body + i->body_have, part.ptr, part.len);
+    i->body_have += part.len;
+    if (i->body_have == i->body_length)
+        end_operation(i);
+    return 0;
+}
+
+int intake_bytes(struct intake *i, struct str bytes)
+{
+    static int (*const takers[])(struct intake *, struct str *) = {
+        [ID_LENGTH] = take_id_length, [ID] = take_id, [BODY_LENGTH] = take_body_length, [BODY] = take_body};
+    while (bytes.len) {
+        int err = i->stage == BROKEN ? ERR_CORRUPT : takers[i->stage](i, &bytes);
+        if (err) {
+            i->stage = BROKEN;
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * progress */
+
+static uint64_t durable_before(const struct intake *i)
+{
+    if (!i->index->durable)
+        return 0;
+    for (const struct load *l = i->loads; l; l = l->next)
+        if (l->bundle.state < BUNDLE_LOGGED)
+            return l->first_position;
+    return i->received;
+}
+
+static void free_refusals(struct intake *i)
+{
+    for (size_t k = 0; k < i->refusal_count; k++)
+        free(i->refusals[k].text);
+    free(i->refusals);
+    i->refusals = NULL;
+    i->refusal_count = 0;
+}
+
+static bool is_done(const struct intake *i, uint64_t accepted, uint64_t searchable)
+{
+    if (!i->received_all)
+        return false;
+    switch (i->wait) {
+    case WAIT_NONE:
+        return true;
+    case WAIT_ACCEPTED:
+        return accepted == i->received;
+    case WAIT_SEARCHABLE:
+        return searchable == i->received;
+    }
+    return true;
+}
+
+static bool is_worth_telling(const struct intake *i, uint64_t accepted, uint64_t searchable, bool done)
+{
+    if (done)
+        return true;
+    if (i->wait == WAIT_NONE)
+        return false;
+    return i->tell_now || accepted != i->told_accepted ||
+           (i->wait == WAIT_SEARCHABLE && searchable != i->told_searchable);
+}
+
+void intake_progressed(struct intake *i)
+{
+    uint64_t accepted = durable_before(i), searchable = i->loads ? i->loads->first_position : i->received;
+    if (searchable > accepted)
+        searchable = accepted;
+    if (i->hung_up || i->ended) {
+        intake_check_end(i);
+        return;
+    }
+    bool done = is_done(i, accepted, searchable);
+    if (!is_worth_telling(i, accepted, searchable, done))
+        return;
+    /* Many refusals go in several messages, none of which is too large for a frame. */
+    size_t told = 0;
+    do {
+        size_t now = i->refusal_count - told < REFUSALS_TOLD ? i->refusal_count - told : REFUSALS_TOLD;
+        const struct intake_progress p = {.task = i->task,
+                                          .accepted = accepted,
+                                          .searchable = searchable,
+                                          .refused = i->refused,
+                                          .refusals = i->refusals + told,
+                                          .refusal_count = now,
+                                          .done = done && told + now == i->refusal_count};
+        told += now;
+        i->ended = p.done;
+        i->tell(i->context, &p);
+    } while (told < i->refusal_count);
+    free_refusals(i);
+    i->tell_now = false;
+    i->told_accepted = accepted;
+    i->told_searchable = searchable;
+    intake_check_end(i);
+}
+
+void ingest_index_durable(struct ingest *g, const struct index *index)
+{
+    struct intake *next;
+    for (struct intake *i = g->intakes; i; i = next) {
+        next = i->next;
+        if (i->index == index)
+            intake_progressed(i);
+    }
+}
+
+void intake_check_end(struct intake *i)
+{
+    if (!(i->hung_up || i->ended) || i->loads || !i->received_all)
+        return;
+    free_refusals(i);
+    *i->at = i->next;
+    if (i->next)
+        i->next->at = i->at;
+    index_release(i->index);
+    free(i);
+}
+
+static void receive_all(struct intake *i)
+{
+    struct task *task = task_of(i);
+    i->received_all = true;
+    if (!task)
+        return;
+    task->received = i->received;
+    task->received_all = true;
+    tasks_changed(i->ingest->server->tasks, task);
+}
+
+int intake_frame_end(struct intake *i, bool last)
+{
+    struct task *task = task_of(i);
+    if (task)
+        task->received = i->received;
+    if (!last)
+        return 0;
+    if (i->stage != ID_LENGTH || i->have)
+        return ERR_CORRUPT;
+    receive_all(i);
+    intake_progressed(i);
+    return 0;
+}
+
+void intake_hang_up(struct intake *i)
+{
+    struct load *half = i->into;
+    i->hung_up = true;
+    i->into = NULL; /* half an operation in an open region is left out when that is sealed */
+    if (half)
+        ingest_give_up(half);
+    if (!i->received_all)
+        receive_all(i);
+    intake_check_end(i);
+}

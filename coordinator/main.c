@@ -1,0 +1,365 @@
+/*
+ * mayflyd - the coordinator: clients, the durable log, and who runs when.
+ *
+ * Started by  an operator or a service manager, one per data directory
+ * Holds       LOCK, catalog.mdb, the log, the listening sockets, a lifeline to each child
+ * Writes      catalog.mdb and log/; unlinks segments that nobody names
+ * malloc      libc: what it holds is bounded by connections and by the region budget
+ * Ends        on SIGTERM or SIGINT, in order, with status 0
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/logger.h"
+#include "coordinator/ingest.h"
+#include "coordinator/jobs_state.h"
+#include "coordinator/lock.h"
+#include "coordinator/notify.h"
+#include "coordinator/recover.h"
+#include "coordinator/server.h"
+#include "coordinator/session.h"
+#include "coordinator/shards_start.h"
+#include "coordinator/tasks_state.h"
+
+enum { LOOP_TURN_MS = 20 };
+
+struct coordinator {
+    struct server server;
+    uv_loop_t loop;
+    uv_signal_t terminate, interrupt, reload;
+    uv_timer_t stop_timer;
+    struct recovery *recovery;
+    int argc;
+    char **argv;
+    bool listening, jobs_stopped, children_stopping;
+    uint64_t stop_by_ms; /* loop time */
+};
+
+static const char *lmdb_name(int err)
+{
+    (void)err;
+    return "the database cannot be used (LMDB)";
+}
+
+/* ------------------------------------------------------------------------------------------------------------- ready
+ */
+
+static void become_ready(struct coordinator *c)
+{
+    struct server *s = &c->server;
+    if (s->state != SERVER_STARTING || !c->listening || !shards_all_ready(s->shards))
+        return;
+    s->state = SERVER_READY;
+    log_info("ready socket=%s listen=%s shards=%llu readers=%llu", s->config.socket[0] ? s->config.socket : "none",
+             s->config.listen[0] ? s->config.listen : "none", (unsigned long long)s->config.shards,
+             (unsigned long long)s->config.readers);
+    notify_send("READY=1\nSTATUS=ready");
+}
+
+static void on_shards_changed(void *context)
+{
+    become_ready(context);
+}
+
+static void on_recovered(void *context, int err)
+{
+    (void)context;
+    if (err) /* the log stays as it is for whoever can read it; going on would lose what was acknowledged */
+        log_die("the log cannot be recovered: %s", err_str(err));
+}
+
+/* The picture of every stream is complete: writes may come, the log is replayed beside them. */
+static void on_surveyed(void *context, int err, const char *why)
+{
+    struct coordinator *c = context;
+    char sentence[256];
+    if (err)
+        log_die("the survey of the indexes failed: %s", why ? why : err_str(err));
+    err = recover_start(&c->server, on_recovered, c, &c->recovery);
+    if (err)
+        log_die("the log cannot be recovered: %s", err_str(err));
+    jobs_set_shards(c->server.jobs, c->server.shards);
+    if (sessions_listen(c->server.sessions, sentence))
+        log_die("%s", sentence);
+    c->listening = true;
+    become_ready(c);
+}
+
+static void on_old_refusals(void *context, const struct refusal *refused, size_t count)
+{
+    struct server *s = context;
+    for (size_t i = 0; i < count; i++) {
+        struct task *task = tasks_find(s->tasks, refused[i].task);
+        if (task)
+            tasks_refuse(s->tasks, task, &refused[i]);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * stopping */
+
+static void on_jobs_stopped(void *context, int err, const char *why)
+{
+    struct coordinator *c = context;
+    (void)err, (void)why;
+    c->jobs_stopped = true;
+}
+
+static bool is_quiet(const struct server *s)
+{
+    return sessions_are_gone(s->sessions) && ingest_is_idle(s->ingest) && !oplog_is_writing(s->log);
+}
+
+static bool has_stopped(struct coordinator *c)
+{
+    struct server *s = &c->server;
+    return shards_stopped(s->shards) && s->nursery.child.state == CHILD_STOPPED && jobs_are_idle(s->jobs) &&
+           catalog_is_idle(s->catalog);
+}
+
+/* In order: clients are answered and let go, the log takes what came, jobs end, then the children. */
+static void on_stop_turn(uv_timer_t *timer)
+{
+    struct coordinator *c = timer->data;
+    struct server *s = &c->server;
+    bool late = uv_now(&c->loop) >= c->stop_by_ms;
+    sessions_drain(s->sessions, late);
+    if (!c->children_stopping && c->jobs_stopped && (is_quiet(s) || late)) {
+        c->children_stopping = true;
+        nursery_stop(&s->nursery, 1000);
+        shards_stop(s->shards, 1000);
+        tasks_flush(s->tasks);
+    }
+    if (c->children_stopping && has_stopped(c))
+        uv_stop(&c->loop);
+}
+
+static void begin_stop(struct coordinator *c, const char *why)
+{
+    struct server *s = &c->server;
+    if (s->state == SERVER_STOPPING)
+        return;
+    log_info("stopping: %s", why);
+    notify_send("STOPPING=1\nSTATUS=stopping");
+    s->state = SERVER_STOPPING;
+    uint64_t limit_ms = s->config.stop_timeout * 1000;
+    c->stop_by_ms = uv_now(&c->loop) + limit_ms;
+    sessions_stop_listening(s->sessions);
+    jobs_stop(s->jobs, limit_ms / 2, on_jobs_stopped, c);
+    c->stop_timer.data = c;
+    uv_timer_start(&c->stop_timer, on_stop_turn, 0, LOOP_TURN_MS);
+}
+
+static void on_stop_signal(uv_signal_t *signal, int number)
+{
+    begin_stop(signal->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+/* ------------------------------------------------------------------------------------------------------------- reload
+ */
+
+static void on_change(void *context, const char *key, bool applied)
+{
+    (void)context;
+    if (applied)
+        log_info("reloaded: %s has changed", key);
+    else
+        log_warn("reloaded: %s has changed, which needs a restart", key);
+}
+
+static void on_reload_signal(uv_signal_t *signal, int number)
+{
+    struct coordinator *c = signal->data;
+    struct config fresh;
+    enum config_command command;
+    char why[CONFIG_MAX_WHY];
+    (void)number;
+    notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_us());
+    if (config_load(c->argc, c->argv, environ, &fresh, &command, why)) {
+        log_error("the configuration stays as it was: %s", why);
+    } else {
+        config_reload(&c->server.config, &fresh, on_change, NULL);
+        config_finish(&fresh);
+        log_set_level((enum log_level)c->server.config.log_level);
+        oplog_set_quota(c->server.log, c->server.config.log_quota);
+        jobs_reconfigured(c->server.jobs);
+        log_info("the configuration was reloaded");
+    }
+    notify_send("READY=1");
+}
+
+static int watch_signals(struct coordinator *c)
+{
+    const struct {
+        uv_signal_t *handle;
+        int number;
+        uv_signal_cb callback;
+    } signals[] = {{&c->terminate, SIGTERM, on_stop_signal},
+                   {&c->interrupt, SIGINT, on_stop_signal},
+                   {&c->reload, SIGHUP, on_reload_signal}};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        signals[i].handle->data = c;
+        int err = uv_signal_init(&c->loop, signals[i].handle);
+        if (!err)
+            err = uv_signal_start(signals[i].handle, signals[i].callback, signals[i].number);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * starting */
+
+static void must(int err, const char *what, const char *which)
+{
+    if (err)
+        log_die("%s %s: %s", what, which, err_str(err));
+}
+
+static void make_directory(const char *path)
+{
+    if (mkdir(path, 0750) < 0 && errno != EEXIST)
+        log_die("cannot make the directory %s: %s", path, strerror(errno));
+}
+
+static void make_directories(struct server *s)
+{
+    char path[PATH_MAX];
+    make_directory(s->config.data);
+    if (!realpath(s->config.data, path) || strlen(path) > sizeof s->data - 100)
+        log_die("the data directory %s cannot be used: %s", s->config.data, strerror(errno));
+    memcpy(s->data, path, strlen(path) + 1);
+    snprintf(path, sizeof path, "%s/log", s->data);
+    make_directory(path);
+    snprintf(path, sizeof path, "%s/indexes", s->data);
+    make_directory(path);
+}
+
+static int take_lock(struct server *s)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/LOCK", s->data);
+    int lock = lock_take(path, (unsigned)(s->config.lock_timeout * 1000));
+    if (lock == -EWOULDBLOCK)
+        log_die("another mayflyd has the data: %s is held", path);
+    must(lock < 0 ? lock : 0, "cannot lock", path);
+    return lock;
+}
+
+static void open_catalog(struct server *s)
+{
+    char path[PATH_MAX], why[256] = "";
+    snprintf(path, sizeof path, "%s/catalog.mdb", s->data);
+    int err = catalog_open(s->loop, path, (uint32_t)s->config.shards, &s->indexes, &s->catalog, why);
+    if (err)
+        log_die("the catalog %s cannot be used: %s", path, why[0] ? why : err_str(err));
+    for (struct index *i = s->indexes.first; i; i = i->next)
+        i->durable = true;
+}
+
+static void open_log(struct server *s)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/log", s->data);
+    must(oplog_open(s->loop, path, catalog_epoch(s->catalog), s->config.log_quota, &s->log), "cannot open", path);
+}
+
+static void start_children(struct coordinator *c, int lock)
+{
+    struct server *s = &c->server;
+    const struct jobs_options jobs = {.loop = s->loop,
+                                      .config = &s->config,
+                                      .indexes = &s->indexes,
+                                      .catalog = s->catalog,
+                                      .nursery = &s->nursery,
+                                      .directory = s->data,
+                                      .callbacks = {on_old_refusals, s}};
+    const struct shards_options shards = {.shards = (uint32_t)s->config.shards,
+                                          .readers = (uint32_t)s->config.readers,
+                                          .query_memory = s->config.query_memory,
+                                          .libexec = s->config.libexec,
+                                          .directory = s->data,
+                                          .on_change = on_shards_changed,
+                                          .context = c};
+    struct nursery_events events;
+    must(jobs_open(&jobs, &s->jobs), "cannot begin", "jobs");
+    must(shards_open(s->loop, &shards, &s->shards), "cannot begin", "shards");
+    jobs_events(s->jobs, &events);
+    must(nursery_init(&s->nursery, s->loop, s->config.libexec, s->data, lock, &events), "cannot begin", "the nursery");
+    nursery_start(&s->nursery);
+    shards_start(s->shards);
+}
+
+static int run(struct coordinator *c)
+{
+    struct server *s = &c->server;
+    s->started_at = clock_wall_us();
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    make_directories(s);
+    int lock = take_lock(s);
+    must(uv_loop_init(&c->loop), "cannot begin", "the loop");
+    s->loop = &c->loop;
+    must(watch_signals(c), "cannot watch", "signals");
+    must(uv_timer_init(&c->loop, &c->stop_timer), "cannot begin", "a timer");
+    open_catalog(s);
+    open_log(s);
+    must(tasks_open(s->catalog, &s->tasks), "cannot load", "tasks");
+    must(sessions_open(s, &s->sessions), "cannot begin", "sessions");
+    must(ingest_open(s, &s->ingest), "cannot begin", "ingest");
+    start_children(c, lock);
+    jobs_survey(s->jobs, on_surveyed, c);
+    uv_run(&c->loop, UV_RUN_DEFAULT);
+
+    tasks_close(s->tasks);
+    catalog_close(s->catalog);
+    oplog_close(s->log);
+    close(lock);
+    log_info("stopped");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    static struct coordinator c;
+    enum config_command command;
+    char why[CONFIG_MAX_WHY];
+    log_open("mayflyd", LOG_INFO);
+    err_name_range(-30799, -30780, lmdb_name);
+    err_name_range(-4095, -3000, uv_strerror);
+    int err = config_load(argc, argv, environ, &c.server.config, &command, why);
+    if (err) {
+        fprintf(stderr, "mayflyd: %s\n", why);
+        return 2;
+    }
+    switch (command) {
+    case CONFIG_HELP:
+        config_help(stdout);
+        return EXIT_SUCCESS;
+    case CONFIG_VERSION:
+        printf("mayflyd %s\n", MAYFLY_VERSION);
+        return EXIT_SUCCESS;
+    case CONFIG_PRINT:
+        config_print(&c.server.config, stdout);
+        return EXIT_SUCCESS;
+    case CONFIG_CHECK:
+        puts("the configuration is valid");
+        return EXIT_SUCCESS;
+    case CONFIG_RUN:
+        break;
+    }
+    log_set_level((enum log_level)c.server.config.log_level);
+    c.argc = argc;
+    c.argv = argv;
+    return run(&c);
+}

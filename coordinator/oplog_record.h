@@ -1,0 +1,43 @@
+/* oplog_record.h - a log file's bytes.
+ *
+ * file:    | "MFLG" | version u32 | number u64 |                                                  16 bytes
+ *          then records, one after the other, the last of which may be torn:
+ *
+ * record:  0            4         8             12       13         16        20          24
+ *          | "MFR1" u32 | crc u32 | payload u32 | flags  | 3 zeros  | index u32 | edition u32 | shard u32
+ *          28          32         40         48          56
+ *          | count u32 | epoch u64 | task u64 | first u64 | payload: operations (proto/batch.h)
+ *
+ * crc = CRC-32C of bytes 8 to the payload's end. An operation that does not fit a record stands in several, of which
+ * the first has FIRST and the last LAST; whole ones have both. Fragments follow each other in one file. */
+#ifndef COORDINATOR_OPLOG_RECORD_H
+#define COORDINATOR_OPLOG_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/str.h"
+#include "coordinator/oplog.h"
+
+enum { OPLOG_VERSION = 1, OPLOG_FILE_HEADER = 16, OPLOG_RECORD_HEADER = 56 };
+enum { OPLOG_FIRST = 1, OPLOG_LAST = 2 };
+enum { OPLOG_MAX_PAYLOAD = OPLOG_MAX_RECORD - OPLOG_RECORD_HEADER };
+
+struct oplog_record {
+    struct oplog_entry entry; /* `operations` is the payload */
+    uint64_t epoch;
+    unsigned flags;
+};
+
+void oplog_file_header(uint8_t to[OPLOG_FILE_HEADER], uint64_t number);
+int oplog_check_file_header(const uint8_t *bytes, size_t size, uint64_t number); /* ERR_CORRUPT, ERR_VERSION */
+
+void oplog_encode_header(uint8_t to[OPLOG_RECORD_HEADER], const struct oplog_record *r);
+
+/* The record at the front of `bytes`: its whole length, or ERR_CORRUPT if it is not whole. */
+int64_t oplog_decode(struct str bytes, struct oplog_record *out);
+
+/* The next record of an entry from offset *at of its operations, which is advanced. False when there is none left. */
+bool oplog_split(const struct oplog_entry *e, size_t *at, struct oplog_record *out);
+
+#endif

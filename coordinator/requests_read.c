@@ -1,0 +1,235 @@
+/* What is only read: ping, documents, tasks, stats; and Cancel. */
+#include "coordinator/requests.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/hash.h"
+#include "coordinator/session_state.h"
+#include "coordinator/stats.h"
+#include "coordinator/tasks_state.h"
+
+enum { TASKS_DEFAULT = 1000 };
+
+const char *server_state_name(const struct server *s)
+{
+    if (s->state == SERVER_STOPPING)
+        return "stopping";
+    if (s->state == SERVER_STARTING)
+        return "starting";
+    return shards_all_ready(s->shards) && s->nursery.child.state == CHILD_READY ? "ready" : "degraded";
+}
+
+void handle_ping(struct session *s, const Mayfly__Envelope *e)
+{
+    Mayfly__Pong pong = MAYFLY__PONG__INIT;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    pong.state = message_string(server_state_name(session_server(s)));
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_PONG;
+    answer.pong = &pong;
+    session_send(s, e->request, &answer, (struct str){0});
+}
+
+void handle_cancel(struct session *s, const Mayfly__Envelope *e)
+{
+    for (struct pending **at = &s->pending; *at; at = &(*at)->next) {
+        struct pending *p = *at;
+        if (p->request != e->request)
+            continue;
+        *at = p->next;
+        p->session = NULL;
+        p->cancel(p);
+        return;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- a
+ * document */
+
+struct lookup {
+    struct pending pending;
+    struct shards *shards;
+    struct shard_ticket ticket;
+    char id[BATCH_MAX_ID + 1];
+};
+
+static void cancel_lookup(struct pending *p)
+{
+    struct lookup *l = (struct lookup *)p;
+    shards_abandon(l->shards, &l->ticket);
+    free(l);
+}
+
+static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a, struct str body)
+{
+    struct lookup *l = context;
+    struct session *s = l->pending.session;
+    uint64_t request = l->pending.request;
+    session_remove_pending(&l->pending);
+    if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED && a->fetched->found) {
+        Mayfly__Document document = MAYFLY__DOCUMENT__INIT;
+        Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+        document.id = l->id;
+        answer.message_case = MAYFLY__ENVELOPE__MESSAGE_DOCUMENT;
+        answer.document = &document;
+        session_send(s, request, &answer, body);
+    } else if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED) {
+        session_error(s, request, CODE_DOCUMENT_NOT_FOUND, "id", "there is no document with this id");
+    } else if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED) {
+        session_error(s, request, a->failed->code, NULL, "%s", a->failed->message);
+    } else {
+        session_error(s, request, CODE_INTERNAL, NULL, "the shard gave an answer that does not fit");
+    }
+    free(l);
+}
+
+void handle_get(struct session *s, const Mayfly__Envelope *e)
+{
+    struct server *server = session_server(s);
+    struct index *index = requests_index(s, e->request, e->get->index);
+    struct str id = str_of(e->get->id);
+    if (!index)
+        return;
+    if (!id_is_valid(id)) {
+        session_error(s, e->request, CODE_INVALID_ID, "id",
+                      "an id is 1 to 256 bytes of valid UTF-8 without control characters");
+        return;
+    }
+    struct stream *stream = index_route(index, hash64(id));
+    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
+    Mayfly__Internal__Lookup lookup = MAYFLY__INTERNAL__LOOKUP__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    place.index = index->number;
+    place.edition = index->edition;
+    place.shard = stream->shard;
+    lookup.place = &place;
+    lookup.id = message_data(id);
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP;
+    message.lookup = &lookup;
+    struct lookup *l = calloc(1, sizeof *l);
+    require(l != NULL);
+    l->shards = server->shards;
+    memcpy(l->id, id.ptr, id.len);
+    if (shards_send(server->shards, stream->shard, NULL, &message, on_looked_up, l, &l->ticket)) {
+        free(l);
+        session_error(s, e->request, CODE_UNAVAILABLE, NULL, "shard %u is not there at the moment", stream->shard);
+        return;
+    }
+    session_add_pending(s, &l->pending, e->request, cancel_lookup);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- tasks
+ */
+
+static void send_tasks(struct session *s, uint64_t request, Mayfly__Task **rows, size_t count)
+{
+    Mayfly__Tasks list = MAYFLY__TASKS__INIT;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    list.n_tasks = count;
+    list.tasks = rows;
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_TASKS;
+    answer.tasks = &list;
+    if (mayfly__envelope__get_packed_size(&answer) > FRAME_MAX_ENVELOPE - 64)
+        session_error(s, request, CODE_BAD_REQUEST, "limit", "that many tasks do not fit one answer: ask for fewer");
+    else
+        session_send(s, request, &answer, (struct str){0});
+}
+
+void handle_task_list(struct session *s, const Mayfly__Envelope *e)
+{
+    struct server *server = session_server(s);
+    const Mayfly__TaskList *m = e->task_list;
+    size_t limit = m->limit ? m->limit : TASKS_DEFAULT, count = 0;
+    Mayfly__Task **rows = arena_new_array(&s->all->arena, limit < 100000 ? limit : 100000, Mayfly__Task *);
+    if (!server->tasks || !rows) {
+        session_error(s, e->request, CODE_UNAVAILABLE, NULL, "the server is starting; try again in a moment");
+        return;
+    }
+    for (size_t i = tasks_count(server->tasks); i-- > 0 && count < limit;) {
+        const struct task *task = tasks_at(server->tasks, i);
+        if ((m->uid && task->uid != m->uid) || (m->index[0] && strcmp(m->index, task->index_name) != 0))
+            continue;
+        rows[count] = tasks_message(server->tasks, &s->all->arena, task);
+        if (!rows[count])
+            break;
+        count++;
+    }
+    if (m->uid && count == 0)
+        session_error(s, e->request, CODE_TASK_NOT_FOUND, "uid", "there is no task %llu", (unsigned long long)m->uid);
+    else
+        send_tasks(s, e->request, rows, count);
+}
+
+struct task_wait {
+    struct pending pending;
+    struct server *server;
+};
+
+static void cancel_wait(struct pending *p)
+{
+    struct task_wait *w = (struct task_wait *)p;
+    tasks_cancel_wait(w->server->tasks, w);
+    free(w);
+}
+
+static void on_ended(void *context, const struct task *task)
+{
+    struct task_wait *w = context;
+    struct session *s = w->pending.session;
+    struct arena a;
+    if (arena_init(&a, 16 << 20, 0) == 0) {
+        Mayfly__Task *row = tasks_message(w->server->tasks, &a, task);
+        if (row)
+            send_tasks(s, w->pending.request, &row, 1);
+        arena_finish(&a);
+    }
+    session_remove_pending(&w->pending);
+    free(w);
+}
+
+void handle_task_wait(struct session *s, const Mayfly__Envelope *e)
+{
+    struct server *server = session_server(s);
+    struct task *task = tasks_find(server->tasks, e->task_wait->uid);
+    if (!task) {
+        session_error(s, e->request, CODE_TASK_NOT_FOUND, "uid", "there is no task %llu",
+                      (unsigned long long)e->task_wait->uid);
+        return;
+    }
+    struct task_wait *w = calloc(1, sizeof *w);
+    require(w != NULL);
+    session_add_pending(s, &w->pending, e->request, cancel_wait);
+    w->server = server;
+    tasks_wait(server->tasks, task, on_ended, w);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- stats
+ */
+
+void handle_stats(struct session *s, const Mayfly__Envelope *e)
+{
+    struct server *server = session_server(s);
+    const struct stats_sources from = {.config = &server->config,
+                                       .catalog = server->catalog,
+                                       .indexes = &server->indexes,
+                                       .nursery = &server->nursery,
+                                       .shards = server->shards,
+                                       .jobs = server->jobs,
+                                       .started_at = server->started_at};
+    Mayfly__Stats stats = MAYFLY__STATS__INIT;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    if (stats_collect(&from, &s->all->arena, &stats)) {
+        session_error(s, e->request, CODE_INTERNAL, NULL, "the stats do not fit one answer");
+        return;
+    }
+    stats.region_bytes = ingest_bytes(server->ingest);
+    stats.log_bytes = oplog_bytes(server->log);
+    stats.connections = sessions_count(server->sessions);
+    stats.searches = server->searches;
+    stats.operations = server->operations;
+    stats.state = message_string(server_state_name(server));
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_STATS;
+    answer.stats = &stats;
+    session_send(s, e->request, &answer, (struct str){0});
+}

@@ -1,0 +1,150 @@
+/* Write: frames of a stream to its intake, its progress to the client. */
+#include "coordinator/requests.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "coordinator/session_state.h"
+
+/* -------------------------------------------------------------------------------------------------------------
+ * progress */
+
+static void send_written(struct session *s, uint64_t request, const struct intake_progress *p)
+{
+    Mayfly__Written written = MAYFLY__WRITTEN__INIT;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    Mayfly__Refusal *refusals = calloc(p->refusal_count + 1, sizeof *refusals);
+    Mayfly__Refusal **list = calloc(p->refusal_count + 1, sizeof(*list));
+    require(refusals != NULL && list != NULL);
+    for (size_t i = 0; i < p->refusal_count; i++) {
+        const struct intake_refusal *from = &p->refusals[i];
+        mayfly__refusal__init(&refusals[i]);
+        refusals[i].id = from->text;
+        refusals[i].code = from->text + from->code;
+        refusals[i].message = from->text + from->message;
+        refusals[i].position = from->position;
+        list[i] = &refusals[i];
+    }
+    written.task = p->task;
+    written.accepted = p->accepted;
+    written.searchable = p->searchable;
+    written.refused = p->refused;
+    written.done = p->done;
+    written.n_refusals = p->refusal_count;
+    written.refusals = list;
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_WRITTEN;
+    answer.written = &written;
+    session_send(s, request, &answer, (struct str){0});
+    free(refusals);
+    free(list);
+}
+
+static void forget(struct write_stream *w)
+{
+    struct session *s = w->pending.session;
+    if (s && s->body_of == w)
+        s->body_of = NULL;
+    session_remove_pending(&w->pending);
+    free(w);
+}
+
+static void tell(void *context, const struct intake_progress *p)
+{
+    struct write_stream *w = context;
+    struct session *s = w->pending.session;
+    if (s)
+        send_written(s, w->pending.request, p);
+    if (p->done)
+        forget(w);
+}
+
+/* The client is gone or has cancelled: the stream ends where it is. */
+static void cancel(struct pending *pending)
+{
+    struct write_stream *w = (struct write_stream *)pending;
+    intake_hang_up(w->intake);
+    free(w);
+}
+
+static void fail(struct session *s, struct write_stream *w, const char *message)
+{
+    uint64_t request = w->pending.request;
+    s->body_of = NULL;
+    intake_hang_up(w->intake);
+    forget(w);
+    session_error(s, request, CODE_BAD_REQUEST, NULL, "%s", message);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- frames
+ */
+
+static bool is_supported(struct session *s, const Mayfly__Envelope *e)
+{
+    if (e->write->kind == MAYFLY__WRITE__KIND__PUT || e->write->kind == MAYFLY__WRITE__KIND__DELETE)
+        return true;
+    session_error(s, e->request, CODE_NOT_SUPPORTED, "kind", "partial updates are not available in this version");
+    return false;
+}
+
+/* A new index is usable at once; nothing in it is acknowledged before the catalog has it. */
+static struct index *index_for(struct session *s, const Mayfly__Envelope *e)
+{
+    const Mayfly__Write *w = e->write;
+    struct server *server = session_server(s);
+    struct index *index = indexes_find(&server->indexes, str_of(w->index));
+    if (index || !w->create)
+        return index ? index : requests_index(s, e->request, w->index);
+    return requests_create(s, e->request, w->index, w->primary_key, 0);
+}
+
+void handle_write(struct session *s, const Mayfly__Envelope *e)
+{
+    static const enum intake_wait waits[] = {[MAYFLY__WRITE__WAIT__ACCEPTED] = WAIT_ACCEPTED,
+                                             [MAYFLY__WRITE__WAIT__SEARCHABLE] = WAIT_SEARCHABLE,
+                                             [MAYFLY__WRITE__WAIT__NONE] = WAIT_NONE};
+    struct server *server = session_server(s);
+    struct index *index = is_supported(s, e) ? index_for(s, e) : NULL;
+    if (!index)
+        return;
+    unsigned wait = (unsigned)e->write->wait;
+    struct write_stream *w = calloc(1, sizeof *w);
+    require(w != NULL);
+    w->intake = intake_begin(server->ingest, index,
+                             e->write->kind == MAYFLY__WRITE__KIND__DELETE ? OPERATION_DELETE : OPERATION_PUT,
+                             wait < sizeof waits / sizeof waits[0] ? waits[wait] : WAIT_ACCEPTED, tell, w);
+    if (!w->intake) {
+        free(w);
+        session_error(s, e->request, CODE_BUSY, NULL, "the catalog cannot be written; try again later");
+        return;
+    }
+    session_add_pending(s, &w->pending, e->request, cancel);
+    s->body_of = w;
+    s->frame_is_last = e->write->last;
+}
+
+bool write_continue(struct session *s, const Mayfly__Envelope *e)
+{
+    for (struct pending *p = s->pending; p; p = p->next) {
+        if (p->request != e->request || p->cancel != cancel)
+            continue;
+        s->body_of = (struct write_stream *)p;
+        s->frame_is_last = e->write->last;
+        return true;
+    }
+    return false;
+}
+
+void write_body(struct session *s, struct str piece)
+{
+    struct write_stream *w = s->body_of;
+    if (intake_bytes(w->intake, piece))
+        fail(s, w, "the stream of operations cannot be read; what was accepted before stays");
+}
+
+void write_frame_end(struct session *s)
+{
+    struct write_stream *w = s->body_of;
+    if (intake_frame_end(w->intake, s->frame_is_last))
+        fail(s, w, "the stream ended in the middle of an operation; what was accepted before stays");
+}

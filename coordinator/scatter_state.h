@@ -1,0 +1,53 @@
+/* scatter_state.h - one search, over all shards of an index.  Used by scatter.c (rounds) and scatter_reply.c. */
+#ifndef COORDINATOR_SCATTER_STATE_H
+#define COORDINATOR_SCATTER_STATE_H
+
+#include <uv.h>
+
+#include "common/arena.h"
+#include "coordinator/merge_hits.h"
+#include "coordinator/server.h"
+#include "coordinator/session.h"
+#include "proto/message.h"
+
+struct part { /* a shard's share of the search */
+    struct search *search;
+    uint32_t shard;
+    struct shard_ticket prepared, ticket; /* of round 1; of what is in flight, request 0: nothing */
+    bool answered, failed;
+    char code[40], message[200]; /* why it failed */
+    const Mayfly__Internal__Prepared *statistics;
+    struct merged_hit *hits;
+    size_t hit_count;
+    uint64_t estimated;
+    bool partial;
+    struct str *bodies; /* of the winners that it was asked for, in that order */
+    size_t body_count;
+};
+
+enum search_round { ROUND_PREPARE, ROUND_EXECUTE, ROUND_FETCH, ROUND_OVER };
+
+struct search {
+    struct pending pending;
+    struct server *server;
+    struct index *index; /* held */
+    struct arena arena;
+    const Mayfly__Search *request;    /* in the arena */
+    uint64_t started_us, deadline_us; /* on clock_us */
+    uv_timer_t *timer;                /* freed in its close callback */
+    enum search_round round;
+    struct part *parts;
+    uint32_t count, waiting, moved;
+    Mayfly__Internal__Weighted **words;
+    size_t word_count;
+    uint64_t documents, total_length;
+    struct merged_hit *hits;
+    size_t hit_count;
+    bool partial;
+};
+
+void search_reply(struct search *s);
+void search_fail(struct search *s, const char *code, const char *message);
+void search_free(struct search *s);
+
+#endif

@@ -1,0 +1,43 @@
+/* server.h - a running coordinator: its parts, made and wired in main.c. Handlers of requests get this. */
+#ifndef COORDINATOR_SERVER_H
+#define COORDINATOR_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "coordinator/catalog.h"
+#include "coordinator/config.h"
+#include "coordinator/index.h"
+#include "coordinator/jobs.h"
+#include "coordinator/nursery.h"
+#include "coordinator/oplog.h"
+#include "coordinator/shards.h"
+#include "coordinator/tasks.h"
+
+enum server_state { SERVER_STARTING, SERVER_READY, SERVER_STOPPING };
+
+struct server {
+    uv_loop_t *loop;
+    struct config config;
+    char data[4000]; /* absolute */
+    enum server_state state;
+    uint64_t started_at;
+
+    struct indexes indexes;
+    struct catalog *catalog;
+    struct tasks *tasks;
+    struct oplog *log;
+    struct nursery nursery;
+    struct jobs *jobs;
+    struct shards *shards;
+    struct ingest *ingest;
+    struct sessions *sessions;
+
+    uint64_t searches, operations; /* since start */
+};
+
+/* starting | ready | degraded | stopping */
+const char *server_state_name(const struct server *s);
+
+#endif

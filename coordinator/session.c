@@ -1,0 +1,443 @@
+#include "coordinator/session.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/logger.h"
+#include "coordinator/session_state.h"
+
+enum { BACKLOG = 1024, REQUEST_MEMORY = 32 << 20, REQUEST_KEPT = 256 << 10 };
+
+struct server *session_server(struct session *s)
+{
+    return s->all->server;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- pending
+ */
+
+void session_add_pending(struct session *s, struct pending *p, uint64_t request, void (*cancel)(struct pending *p))
+{
+    *p = (struct pending){.next = s->pending, .session = s, .request = request, .cancel = cancel};
+    s->pending = p;
+}
+
+static void drain_if_idle(struct session *s);
+
+void session_remove_pending(struct pending *p)
+{
+    struct session *s = p->session;
+    if (!s)
+        return;
+    for (struct pending **at = &s->pending; *at; at = &(*at)->next) {
+        if (*at == p) {
+            *at = p->next;
+            break;
+        }
+    }
+    p->session = NULL;
+    drain_if_idle(s);
+}
+
+static void cancel_all(struct session *s)
+{
+    while (s->pending) {
+        struct pending *p = s->pending;
+        s->pending = p->next;
+        p->session = NULL;
+        p->cancel(p);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- closing
+ */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct session *s = handle->data;
+    frame_reader_finish(&s->frames);
+    buf_finish(&s->out);
+    free(s);
+}
+
+static void close_session(struct session *s)
+{
+    if (s->closing)
+        return;
+    s->closing = true;
+    cancel_all(s);
+    *s->at = s->next;
+    if (s->next)
+        s->next->at = s->at;
+    for (struct session **at = &s->all->dirty; *at; at = &(*at)->next_dirty) {
+        if (*at == s) {
+            *at = s->next_dirty;
+            break;
+        }
+    }
+    s->all->count--;
+    uv_close((uv_handle_t *)&s->handle.stream, on_closed);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- writing
+ */
+
+struct outgoing {
+    uv_write_t write;
+    char *data;
+    size_t size;
+};
+
+static void start_reading(struct session *s);
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct outgoing *o = (struct outgoing *)write;
+    struct session *s = write->handle->data;
+    s->queued -= o->size;
+    free(o->data);
+    free(o);
+    if (status < 0) {
+        close_session(s);
+        return;
+    }
+    if (s->paused && s->queued < RESUME_BELOW)
+        start_reading(s);
+    drain_if_idle(s);
+}
+
+/* What the socket takes at once goes at once; the rest is libuv's to keep, bounded by QUEUE_MOST. */
+static void flush(struct session *s)
+{
+    struct buf out = s->out;
+    s->out = (struct buf){0};
+    uv_buf_t bytes = uv_buf_init(out.data, (unsigned)out.len);
+    int done = s->queued ? UV_EAGAIN : uv_try_write(&s->handle.stream, &bytes, 1);
+    size_t sent = done > 0 ? (size_t)done : 0;
+    if (done < 0 && done != UV_EAGAIN) {
+        buf_finish(&out);
+        close_session(s);
+        return;
+    }
+    struct outgoing *o = sent < out.len ? malloc(sizeof *o) : NULL;
+    if (!o) {
+        buf_finish(&out);
+        if (sent < out.len)
+            close_session(s);
+        return;
+    }
+    *o = (struct outgoing){.data = out.data, .size = out.len - sent};
+    bytes = uv_buf_init(out.data + sent, (unsigned)o->size);
+    s->queued += o->size;
+    if (uv_write(&o->write, &s->handle.stream, &bytes, 1, on_written) < 0) {
+        s->queued -= o->size;
+        free(o->data);
+        free(o);
+        close_session(s);
+    }
+}
+
+static void flush_all(uv_prepare_t *prepare)
+{
+    struct sessions *all = prepare->data;
+    while (all->dirty) {
+        struct session *s = all->dirty;
+        all->dirty = s->next_dirty;
+        s->dirty = false;
+        flush(s);
+        if (!s->closing)
+            drain_if_idle(s);
+    }
+}
+
+static void mark_dirty(struct session *s)
+{
+    if (s->dirty)
+        return;
+    s->dirty = true;
+    s->next_dirty = s->all->dirty;
+    s->all->dirty = s;
+}
+
+void session_send(struct session *s, uint64_t request, Mayfly__Envelope *answer, struct str body)
+{
+    if (s->closing)
+        return;
+    answer->request = request;
+    message_frame(&s->out, &answer->base, body);
+    if (s->out.err || s->out.len + s->queued > QUEUE_MOST) {
+        log_warn("a client does not read its answers: closing its connection");
+        close_session(s);
+        return;
+    }
+    mark_dirty(s);
+    session_pause_if_full(s);
+}
+
+void session_error(struct session *s, uint64_t request, const char *code, const char *field, const char *format, ...)
+{
+    char text[600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    Mayfly__Error error = MAYFLY__ERROR__INIT;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    error.code = message_string(code);
+    error.message = text;
+    error.field = message_string(field ? field : "");
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_ERROR;
+    answer.error = &error;
+    session_send(s, request, &answer, (struct str){0});
+}
+
+void session_done(struct session *s, uint64_t request, uint64_t task)
+{
+    Mayfly__Done done = MAYFLY__DONE__INIT;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    done.task = task;
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_DONE;
+    answer.done = &done;
+    session_send(s, request, &answer, (struct str){0});
+}
+
+void session_fatal(struct session *s, const char *code, const char *message)
+{
+    session_error(s, 0, code, NULL, "%s", message);
+    if (s->closing)
+        return;
+    cancel_all(s);
+    s->draining = true; /* closed when the error is out */
+    uv_read_stop(&s->handle.stream);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- reading
+ */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    struct session *s = handle->data;
+    (void)suggested;
+    *out = uv_buf_init(s->all->buffer, READ_BUFFER); /* one for all: it is consumed before the next read */
+}
+
+static bool take(struct session *s, struct str input)
+{
+    struct str piece;
+    for (;;) {
+        enum frame_event event = frame_next(&s->frames, &input, &piece);
+        if (event == FRAME_MORE)
+            return true;
+        if (event == FRAME_BAD) {
+            session_fatal(s, CODE_BAD_FRAME,
+                          s->frames.err == ERR_TOO_LARGE ? "the frame or its envelope is larger than is allowed"
+                                                         : "the frame's lengths make no sense");
+            return false;
+        }
+        bool fine = event == FRAME_ENVELOPE ? dispatch_envelope(s, piece) : dispatch_body(s, piece);
+        arena_reset(&s->all->arena, REQUEST_KEPT);
+        if (fine && s->frames.body_left == 0)
+            fine = dispatch_frame_end(s);
+        if (!fine || s->closing)
+            return false;
+    }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
+{
+    struct session *s = stream->data;
+    if (got < 0)
+        close_session(s);
+    else if (got > 0 && !s->draining)
+        (void)take(s, (struct str){buffer->base, (size_t)got});
+}
+
+static void start_reading(struct session *s)
+{
+    s->paused = false;
+    if (!s->closing && !(s->draining && !s->pending))
+        uv_read_start(&s->handle.stream, on_alloc, on_read);
+}
+
+void session_pause_if_full(struct session *s)
+{
+    bool writes = s->body_of != NULL && ingest_is_full(s->all->server->ingest);
+    if (s->paused || s->closing || (s->queued + s->out.len < PAUSE_ABOVE && !writes))
+        return;
+    s->paused = true;
+    uv_read_stop(&s->handle.stream);
+}
+
+void sessions_resume_writers(struct sessions *all)
+{
+    for (struct session *s = all->first; s; s = s->next)
+        if (s->paused && s->queued < RESUME_BELOW)
+            start_reading(s);
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * accepting */
+
+static void refuse_connection(struct session *s)
+{
+    session_fatal(s, CODE_BUSY, "there are as many connections as max-connections allows");
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct sessions *all = listener->data;
+    struct session *s = status < 0 ? NULL : calloc(1, sizeof *s);
+    if (!s)
+        return;
+    bool is_unix = listener == (uv_stream_t *)&all->unix_listener;
+    int err =
+        is_unix ? uv_pipe_init(all->server->loop, &s->handle.pipe, 0) : uv_tcp_init(all->server->loop, &s->handle.tcp);
+    if (err) {
+        free(s);
+        return;
+    }
+    s->handle.stream.data = s;
+    s->all = all;
+    s->next = all->first;
+    s->at = &all->first;
+    if (s->next)
+        s->next->at = &s->next;
+    all->first = s;
+    all->count++;
+    if (uv_accept(listener, &s->handle.stream) < 0) {
+        close_session(s);
+        return;
+    }
+    if (!is_unix)
+        uv_tcp_nodelay(&s->handle.tcp, 1);
+    if (all->count > all->server->config.max_connections)
+        refuse_connection(s);
+    else
+        start_reading(s);
+}
+
+static int listen_unix(struct sessions *all, char why[256])
+{
+    const struct config *c = &all->server->config;
+    struct stat status;
+    /* A socket that a former life left; whoever serves it still holds LOCK, and we would not be here. */
+    if (lstat(c->socket, &status) == 0 && S_ISSOCK(status.st_mode))
+        unlink(c->socket);
+    int err = uv_pipe_init(all->server->loop, &all->unix_listener, 0);
+    if (!err)
+        err = uv_pipe_bind(&all->unix_listener, c->socket);
+    if (!err && chmod(c->socket, (mode_t)c->socket_mode) < 0)
+        err = -errno;
+    all->unix_listener.data = all;
+    if (!err)
+        err = uv_listen((uv_stream_t *)&all->unix_listener, BACKLOG, on_connection);
+    if (err)
+        snprintf(why, 256, "cannot listen on %.150s: %s", c->socket, uv_strerror(err));
+    all->listens_unix = err == 0;
+    return err;
+}
+
+static int parse_address(const char *text, struct sockaddr_storage *out)
+{
+    char host[128];
+    const char *colon = strrchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof host)
+        return UV_EINVAL;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
+    int port = atoi(colon + 1);
+    size_t length = strlen(host);
+    if (host[0] == '[' && host[length - 1] == ']') {
+        host[length - 1] = 0;
+        return uv_ip6_addr(host + 1, port, (struct sockaddr_in6 *)out);
+    }
+    return uv_ip4_addr(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port, (struct sockaddr_in *)out);
+}
+
+static int listen_tcp(struct sessions *all, char why[256])
+{
+    const char *address = all->server->config.listen;
+    struct sockaddr_storage to = {0};
+    int err = parse_address(address, &to);
+    if (!err)
+        err = uv_tcp_init(all->server->loop, &all->tcp_listener);
+    if (!err)
+        err = uv_tcp_bind(&all->tcp_listener, (const struct sockaddr *)&to, 0);
+    all->tcp_listener.data = all;
+    if (!err)
+        err = uv_listen((uv_stream_t *)&all->tcp_listener, BACKLOG, on_connection);
+    if (err)
+        snprintf(why, 256, "cannot listen on %.150s: %s", address, uv_strerror(err));
+    all->listens_tcp = err == 0;
+    return err;
+}
+
+int sessions_listen(struct sessions *all, char why[256])
+{
+    const struct config *c = &all->server->config;
+    int err = c->socket[0] ? listen_unix(all, why) : 0;
+    return !err && c->listen[0] ? listen_tcp(all, why) : err;
+}
+
+void sessions_stop_listening(struct sessions *all)
+{
+    if (all->listens_unix)
+        uv_close((uv_handle_t *)&all->unix_listener, NULL); /* unlinks the socket */
+    if (all->listens_tcp)
+        uv_close((uv_handle_t *)&all->tcp_listener, NULL);
+    all->listens_unix = all->listens_tcp = false;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- life */
+
+int sessions_open(struct server *s, struct sessions **out)
+{
+    struct sessions *all = calloc(1, sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    all->server = s;
+    all->buffer = malloc(READ_BUFFER);
+    int err = all->buffer ? arena_init(&all->arena, REQUEST_MEMORY, 0) : -ENOMEM;
+    if (!err)
+        err = uv_prepare_init(s->loop, &all->prepare);
+    all->prepare.data = all;
+    if (!err)
+        err = uv_prepare_start(&all->prepare, flush_all);
+    if (!err)
+        *out = all;
+    return err;
+}
+
+static void drain_if_idle(struct session *s)
+{
+    if (s->draining && !s->closing && !s->pending && s->queued == 0 && s->out.len == 0)
+        close_session(s);
+}
+
+void sessions_drain(struct sessions *all, bool now)
+{
+    struct session *next;
+    for (struct session *s = all->first; s; s = next) {
+        next = s->next;
+        s->draining = true;
+        if (now)
+            close_session(s);
+        else
+            drain_if_idle(s);
+    }
+}
+
+bool sessions_are_gone(const struct sessions *all)
+{
+    return all->first == NULL;
+}
+
+uint32_t sessions_count(const struct sessions *all)
+{
+    return all->count;
+}

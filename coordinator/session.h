@@ -1,0 +1,47 @@
+/* session.h - client connections: frames in, answers out, bounded both ways. */
+#ifndef COORDINATOR_SESSION_H
+#define COORDINATOR_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/str.h"
+#include "proto/message.h"
+
+struct server;
+struct session;
+struct sessions;
+
+int sessions_open(struct server *s, struct sessions **out);
+
+/* Listens as configured; a sentence in `why`. */
+int sessions_listen(struct sessions *all, char why[256]);
+void sessions_stop_listening(struct sessions *all);
+
+/* Ends every connection once it has nothing in flight; at once with `now`. */
+void sessions_drain(struct sessions *all, bool now);
+bool sessions_are_gone(const struct sessions *all);
+uint32_t sessions_count(const struct sessions *all);
+
+void sessions_resume_writers(struct sessions *all);
+
+/* Answers to one request; they travel at the end of the loop turn. */
+void session_send(struct session *s, uint64_t request, Mayfly__Envelope *answer, struct str body);
+void session_error(struct session *s, uint64_t request, const char *code, const char *field, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+void session_done(struct session *s, uint64_t request, uint64_t task);
+
+struct server *session_server(struct session *s);
+
+/* Something that goes on for a request after its handler: freed or forgotten when the client hangs up or cancels. */
+struct pending {
+    struct pending *next;
+    struct session *session; /* NULL once the client is gone */
+    uint64_t request;
+    void (*cancel)(struct pending *p); /* the client is gone or has cancelled; it is out of the list already */
+};
+
+void session_add_pending(struct session *s, struct pending *p, uint64_t request, void (*cancel)(struct pending *p));
+void session_remove_pending(struct pending *p); /* accepts one whose session is gone */
+
+#endif

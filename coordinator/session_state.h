@@ -1,0 +1,64 @@
+/* session_state.h - a connection from the inside.  Used by session.c (bytes) and dispatch.c (requests). */
+#ifndef COORDINATOR_SESSION_STATE_H
+#define COORDINATOR_SESSION_STATE_H
+
+#include <uv.h>
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "coordinator/ingest.h"
+#include "coordinator/server.h"
+#include "coordinator/session.h"
+#include "proto/frame.h"
+
+enum {
+    READ_BUFFER = 64 << 10,
+    PAUSE_ABOVE = 256 << 10, /* bytes queued for a client: not read from until it has taken them */
+    RESUME_BELOW = 64 << 10,
+    QUEUE_MOST = 64 << 20, /* beyond it the connection is closed: nobody reads there */
+};
+
+struct write_stream { /* of a session: an intake under way */
+    struct pending pending;
+    struct intake *intake;
+};
+
+struct session {
+    struct session *next, **at;
+    struct sessions *all;
+    union {
+        uv_stream_t stream;
+        uv_pipe_t pipe;
+        uv_tcp_t tcp;
+    } handle;
+    struct frame_reader frames;
+    struct buf out;
+    bool dirty; /* has something to flush */
+    struct session *next_dirty;
+    struct pending *pending;
+    struct write_stream *body_of; /* whose body the frame's body is; NULL: nobody's */
+    bool greeted, paused, closing, draining, frame_is_last, frame_is_write;
+    size_t queued;
+};
+
+struct sessions {
+    struct server *server;
+    struct session *first, *dirty;
+    uint32_t count;
+    uv_pipe_t unix_listener;
+    uv_tcp_t tcp_listener;
+    bool listens_unix, listens_tcp;
+    uv_prepare_t prepare;
+    struct arena arena; /* of one request */
+    char *buffer;       /* one for all reads */
+};
+
+/* A whole envelope. False: the connection is to be closed, an Error was sent. */
+bool dispatch_envelope(struct session *s, struct str envelope);
+bool dispatch_body(struct session *s, struct str piece);
+bool dispatch_frame_end(struct session *s);
+
+void session_fatal(struct session *s, const char *code, const char *message);
+void session_pause_if_full(struct session *s);
+
+#endif

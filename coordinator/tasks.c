@@ -1,0 +1,410 @@
+#include "coordinator/tasks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/arena.h"
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "coordinator/tasks_state.h"
+#include "proto/message.h"
+
+enum { KEPT = 10000, LOAD_MEMORY = 64 << 20 };
+
+static const char *const status_names[] = {[TASK_ENQUEUED] = "enqueued",
+                                           [TASK_PROCESSING] = "processing",
+                                           [TASK_SUCCEEDED] = "succeeded",
+                                           [TASK_FAILED] = "failed",
+                                           [TASK_CANCELED] = "canceled"};
+static const char *const types[] = {"add", "delete", "optimize", "settings", "create", "drop", "swap"};
+
+bool task_has_ended(const struct task *t)
+{
+    return t->status >= TASK_SUCCEEDED;
+}
+
+static const char *known_type(const char *name)
+{
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(types[i], name) == 0)
+            return types[i];
+    return "add";
+}
+
+static enum task_status known_status(const char *name)
+{
+    for (int i = 0; i <= TASK_CANCELED; i++)
+        if (strcmp(status_names[i], name) == 0)
+            return (enum task_status)i;
+    return TASK_FAILED;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- the
+ * table */
+
+static struct entry *new_entry(struct tasks *t, uint64_t uid)
+{
+    if (t->count == t->room) {
+        size_t room = t->room ? t->room * 2 : 256;
+        struct entry **grown = realloc(t->entries, room * sizeof(*grown));
+        require(grown != NULL);
+        t->entries = grown;
+        t->room = room;
+    }
+    struct entry *e = calloc(1, sizeof *e);
+    require(e != NULL);
+    e->task.uid = uid;
+    t->entries[t->count++] = e;
+    return e;
+}
+
+static void free_errors(struct entry *e)
+{
+    for (size_t i = 0; i < e->error_count; i++)
+        free(e->errors[i].text);
+    free(e->errors);
+    free(e->failure);
+    free(e);
+}
+
+/* Of those that have ended the oldest are forgotten; entries stand by rising uid. */
+static void forget_old(struct tasks *t)
+{
+    size_t kept = 0, surplus = t->count > KEPT ? t->count - KEPT : 0;
+    for (size_t i = 0; i < t->count; i++) {
+        struct entry *e = t->entries[i];
+        if (surplus && task_has_ended(&e->task) && !e->dirty) {
+            surplus--;
+            catalog_remove_task(t->catalog, e->task.uid);
+            free_errors(e);
+        } else {
+            t->entries[kept++] = e;
+        }
+    }
+    t->count = kept;
+}
+
+static struct entry *find_entry(struct tasks *t, uint64_t uid)
+{
+    size_t low = 0, high = t->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t->entries[middle]->task.uid < uid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < t->count && t->entries[low]->task.uid == uid ? t->entries[low] : NULL;
+}
+
+struct task *tasks_new(struct tasks *t, struct index *index, const char *type)
+{
+    uint64_t uid = catalog_next(t->catalog, NUMBER_TASK);
+    if (uid == 0)
+        return NULL;
+    if (t->count > KEPT + KEPT / 8)
+        forget_old(t);
+    struct entry *e = new_entry(t, uid);
+    e->task.type = type;
+    e->task.status = TASK_ENQUEUED;
+    e->task.enqueued_at = clock_wall_us();
+    e->task.index = index;
+    if (index)
+        snprintf(e->task.index_name, sizeof e->task.index_name, "%s", index->name);
+    tasks_changed(t, &e->task);
+    return &e->task;
+}
+
+struct task *tasks_find(struct tasks *t, uint64_t uid)
+{
+    struct entry *e = find_entry(t, uid);
+    return e ? &e->task : NULL;
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * messages */
+
+static bool fill_errors(struct arena *a, const struct entry *e, Mayfly__Task *m)
+{
+    Mayfly__Refusal *refusals = arena_new_array(a, e->error_count, Mayfly__Refusal);
+    m->errors = arena_new_array(a, e->error_count, Mayfly__Refusal *);
+    if (!refusals || !m->errors)
+        return false;
+    for (size_t i = 0; i < e->error_count; i++) {
+        const struct task_error *from = &e->errors[i];
+        mayfly__refusal__init(&refusals[i]);
+        refusals[i].position = from->position;
+        refusals[i].id = from->text;
+        refusals[i].code = from->text + from->code;
+        refusals[i].message = from->text + from->message;
+        m->errors[m->n_errors++] = &refusals[i];
+    }
+    return true;
+}
+
+Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task *task)
+{
+    const struct entry *e = find_entry(t, task->uid);
+    Mayfly__Task *m = arena_new(a, Mayfly__Task);
+    if (!m || !e)
+        return NULL;
+    mayfly__task__init(m);
+    m->uid = task->uid;
+    m->index = message_string(task->index_name);
+    m->type = message_string(task->type);
+    m->status = message_string(status_names[task->status]);
+    m->enqueued_at = task->enqueued_at;
+    m->started_at = task->started_at;
+    m->finished_at = task->finished_at;
+    m->received = task->received;
+    m->accepted = task->accepted;
+    m->searchable = task->searchable;
+    m->refused = task->refused;
+    if (!fill_errors(a, e, m))
+        return NULL;
+    if (e->failure) {
+        m->failure = arena_new(a, Mayfly__Error);
+        if (!m->failure)
+            return NULL;
+        mayfly__error__init(m->failure);
+        m->failure->code = message_string(e->failure_code);
+        m->failure->message = e->failure;
+    }
+    return m;
+}
+
+size_t tasks_count(const struct tasks *t)
+{
+    return t->count;
+}
+
+const struct task *tasks_at(const struct tasks *t, size_t i)
+{
+    return &t->entries[i]->task;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- writing
+ */
+
+static void write_entry(struct tasks *t, struct entry *e, catalog_done *done, void *context)
+{
+    struct arena a;
+    if (arena_init(&a, LOAD_MEMORY, 0))
+        return;
+    Mayfly__Task *m = tasks_message(t, &a, &e->task);
+    size_t size = m ? mayfly__task__get_packed_size(m) : 0;
+    uint8_t *bytes = m ? arena_alloc(&a, size + 1) : NULL;
+    if (bytes) {
+        mayfly__task__pack(m, bytes);
+        catalog_put_task(t->catalog, e->task.uid, (struct str){(const char *)bytes, size}, done, context);
+        e->dirty = false;
+    }
+    arena_finish(&a);
+}
+
+void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context)
+{
+    struct entry *e = find_entry(t, task->uid);
+    if (e)
+        write_entry(t, e, done, context);
+}
+
+void tasks_flush(struct tasks *t)
+{
+    if (!t->any_dirty)
+        return;
+    t->any_dirty = false;
+    for (size_t i = t->count; i-- > 0;)
+        if (t->entries[i]->dirty)
+            write_entry(t, t->entries[i], NULL, NULL);
+}
+
+static void tell_waiters(struct tasks *t, const struct task *task)
+{
+    for (struct waiter **at = &t->waiters; *at;) {
+        struct waiter *w = *at;
+        if (w->uid != task->uid) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->ended(w->context, task);
+        free(w);
+        at = &t->waiters; /* the callback may have changed the list */
+    }
+}
+
+static void mark(struct tasks *t, struct entry *e)
+{
+    e->dirty = t->any_dirty = true;
+}
+
+void tasks_finish(struct tasks *t, struct task *task, enum task_status status, const char *code, const char *message)
+{
+    struct entry *e = find_entry(t, task->uid);
+    if (!e || task_has_ended(task))
+        return;
+    task->status = status;
+    task->finished_at = clock_wall_us();
+    if (!task->started_at)
+        task->started_at = task->finished_at;
+    task->index = NULL;
+    if (code) {
+        e->failure = strdup(message ? message : "");
+        e->failure_code = code;
+    }
+    mark(t, e);
+    tell_waiters(t, task);
+}
+
+void tasks_changed(struct tasks *t, struct task *task)
+{
+    struct entry *e = find_entry(t, task->uid);
+    if (!e)
+        return;
+    mark(t, e);
+    if (task->status == TASK_ENQUEUED && task->accepted) {
+        task->status = TASK_PROCESSING;
+        task->started_at = clock_wall_us();
+    }
+    if (task->received_all && task->outstanding == 0 && !task_has_ended(task)) {
+        task->searchable = task->accepted = task->received;
+        bool nothing_worked = task->received && task->refused == task->received;
+        tasks_finish(t, task, nothing_worked ? TASK_FAILED : TASK_SUCCEEDED, NULL, NULL);
+    }
+}
+
+void tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r)
+{
+    struct entry *e = find_entry(t, task->uid);
+    if (!e)
+        return;
+    for (size_t i = 0; i < e->error_count; i++)
+        if (e->errors[i].position == r->position)
+            return; /* told again after a restart */
+    task->refused++;
+    mark(t, e);
+    if (e->error_count == TASK_MAX_ERRORS)
+        return;
+    struct task_error *grown = realloc(e->errors, (e->error_count + 1) * sizeof *grown);
+    size_t id = strlen(r->id) + 1, code = strlen(r->code) + 1, message = strlen(r->message) + 1;
+    char *text = malloc(id + code + message);
+    require(grown != NULL && text != NULL);
+    memcpy(text, r->id, id);
+    memcpy(text + id, r->code, code);
+    memcpy(text + id + code, r->message, message);
+    e->errors = grown;
+    grown[e->error_count++] = (struct task_error){r->position, text, id, id + code};
+}
+
+void tasks_wait(struct tasks *t, struct task *task, tasks_ended *ended, void *context)
+{
+    if (task_has_ended(task)) {
+        ended(context, task);
+        return;
+    }
+    struct waiter *w = malloc(sizeof *w);
+    require(w != NULL);
+    *w = (struct waiter){t->waiters, task->uid, ended, context};
+    t->waiters = w;
+}
+
+void tasks_cancel_wait(struct tasks *t, void *context)
+{
+    for (struct waiter **at = &t->waiters; *at;) {
+        struct waiter *w = *at;
+        if (w->context != context) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        free(w);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------- loading
+ */
+
+static void load_one(void *context, uint64_t uid, struct str packed)
+{
+    struct tasks *t = context;
+    struct arena a;
+    if (arena_init(&a, LOAD_MEMORY, 0))
+        return;
+    Mayfly__Task *m = (Mayfly__Task *)message_unpack_any(&a, &mayfly__task__descriptor, packed);
+    if (m) {
+        struct entry *e = new_entry(t, uid);
+        e->task.type = known_type(m->type);
+        e->task.status = known_status(m->status);
+        snprintf(e->task.index_name, sizeof e->task.index_name, "%s", m->index);
+        e->task.enqueued_at = m->enqueued_at;
+        e->task.started_at = m->started_at;
+        e->task.finished_at = m->finished_at;
+        e->task.received = m->received;
+        e->task.accepted = m->accepted;
+        e->task.searchable = m->searchable;
+        for (size_t i = 0; i < m->n_errors; i++) {
+            const Mayfly__Refusal *r = m->errors[i];
+            struct refusal one = {0, uid, r->position, r->id, r->code, r->message};
+            tasks_refuse(t, &e->task, &one);
+        }
+        e->task.refused = m->refused;
+        if (m->failure) {
+            e->failure = strdup(m->failure->message);
+            e->failure_code = CODE_INTERNAL;
+        }
+        e->dirty = false;
+    }
+    arena_finish(&a);
+}
+
+int tasks_open(struct catalog *c, struct tasks **out)
+{
+    struct tasks *t = calloc(1, sizeof *t);
+    if (!t)
+        return -ENOMEM;
+    t->catalog = c;
+    int err = catalog_tasks(c, load_one, t);
+    if (err) {
+        tasks_close(t);
+        return err;
+    }
+    t->any_dirty = false;
+    *out = t;
+    return 0;
+}
+
+/* After recovery has counted what the log still holds for each: the rest of a former life's tasks are over. */
+void tasks_recovered(struct tasks *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct task *task = &t->entries[i]->task;
+        if (task_has_ended(task))
+            continue;
+        task->received_all = true;
+        bool of_operations = strcmp(task->type, "add") == 0 || strcmp(task->type, "delete") == 0;
+        if (of_operations)
+            tasks_changed(t, task);
+        else
+            tasks_finish(t, task, TASK_CANCELED, CODE_STOPPING, "the server was restarted");
+    }
+}
+
+void tasks_close(struct tasks *t)
+{
+    if (!t)
+        return;
+    tasks_flush(t);
+    for (size_t i = 0; i < t->count; i++)
+        free_errors(t->entries[i]);
+    free(t->entries);
+    while (t->waiters) {
+        struct waiter *w = t->waiters;
+        t->waiters = w->next;
+        free(w);
+    }
+    free(t);
+}

@@ -1,0 +1,49 @@
+/* tasks_state.h - tasks from the inside, and as messages. */
+#ifndef COORDINATOR_TASKS_STATE_H
+#define COORDINATOR_TASKS_STATE_H
+
+#include "common/arena.h"
+#include "coordinator/tasks.h"
+#include "proto/message.h"
+
+struct task_error {
+    uint64_t position;
+    char *text; /* id, code and message, each zero-terminated */
+    size_t code, message;
+};
+
+struct entry {
+    struct task task;
+    struct task_error *errors;
+    size_t error_count;
+    char *failure;
+    const char *failure_code;
+    bool dirty;
+};
+
+struct waiter {
+    struct waiter *next;
+    uint64_t uid;
+    tasks_ended *ended;
+    void *context;
+};
+
+struct tasks {
+    struct catalog *catalog;
+    struct entry **entries; /* by rising uid */
+    size_t count, room;
+    struct waiter *waiters;
+    bool any_dirty;
+};
+
+bool task_has_ended(const struct task *t);
+Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task *task);
+size_t tasks_count(const struct tasks *t);
+const struct task *tasks_at(const struct tasks *t, size_t i); /* by rising uid */
+
+/* What changed goes to the catalog: once per loop turn at most, and every so often. */
+void tasks_flush(struct tasks *t);
+void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context); /* this one, now */
+void tasks_recovered(struct tasks *t);
+
+#endif
