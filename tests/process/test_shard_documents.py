@@ -1,0 +1,245 @@
+"""A shard with an index under it, which a nursery's workers build: rounds, generations, documents, damage."""
+import json
+import os
+import shutil
+import time
+
+import pytest
+
+import nursery as harness
+from conftest import START_LIMIT
+from test_shard import Shard, failure, internal  # noqa: F401  (a fixture)
+
+PLACE = (1, 1, 0)
+CORRUPT = 6  # EXIT_REASON_CORRUPT
+WEIGHT = 100_000
+
+
+class Index:
+    def __init__(self, internal, directory, number=1):
+        self.internal, self.directory, self.number = internal, directory, number
+        self.nursery = harness.Nursery(internal, directory)
+        self.nursery.await_ready()
+        self.next = self.segment = 1
+
+    def apply(self, operations):
+        place = (self.number, 1, 0)
+        fd = harness.region(operations, self.next, place)
+        worker = self.nursery.build([fd], [(self.next, self.next + len(operations))], self.segment, place)
+        os.close(fd)
+        assert self.nursery.run(worker)["reason"] == "done" and not worker.refused()
+        self.next += len(operations)
+        self.segment += 1
+
+    def put(self, *documents):
+        self.apply([harness.operation(harness.PUT, d["id"], d, 100 + self.next + i, i) for i, d in enumerate(documents)])
+
+    def delete(self, *ids):
+        self.apply([harness.operation(harness.DELETE, i, b"", 100 + self.next + n, n) for n, i in enumerate(ids)])
+
+    def path(self):
+        return self.directory / f"indexes/{self.number}/1/0"
+
+    def place(self):
+        return self.internal.Place(index=self.number, edition=1, shard=0)
+
+    def text(self, query, settings=None):
+        return self.internal.QueryText(place=self.place(), query=query, no_prefix=True,
+                                       settings=json.dumps({**harness.SETTINGS, **(settings or {})}).encode())
+
+    def search(self, query, limit=10, settings=None, **options):
+        return self.internal.Execute(text=self.text(query, settings), own_statistics=True, limit=limit, **options)
+
+
+@pytest.fixture
+def index(internal, directory):  # noqa: F811
+    made = Index(internal, directory)
+    made.put(*({"id": f"{n:02}", "title": f"cats {n}", "n": n, "a b": ["x", {"é\\": "}\""}]} for n in range(20)))
+    yield made
+    assert made.nursery.close() == 0
+
+
+@pytest.fixture
+def shard(internal, directory):  # noqa: F811
+    made = Shard(internal, directory)
+    made.receive()
+    yield made
+    if made.process.poll() is None:
+        assert made.close() == 0
+
+
+def ids(answer):
+    assert answer.WhichOneof("message") == "executed", answer
+    return [hit.id.decode() for hit in answer.executed.hits]
+
+
+def documents(answer, body):
+    lengths = answer.fetched.document_length
+    if answer.WhichOneof("message") == "executed":
+        lengths = [hit.document_length for hit in answer.executed.hits]
+    cut = []
+    for length in lengths:
+        cut.append(body[:length])
+        body = body[length:]
+    assert body == b""
+    return cut
+
+
+def weighted(internal, prepared):  # noqa: F811
+    term = internal.Weighted.Term
+    return [internal.Weighted(terms=[term(term=c.term, weight=WEIGHT) for c in word.candidates])
+            for word in prepared.words]
+
+
+def test_a_second_round_sees_what_the_first_saw(shard, index, internal):  # noqa: F811
+    answer, _ = shard.ask(prepare=internal.Prepare(text=index.text("cats"), deadline_us=60_000_000))
+    first, prepared = answer.request, answer.prepared
+    assert (prepared.documents, prepared.total_length) == (20, 20 * 3)
+    assert [(c.term, c.distance, c.frequency) for c in prepared.words[0].candidates] == [(b"scat", 0, 20)]
+
+    index.put({"id": "new", "title": "cats cats"})
+    index.delete("00")
+    execute = internal.Execute(text=index.text("cats"), generation=prepared.generation, documents=20, total_length=60,
+                               words=weighted(internal, prepared), limit=100, fetch_follows=True, prepared_by=first)
+    answer, body = shard.ask(execute=execute)
+    assert ids(answer) == [f"{n:02}" for n in range(20)] and body == b""
+    assert answer.executed.estimated_total == 20
+
+    items = [internal.Fetch.Item(segment=hit.segment, document=hit.document) for hit in answer.executed.hits[2:4]]
+    answer, body = shard.ask(fetch=internal.Fetch(place=index.place(), prepared_by=first, items=items))
+    assert [json.loads(d)["n"] for d in documents(answer, body)] == [2, 3]
+
+    answer, _ = shard.ask(execute=execute)  # the generation went with the fetch
+    assert answer.WhichOneof("message") == "moved"
+    answer, _ = shard.ask(execute=index.search("cats", limit=100))
+    assert ids(answer) == ["new"] + [f"{n:02}" for n in range(1, 20)]
+
+
+def test_an_abandoned_generation_is_gone(shard, index, internal):  # noqa: F811
+    answer, _ = shard.ask(prepare=internal.Prepare(text=index.text("cats")))
+    index.delete("00")
+    shard.send(request=answer.request, abandon=internal.Abandon())
+    again, _ = shard.ask(execute=internal.Execute(text=index.text("cats"), generation=answer.prepared.generation,
+                                                  words=weighted(internal, answer.prepared), limit=1,
+                                                  prepared_by=answer.request))
+    assert again.WhichOneof("message") == "moved"
+
+
+def test_documents_come_whole_or_by_their_fields(shard, index, internal):  # noqa: F811
+    answer, body = shard.ask(execute=index.search("cats 7", with_documents=True))
+    assert ids(answer)[0] == "07"
+    whole = documents(answer, body)[0]
+    assert json.loads(whole) == {"id": "07", "title": "cats 7", "n": 7, "a b": ["x", {"é\\": "}\""}]}
+
+    answer, body = shard.ask(execute=index.search("cats 7", with_documents=True, fields=["a b", "n", "none"]))
+    assert json.loads(documents(answer, body)[0]) == {"n": 7, "a b": ["x", {"é\\": "}\""}]}
+    answer, body = shard.ask(execute=index.search("cats 7", limit=3, with_documents=True, skip_documents=1, fields=["x"]))
+    assert documents(answer, body) == [b"", b"{}", b"{}"]
+
+    shown = {"displayed": ["n", "title"]}
+    answer, body = shard.ask(execute=index.search("cats 7", settings=shown, with_documents=True))
+    assert json.loads(documents(answer, body)[0]) == {"title": "cats 7", "n": 7}
+    answer, body = shard.ask(execute=index.search("cats 7", settings=shown, with_documents=True, fields=["id", "n"]))
+    assert json.loads(documents(answer, body)[0]) == {"n": 7}
+    answer, body = shard.ask(execute=index.search("cats 7", settings=shown, with_documents=True, fields=["id"]))
+    assert json.loads(documents(answer, body)[0]) == {}
+
+
+def test_lookup_finds_the_live_version(shard, index, internal):  # noqa: F811
+    index.put({"id": "03", "title": "newer"})
+    index.delete("04")
+
+    def look(key):
+        answer, body = shard.ask(lookup=internal.Lookup(place=index.place(), id=key))
+        return [json.loads(d)["title"] for d in documents(answer, body)] if answer.fetched.found else None
+
+    assert look(b"03") == ["newer"]
+    assert look(b"04") is None
+    assert look(b"05") == ["cats 5"]
+    assert look(b"five") is None
+
+
+def test_a_page_that_no_frame_carries_is_refused(shard, index, internal):  # noqa: F811
+    for n in range(16):
+        index.put({"id": f"large {n}", "title": "large", "body": "x" * (1 << 20)})
+    answer, body = shard.ask(execute=index.search("large", limit=100, with_documents=True))
+    assert failure(answer) == "query_too_large" and "ask for fewer" in answer.failed.message and body == b""
+    answer, body = shard.ask(execute=index.search("large", limit=10, with_documents=True))
+    assert len(documents(answer, body)) == 10 and len(body) > 10 << 20
+    answer, body = shard.ask(execute=index.search("large", limit=100, with_documents=True, fields=["id"]))
+    assert [json.loads(d)["id"] for d in documents(answer, body)] == [f"large {n}" for n in range(16)]
+
+
+def test_a_deadline_that_has_passed_is_said(shard, index, internal):  # noqa: F811
+    answer, _ = shard.ask(prepare=internal.Prepare(text=index.text("cats"), deadline_us=1))
+    assert failure(answer) == "deadline"
+    answer, _ = shard.ask(execute=index.search("cats", deadline_us=1))
+    assert failure(answer) == "deadline"
+
+
+def open_files(shard, path):
+    found = []
+    for fd in os.listdir(f"/proc/{shard.process.pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{shard.process.pid}/fd/{fd}"))
+        except OSError:
+            pass
+    return [name for name in found if name.startswith(str(path))]
+
+
+def wait_until(claim):
+    end = time.monotonic() + START_LIMIT
+    while not claim():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_forgotten_index_is_closed(shard, index, internal):  # noqa: F811
+    shard.ask(execute=index.search("cats"))
+    assert len(open_files(shard, index.path())) >= 2
+    shard.send(forget=internal.Forget(index=1, edition=1))
+    shard.ask(lookup=internal.Lookup(place=internal.Place(index=99, edition=1), id=b"x"))
+    assert open_files(shard, index.path()) == []
+    answer, _ = shard.ask(execute=index.search("cats"))
+    assert len(ids(answer)) == 10
+
+
+def test_an_idle_shard_lets_go_of_an_index_that_is_removed(shard, index):
+    shard.ask(execute=index.search("cats"))
+    shutil.rmtree(index.path())
+    wait_until(lambda: open_files(shard, index.path()) == [])
+    answer, _ = shard.ask(execute=index.search("cats"))
+    assert ids(answer) == []
+
+
+def test_a_nudge_lets_go_of_merged_segments(shard, index, internal):  # noqa: F811
+    index.put({"id": "more", "title": "cats"})
+    shard.ask(execute=index.search("cats"))
+    assert len([f for f in open_files(shard, index.path()) if "seg-" in f]) == 2
+    worker = index.nursery.merge([1, 2], 3)
+    assert index.nursery.run(worker)["reason"] == "done"
+    shard.send(nudge=internal.Nudge(place=index.place(), generation=3))
+    shard.ask(lookup=internal.Lookup(place=internal.Place(index=99, edition=1), id=b"x"))
+    assert [os.path.basename(f) for f in open_files(shard, index.path()) if "seg-" in f] == ["seg-3.mdb"]
+
+
+def test_a_damaged_segment_is_named_and_other_indexes_go_on(shard, index, internal, directory):  # noqa: F811
+    other = Index(internal, directory, 2)
+    other.put({"id": "1", "title": "cats"})
+    path = index.path() / "seg-1.mdb"
+    data = bytearray(path.read_bytes())
+    data[4096:] = bytes(len(data) - 4096)
+    path.write_bytes(data)
+    answer, _ = shard.ask(execute=index.search("cats", with_documents=True))
+    assert failure(answer) == "index_damaged" and "seg-1.mdb" in answer.failed.message
+    answer, _ = shard.ask(execute=other.search("cats"))
+    assert ids(answer) == ["1"]
+    assert other.nursery.close() == 0
+
+
+def test_a_file_cut_under_its_map_ends_the_shard_with_a_reason(shard, index):
+    assert len(ids(shard.ask(execute=index.search("cats"))[0])) == 10
+    os.truncate(index.path() / "seg-1.mdb", 4096)
+    shard.send(execute=index.search("cats 7 8 9", with_documents=True))
+    assert shard.process.wait(START_LIMIT) == 1
+    assert shard.reason() == CORRUPT and b"SIGBUS" in shard.words[:4096]
