@@ -50,6 +50,7 @@ static void open_build(struct build *b, struct worker *w)
     document_reader_init(&b->reader, &b->fields, str_of(w->job->primary_key), &w->scratch, &b->texts);
     inverter_init(&b->inverter, b->analyzer, &b->fields);
     b->done = b->regions.first;
+    b->extent_before = heap_use().extent;
     w->words->documents_total = b->regions.end - b->regions.first;
 }
 
@@ -172,15 +173,24 @@ static void apply(struct build *b, const struct operation *o, uint64_t task)
  * mark
  */
 
+/* What the largest document may take: as much for each of its bytes as those before took, but not less than its size.
+ */
+static size_t next_document(const struct build *b, size_t extent)
+{
+    uint64_t read = b->worker->words->bytes, before = b->extent_before + WRITER;
+    uint64_t grown = extent > before ? extent - before : 0;
+    return grown > read ? (size_t)(b->regions.largest * grown / read) : b->regions.largest;
+}
+
 /* What is still to come: the next document, the rest of a transaction (LMDB's pages stay in malloc's lists), sorted
  * terms, sorted ids, the commit. The writer of the segment is open already, and counted. Measured, with room for what
  * one text does otherwise than another: a percentage would die while writing. */
-static size_t still_to_come(const struct build *b)
+static size_t still_to_come(const struct build *b, size_t extent)
 {
     size_t transaction = b->worker->transaction + b->worker->transaction / 2;
     size_t ids = ((size_t)b->documents + b->deletion_count) * BYTES_PER_ID;
     size_t terms = b->inverter.terms.count * sizeof(struct term_key) + terms_growth(&b->inverter.terms);
-    return SOFT_RESERVE + (b->writer ? 0 : (size_t)WRITER) + transaction + ids + terms + b->regions.largest;
+    return SOFT_RESERVE + (b->writer ? 0 : (size_t)WRITER) + transaction + ids + terms + next_document(b, extent);
 }
 
 /* Past it the worker writes what it has, and a successor does the rest. */
@@ -191,7 +201,7 @@ static bool is_past_soft_mark(struct build *b)
     struct heap_use heap = heap_use();
     w->words->arena_used = heap.used;
     w->words->arena_peak = heap.extent;
-    return b->fields.count > FIELDS_ENOUGH || (heap.cap && heap.extent + still_to_come(b) > heap.cap);
+    return b->fields.count > FIELDS_ENOUGH || (heap.cap && heap.extent + still_to_come(b, heap.extent) > heap.cap);
 }
 
 static void read_operations(struct build *b)

@@ -32,7 +32,8 @@ struct build {
     size_t deletion_count, deletion_room;
     struct core_refusal *refusals;
     size_t refusal_count, refusal_room;
-    uint64_t done; /* sequence numbers below it are dealt with */
+    uint64_t done;        /* sequence numbers below it are dealt with */
+    size_t extent_before; /* of the heap, when the first operation was read */
 };
 
 /* commit.c: resolves and commits what the build has, and reports it. `segment` is whether its file was written. */

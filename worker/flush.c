@@ -4,6 +4,8 @@
 
 #include "common/err.h"
 
+enum { FETCH = 16 };
+
 struct flush {
     struct segment_writer *out;
     const struct fields *fields;
@@ -80,16 +82,31 @@ static void put_word(struct flush *f, const struct term_record *r)
         segment_writer_posting(f->out, document, 1, NULL, 0);
 }
 
+/* By text, records and lists lie anywhere in memory: asked for before their turn comes. */
+static void fetch(struct term_record **sorted, size_t count, size_t i)
+{
+    if (i + FETCH < count)
+        __builtin_prefetch(sorted[i + FETCH]);
+    if (i + FETCH / 2 < count) {
+        __builtin_prefetch(sorted[i + FETCH / 2]->occurrences.end);
+        __builtin_prefetch(sorted[i + FETCH / 2]->documents.end);
+    }
+}
+
 /* Keys of stems sort before those of words. */
 static void put_terms(struct flush *f, struct terms *terms)
 {
     struct term_record **sorted = terms_sorted(terms);
-    for (size_t i = 0; i < terms->count; i++)
+    for (size_t i = 0; i < terms->count; i++) {
+        fetch(sorted, terms->count, i);
         if (sorted[i]->occurrences.to)
             put_stem(f, sorted[i]);
-    for (size_t i = 0; i < terms->count; i++)
+    }
+    for (size_t i = 0; i < terms->count; i++) {
+        fetch(sorted, terms->count, i);
         if (sorted[i]->documents.to)
             put_word(f, sorted[i]);
+    }
     free(sorted);
 }
 

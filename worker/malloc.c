@@ -21,7 +21,8 @@
  *
  * A block's header is the 16 bytes before it. Below LARGE bytes freed blocks are kept by exact size (ICU frees and
  * takes small vectors for every run of text); from LARGE on sizes are rounded up to four classes per doubling and kept
- * by class (LMDB frees and takes every dirty page run). Nothing is split, joined or given back.
+ * by class (LMDB frees and takes every dirty page run). Holes are split for what is large too, never joined or given
+ * back.
  *
  *  - This file is compiled with -fno-builtin, or gcc makes calloc's malloc and memset into a call of calloc.
  *  - The whole family is here, with default visibility: one left out would hand out a block of libc's.
@@ -40,6 +41,7 @@ enum {
     LARGE_STEP = 4 << 20,
     LARGE_STEP_FROM = 16 << 20,
     CLEAR_BY_KERNEL = 64 << 10,
+    SPLIT_FOR = 64 << 10,
     HUGE_PAGE = 2 << 20,
     HUGE_AFTER = 4 << 20, /* a small job never touches a huge page */
     NO_CLASS = 0xffff,
@@ -187,10 +189,54 @@ static void *take_small(size_t size, bool zeroed)
     return zeroed ? memset(block, 0, size) : block;
 }
 
+/* The largest class that fits into n bytes. */
+static uint32_t class_within(size_t n, size_t *out_size)
+{
+    unsigned log = 63 - (unsigned)__builtin_clzll(n);
+    size_t quarter = (size_t)1 << (log - 2), quarters = (n - ((size_t)1 << log)) / quarter;
+    *out_size = ((size_t)1 << log) + quarters * quarter;
+    return (log - 12) * 4 + (uint32_t)quarters;
+}
+
+/* What is behind the first `size` bytes of a block that was a hole becomes a hole of its own. */
+static void split(void *block, size_t size, uint32_t class)
+{
+    struct header *h = header_of(block);
+    size_t rest = h->size - size;
+    if (rest < LARGE_ALIGN + LARGE)
+        return;
+    struct hole *hole = (struct hole *)(void *)((char *)block + size + LARGE_ALIGN);
+    size_t hole_size;
+    uint32_t hole_class = class_within(rest - LARGE_ALIGN, &hole_size);
+    *header_of(hole) = (struct header){.size = hole_size, .class = hole_class};
+    hole->next = heap.large[hole_class];
+    heap.large[hole_class] = hole;
+    heap.used -= h->size - size;
+    *h = (struct header){.size = size, .class = class};
+}
+
+/* A large hole, such as a table leaves that has grown, serves what is smaller, but not what is small: single pages
+ * would crumble what LMDB wants whole. */
+static void *take_part(size_t size, uint32_t class)
+{
+    if (size < SPLIT_FOR)
+        return NULL;
+    for (uint32_t larger = class + 1; larger < CLASSES; larger++) {
+        void *block = take_hole(&heap.large[larger]);
+        if (block) {
+            split(block, size, class);
+            return block;
+        }
+    }
+    return NULL;
+}
+
 static void *take_large(size_t size, bool zeroed)
 {
     uint32_t class = class_of(size, &size);
     void *block = take_hole(&heap.large[class]);
+    if (!block)
+        block = take_part(size, class);
     if (!block)
         return take_new(size, LARGE_ALIGN, class);
     if (zeroed)
