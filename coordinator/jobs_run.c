@@ -101,6 +101,8 @@ static void reap_orphan(const struct job *job)
     siginfo_t ignored;
     if (job->lost && job->pidfd >= 0)
         waitid(P_PIDFD, (id_t)job->pidfd, &ignored, WEXITED);
+    else if (job->lost && job_words(job)->pid > 1) /* the nursery died before it told of it */
+        waitpid((pid_t)job_words(job)->pid, NULL, WNOHANG);
 }
 
 /* Nothing is committed before that stage; in it, only a later state tells. */

@@ -1,0 +1,254 @@
+"""Processes that die are replaced, processes that should not start say why, and an orderly stop is one."""
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import mayfly
+from conftest import BIN, Server
+
+AGAIN = 2.0  # seconds within which search answers again
+if os.environ.get("MAYFLY_SANITIZE"):
+    AGAIN = 15.0
+
+
+def documents(first, count):
+    return [{"id": n, "title": f"film number {n}", "text": "water under the old bridge " * 3}
+            for n in range(first, first + count)]
+
+
+def pids(server, role):
+    with server.client() as m:
+        return [p.pid for p in m.stats().processes if p.role == role]
+
+
+def wait_until(claim, limit=30.0):
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        try:
+            if claim():
+                return
+        except (mayfly.Failure, mayfly.Closed, OSError):
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"not within {limit} s: {claim}")
+
+
+def ended(*arguments, limit=30):
+    """Runs mayflyd to its end: exit status and everything it said."""
+    done = subprocess.run([str(BIN / "mayflyd"), *map(str, arguments)], capture_output=True, text=True, timeout=limit,
+                          stdin=subprocess.DEVNULL, env={**os.environ, "MAYFLY_WORKERS": "2"})
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_configuration_errors_name_their_line(directory):
+    file = directory / "mayfly.conf"
+    file.write_text("shards = 2\ncolour = red\n")
+    status, said = ended("--config", file, "--check-config")
+    assert status != 0 and f"{file}:2" in said and "colour" in said
+    file.write_text("worker-memory = 1M\n")
+    status, said = ended("--config", file, "--check-config")
+    assert status != 0 and f"{file}:1" in said and "32M" in said
+    file.write_text("[mayfly]\nshards = 3\n")
+    status, said = ended("--config", file, "--check-config")
+    assert status == 0, said
+    status, said = ended("--config", file, "--print-config", "--readers", 5)
+    assert status == 0 and "shards = 3" in said and "readers = 5" in said and "workers = 2" in said
+    status, said = ended("--nonsense")
+    assert status != 0 and "--nonsense" in said
+    status, said = ended("--help")
+    assert status == 0 and "--worker-memory" in said and "--data" in said
+
+
+def test_another_number_of_shards_is_refused(make_server):
+    server = make_server(shards=2)
+    server.stop()
+    status, said = ended("--data", server.data, "--socket", server.socket, "--shards", 3)
+    assert status != 0 and "2 shards" in said
+
+
+def test_a_second_server_on_the_same_data_waits_then_refuses(make_server, directory):
+    first = make_server()
+    status, said = ended("--data", first.data, "--socket", directory / "other", "--lock-timeout", 1)
+    assert status != 0 and "LOCK" in said
+    assert first.is_running()
+    second = Server(directory / "0", lock_timeout=60)
+    second.data, second.socket, second.log_path = first.data, directory / "other", directory / "log2"
+    starting = threading.Thread(target=second.start)
+    starting.start()
+    time.sleep(0.3)
+    assert second.process is not None and second.process.poll() is None
+    first.stop()
+    starting.join()
+    assert second.is_running()
+    second.stop()
+
+
+def test_a_killed_shard_is_replaced(server):
+    with server.client() as m:
+        m.add("films", documents(0, 200), wait="searchable")
+        before = pids(server, "shard")
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: len(m.search("films", "bridge").hits) == 20, AGAIN)
+        wait_until(lambda: len(pids(server, "shard")) == len(before) and before[0] not in pids(server, "shard"))
+        for pid in pids(server, "shard"): # all of them at once
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(m.search("films", "bridge").hits) == 20, AGAIN)
+        m.add("films", documents(200, 10), wait="searchable")
+        assert m.search("films", "bridge", limit=1000).estimated_total >= 200
+
+
+def test_a_killed_nursery_is_replaced(server):
+    with server.client() as m:
+        m.add("films", documents(0, 50), wait="searchable")
+        (before,) = pids(server, "nursery")
+        os.kill(before, signal.SIGKILL)
+        m.add("films", documents(50, 50), wait="searchable")
+        (after,) = pids(server, "nursery")
+        assert after != before
+        assert len(m.search("films", "bridge", limit=1000).hits) == 100
+
+
+def test_killed_workers_are_followed_by_others(server):
+    stop = threading.Event()
+    killed = []
+
+    def kill_workers():
+        while not stop.is_set() and len(killed) < 10:
+            try:
+                for pid in pids(server, "worker"):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+            except (ProcessLookupError, mayfly.Closed, OSError):
+                pass
+
+    killer = threading.Thread(target=kill_workers)
+    killer.start()
+    with server.client() as m:
+        for turn in range(200):
+            written = m.add("films", documents(turn * 100, 100), wait="searchable")
+            assert written.refused == 0 and written.searchable == 100
+            if killed and turn >= 5:
+                break
+        stop.set()
+        killer.join()
+        assert killed
+        found = m.search("films", "bridge", limit=10000)
+        assert len(found.hits) == min(10000, (turn + 1) * 100)
+        exits = {e.reason: e.count for e in m.stats().worker_exits}
+        assert exits["killed"] > 0
+
+
+@pytest.fixture
+def broken_shards(directory):
+    """A libexec whose shards end at once."""
+    libexec = directory / "libexec"
+    libexec.mkdir()
+    (libexec / "mayfly-worker").symlink_to((BIN / "mayfly-worker").resolve())
+    shard = libexec / "mayfly-shard"
+    shard.write_text("#!/bin/sh\nexit 3\n")
+    shard.chmod(0o755)
+    return libexec
+
+
+def test_a_crash_loop_is_cut_off(directory, broken_shards):
+    server = Server(directory, libexec=broken_shards, shards=1, readers=1)
+    server.start(wait=False)
+    wait_until(lambda: "not started again" in server.log(), 60)
+    if server.is_running():
+        server.process.send_signal(signal.SIGTERM)
+    server.process.wait(30)
+
+
+def test_sigterm_during_load_ends_in_order(make_server):
+    server = make_server()
+    accepted = []
+
+    def load():
+        try:
+            with server.client() as m:
+                for turn in range(10000):
+                    m.add("films", documents(turn * 20, 20), wait="accepted")
+                    accepted.append(turn)
+        except (mayfly.Failure, mayfly.Closed, OSError):
+            pass
+
+    loader = threading.Thread(target=load)
+    loader.start()
+    wait_until(lambda: len(accepted) > 20)
+    family = server.children()
+    assert family
+    server.stop(expect=0)
+    loader.join()
+    wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in family), 5)
+    server.start()
+    with server.client() as m:
+        wait_until(lambda: len(m.search("films", "bridge", limit=10000).hits) >= min(10000, len(accepted) * 20))
+
+
+def test_children_end_with_a_killed_coordinator(make_server):
+    server = make_server()
+    with server.client() as m:
+        m.add("films", documents(0, 10), wait="searchable")
+    family = server.children()
+    server.kill()
+    wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in family), 10)
+    server.start()
+    with server.client() as m:
+        assert len(m.search("films", "bridge").hits) == 10
+
+
+def test_an_orphan_segment_is_removed_at_start(make_server):
+    server = make_server(shards=1)
+    with server.client() as m:
+        m.add("films", documents(0, 10), wait="searchable")
+    server.stop()
+    (core,) = server.data.glob("indexes/*/*/0/core.mdb")
+    orphan = core.parent / "seg-987654321.mdb"
+    orphan.write_bytes(b"left over")
+    lost = server.data / "indexes" / "4242"
+    lost.mkdir()
+    server.start()
+    assert not orphan.exists() and not lost.exists()
+    with server.client() as m:
+        assert len(m.search("films", "bridge").hits) == 10
+
+
+def test_reload_takes_what_may_change(make_server):
+    server = make_server(config={"log-level": "info", "deadline-ms": 1000})
+    server.config = {"log-level": "info", "deadline-ms": 1200, "max-connections": 7}
+    server.arguments() # writes the file
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "deadline-ms" in server.log() and "max-connections" in server.log())
+    server.config["colour"] = "red"
+    server.arguments()
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "colour" in server.log())
+    assert server.is_running()
+
+
+def test_no_zombies_and_no_leaked_descriptors(server):
+    with server.client() as m:
+        for turn in range(5):
+            m.add("films", documents(turn * 10, 10), wait="searchable")
+        before = len(list(pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()))
+        for turn in range(30):
+            m.add("films", documents(turn * 10, 10), wait="searchable")
+            if turn % 10 == 5:
+                os.kill(pids(server, "nursery")[0], signal.SIGKILL)
+
+    def settled():
+        states = []
+        for pid in server.children():
+            try:
+                states.append(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0])
+            except OSError:
+                pass
+        fds = len(list(pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()))
+        return "Z" not in states and fds <= before
+
+    wait_until(settled, 10)
