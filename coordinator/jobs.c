@@ -37,6 +37,11 @@ static void free_stream_jobs(struct stream_jobs *sj)
         next = s->next;
         free(s);
     }
+    for (struct batch *next, *b = sj->batches; b; b = next) {
+        next = b->next;
+        free(b->skips);
+        free(b);
+    }
     sj->stream->jobs = NULL;
     free(sj);
     index_release(index);
@@ -128,9 +133,13 @@ void jobs_take_state_of(struct job *job, struct stream *s)
     core_state_finish(&job->state);
 }
 
+/* A state that was too long to be sent leaves the picture of segments as it was. */
 void jobs_take_state(struct job *job)
 {
-    jobs_take_state_of(job, job->stream);
+    if (job->state.generation)
+        jobs_take_state_of(job, job->stream);
+    else if (job_words(job)->generation > job->stream->generation)
+        job->stream->generation = job_words(job)->generation;
 }
 
 void jobs_nudge(const struct jobs *j, const struct stream *s)
@@ -308,9 +317,14 @@ static void on_closed(uv_handle_t *handle)
     free(j);
 }
 
+/* What waits is in the log, and its owner's to free. */
 void jobs_close(struct jobs *j)
 {
     require(!j->running);
+    for (struct index *i = j->to.indexes->first; i; i = i->next)
+        for (uint32_t n = 0; n < i->shards; n++)
+            if (i->streams[n].jobs)
+                free_stream_jobs(i->streams[n].jobs);
     removal_destroy(j->removal);
     uv_close((uv_handle_t *)&j->timer, on_closed);
 }

@@ -293,8 +293,8 @@ static void superseded(struct job *job)
 static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
 {
     pass_refusals(job, report);
-    if (!report->state || !core_state_add(&job->state, report->state))
-        return;
+    if (report->state && !core_state_add(&job->state, report->state))
+        return; /* more of it comes */
     if (report->committed)
         committed(job, report);
     else if (report->superseded)

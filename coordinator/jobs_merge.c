@@ -183,8 +183,8 @@ static void fill(struct job *job, Mayfly__Internal__Job *m)
 
 static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
 {
-    if (!report->state || !core_state_add(&job->state, report->state))
-        return;
+    if (report->state && !core_state_add(&job->state, report->state))
+        return; /* more of it comes */
     job->committed = report->committed;
     job->superseded = report->superseded;
     jobs_take_state(job);

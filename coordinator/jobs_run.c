@@ -101,8 +101,6 @@ static void reap_orphan(const struct job *job)
     siginfo_t ignored;
     if (job->lost && job->pidfd >= 0)
         waitid(P_PIDFD, (id_t)job->pidfd, &ignored, WEXITED);
-    else if (job->lost && job_words(job)->pid > 1) /* the nursery died before it told of it */
-        waitpid((pid_t)job_words(job)->pid, NULL, WNOHANG);
 }
 
 /* Nothing is committed before that stage; in it, only a later state tells. */
@@ -227,8 +225,9 @@ static void fill_common(const struct job *job, Mayfly__Internal__Job *m, Mayfly_
 
 static struct region make_message(struct job *job, int *err)
 {
-    Mayfly__Internal__Job message = MAYFLY__INTERNAL__JOB__INIT;
+    Mayfly__Internal__Job message;
     Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
+    mayfly__internal__job__init(&message);
     fill_common(job, &message, &place);
     job->kind->fill(job, &message);
     struct region packed = pack(&message, err);

@@ -50,8 +50,9 @@ static struct flight *take_flight(struct reader *r, uint64_t request)
 
 static void fail_all(struct reader *r)
 {
-    Mayfly__Internal__Failed failed = MAYFLY__INTERNAL__FAILED__INIT;
+    Mayfly__Internal__Failed failed;
     Mayfly__Internal__ShardEnvelope answer = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    mayfly__internal__failed__init(&failed);
     failed.code = message_string(CODE_UNAVAILABLE);
     failed.message = message_string("the shard's process ended while it worked on this");
     answer.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED;

@@ -27,7 +27,7 @@ void postings_open(struct postings *p, const struct segment *s, const struct ter
         return;
     }
     int err = segment_view(s, &s->postings, t->postings.place, t->postings.length, &p->skips);
-    if (!err && p->with_positions)
+    if (!err && p->with_positions && t->positions.length)
         err = segment_view(s, &s->positions, t->positions.place, t->positions.length, &p->positions);
     uint64_t skips = (uint64_t)skip_count(p) * SKIP_ENTRY;
     if (err || skips > t->postings.length) {
@@ -157,6 +157,8 @@ bool postings_positions(struct postings *p, struct position *out)
 {
     struct position position = {0};
     const uint8_t *at = NULL;
+    if (p->count == 0)
+        return !p->err;
     if (p->with_positions && !p->err && pass_over(p))
         at = p->positions_at;
     for (uint32_t i = 0; at && i < p->count; i++) {

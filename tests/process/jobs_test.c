@@ -203,6 +203,11 @@ static void end(struct life *l)
         indexes_remove(&l->indexes, l->indexes.first);
     uv_walk(&l->loop, close_handle, NULL);
     uv_run(&l->loop, UV_RUN_DEFAULT);
+    region_close(&l->nursery.child.words);
+    arena_finish(&l->shards->arena);
+    free(l->shards->buffer);
+    free(l->shards->readers);
+    free(l->shards);
     assert_int_equal(uv_loop_close(&l->loop), 0);
     close(l->lock);
     config_finish(&l->config);

@@ -1,0 +1,172 @@
+#include "index/dictionary.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+#include "common/err.h"
+#include "index/segment.h"
+
+enum { KEYS = 3000 };
+
+struct key {
+    size_t length;
+    char text[MAX_KEY];
+};
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+static struct str view(const struct key *k)
+{
+    return (struct str){k->text, k->length};
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return str_compare(view(a), view(b));
+}
+
+/* Long common beginnings, bytes of any value, lengths from 2 to the largest. */
+static size_t make_keys(struct key *keys)
+{
+    uint32_t seed = 5;
+    for (size_t i = 0; i < KEYS; i++) {
+        size_t shared = i && next_random(&seed) % 3 ? next_random(&seed) % keys[i - 1].length : 0;
+        size_t rest = 1 + next_random(&seed) % (i % 50 ? 20 : MAX_KEY);
+        keys[i].text[0] = next_random(&seed) % 4 ? TERM_STEM : TERM_WORD;
+        if (shared)
+            memcpy(keys[i].text, keys[i - 1].text, shared);
+        else
+            shared = 1;
+        keys[i].length = shared + rest < MAX_KEY ? shared + rest : MAX_KEY;
+        for (size_t k = shared; k < keys[i].length; k++)
+            keys[i].text[k] = (char)(i % 2 ? next_random(&seed) % 256 : 'a' + next_random(&seed) % 3);
+    }
+    qsort(keys, KEYS, sizeof *keys, by_key);
+    size_t count = 0;
+    for (size_t i = 0; i < KEYS; i++)
+        if (count == 0 || !str_equal(view(&keys[count - 1]), view(&keys[i])))
+            keys[count++] = keys[i];
+    return count;
+}
+
+static struct segment *build(const struct key *keys, size_t count, char path[64])
+{
+    char directory[] = "/tmp/mayfly-dictionary-XXXXXX";
+    struct segment_options options = {.id = 1, .transaction = 1 << 20};
+    struct segment_result result;
+    struct segment_writer *w;
+    struct segment *s;
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, 64, "%s/seg-1.mdb", directory);
+    assert_int_equal(segment_writer_open(path, &options, &w), 0);
+    for (uint32_t n = 0; n < 5; n++) {
+        struct segment_document d = {.stamp = n + 1, .id = STR("x")};
+        segment_writer_document(w, &d);
+    }
+    for (size_t i = 0; i < count; i++) {
+        segment_writer_term(w, view(&keys[i]), i % 3 == 0);
+        for (uint32_t n = 0; n <= i % 5; n++)
+            segment_writer_posting(w, n, 1 + (uint32_t)i * (keys[i].text[0] == TERM_STEM), NULL, 0);
+    }
+    assert_int_equal(segment_writer_finish(w, &result), 0);
+    assert_int_equal(segment_open(path, &s), 0);
+    return s;
+}
+
+static void discard(struct segment *s, char path[64])
+{
+    segment_close(s);
+    unlink(path);
+    *strrchr(path, '/') = 0;
+    rmdir(path);
+}
+
+static void expect(const struct segment *s, const struct term *t, const struct key *keys, size_t i)
+{
+    struct postings p;
+    assert_true(str_equal(t->key, view(&keys[i])));
+    assert_int_equal(t->documents, 1 + i % 5);
+    assert_int_equal(t->flags, i % 3 == 0);
+    postings_open(&p, s, t);
+    assert_int_equal(p.document, 0);
+    assert_int_equal(p.t, keys[i].text[0] == TERM_STEM ? 1 + i : 1);
+}
+
+static void finds_each_key_and_no_other(void **state)
+{
+    (void)state;
+    char path[64];
+    struct key *keys = calloc(KEYS, sizeof *keys);
+    size_t count = make_keys(keys);
+    struct segment *s = build(keys, count, path);
+    int err = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct term t;
+        assert_true(segment_find_term(s, view(&keys[i]), &t, &err));
+        expect(s, &t, keys, i);
+        struct key other = keys[i]; /* shorter by a byte, longer by one, another last byte */
+        other.length--;
+        assert_int_equal(segment_find_term(s, view(&other), &t, &err),
+                         bsearch(&other, keys, count, sizeof *keys, by_key) != NULL);
+        other.length++;
+        other.text[other.length - 1] ^= 1;
+        assert_int_equal(segment_find_term(s, view(&other), &t, &err),
+                         bsearch(&other, keys, count, sizeof *keys, by_key) != NULL);
+    }
+    struct term t;
+    assert_false(segment_find_term(s, STR(""), &t, &err));
+    assert_false(segment_find_term(s, STR("s"), &t, &err));
+    assert_int_equal(err, 0);
+    discard(s, path);
+    free(keys);
+}
+
+static void walks_from_any_key(void **state)
+{
+    (void)state;
+    char path[64];
+    struct key *keys = calloc(KEYS, sizeof *keys);
+    size_t count = make_keys(keys);
+    struct segment *s = build(keys, count, path);
+    for (size_t from = 0; from < count; from += 61) {
+        struct term_cursor c;
+        struct term t;
+        size_t at = from;
+        struct key key = keys[from];
+        if (from % 2) { /* between this key and the next */
+            if (key.length == MAX_KEY)
+                continue;
+            key.text[key.length++] = 0;
+            at = from + 1;
+            if (at < count && str_equal(view(&keys[at]), view(&key)))
+                continue;
+        }
+        term_cursor_seek(&c, s, view(&key));
+        for (size_t steps = 0; steps < 200 && term_cursor_next(&c, &t); steps++)
+            expect(s, &t, keys, at++);
+        assert_true(at == count || at >= from + 200);
+        assert_int_equal(c.err, 0);
+    }
+    discard(s, path);
+    free(keys);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_each_key_and_no_other),
+        cmocka_unit_test(walks_from_any_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

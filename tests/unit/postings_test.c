@@ -1,0 +1,186 @@
+#include "index/segment.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+enum { DOCUMENTS = 20000 };
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+struct list { /* plain arrays to compare with */
+    uint32_t count;
+    uint32_t documents[DOCUMENTS], t[DOCUMENTS];
+    size_t first[DOCUMENTS + 1]; /* of its positions */
+    struct position *positions;
+};
+
+static void make_list(struct list *l, uint32_t seed, uint32_t every, uint32_t most, bool wide)
+{
+    size_t used = 0;
+    l->count = 0;
+    for (uint32_t n = 0; n < DOCUMENTS; n++) {
+        if (next_random(&seed) % every)
+            continue;
+        uint32_t count = 1 + next_random(&seed) % most, at = 0;
+        l->documents[l->count] = n;
+        l->t[l->count] = next_random(&seed) % 2 ? count : 1 + next_random(&seed) % (wide ? 1u << 24 : 9);
+        l->first[l->count++] = used;
+        for (uint32_t i = 0; i < count; i++) {
+            at += (i > 0) + next_random(&seed) % (wide ? 1u << 20 : 40);
+            l->positions[used++] = (struct position){.field = next_random(&seed) % (wide ? 65535 : 2), .at = at};
+        }
+    }
+    l->first[l->count] = used;
+}
+
+static size_t positions_of(const struct list *l, uint32_t i)
+{
+    return l->first[i + 1] - l->first[i];
+}
+
+static struct segment *build(const struct list *l, char path[64])
+{
+    char directory[] = "/tmp/mayfly-postings-XXXXXX";
+    struct segment_options options = {.id = 1, .transaction = 4 << 20};
+    struct segment_result result;
+    struct segment_writer *w;
+    struct segment *s;
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, 64, "%s/seg-1.mdb", directory);
+    assert_int_equal(segment_writer_open(path, &options, &w), 0);
+    for (uint32_t n = 0; n < DOCUMENTS; n++) {
+        struct segment_document d = {.stamp = n + 1, .id = STR("x")};
+        segment_writer_document(w, &d);
+    }
+    segment_writer_term(w, STR("sterm"), 0);
+    for (uint32_t i = 0; i < l->count; i++)
+        segment_writer_posting(w, l->documents[i], l->t[i], l->positions + l->first[i], positions_of(l, i));
+    segment_writer_term(w, STR("wterm"), 0);
+    for (uint32_t i = 0; i < l->count; i++)
+        segment_writer_posting(w, l->documents[i], 1, NULL, 0);
+    assert_int_equal(segment_writer_finish(w, &result), 0);
+    assert_int_equal(segment_open(path, &s), 0);
+    return s;
+}
+
+static void discard(struct segment *s, char path[64])
+{
+    segment_close(s);
+    unlink(path);
+    *strrchr(path, '/') = 0;
+    rmdir(path);
+}
+
+static void expect_at(struct postings *p, const struct list *l, uint32_t i, bool with_positions, struct position *room)
+{
+    if (i == l->count) {
+        assert_int_equal(p->document, POSTINGS_END);
+        return;
+    }
+    assert_int_equal(p->document, l->documents[i]);
+    assert_int_equal(p->t, with_positions ? l->t[i] : 1);
+    assert_int_equal(p->count, with_positions ? positions_of(l, i) : 0);
+    if (room && p->count) {
+        assert_true(postings_positions(p, room));
+        assert_memory_equal(room, l->positions + l->first[i], p->count * sizeof *room);
+    }
+}
+
+/* Steps and seeks in turn, positions of some: all orders in which a query asks. */
+static void walk(const struct segment *s, const struct list *l, struct str key, uint32_t reach, struct position *room)
+{
+    struct term t;
+    struct postings p;
+    int err = 0;
+    uint32_t seed = reach, i = 0;
+    bool with_positions = key.ptr[0] == TERM_STEM;
+    assert_true(segment_find_term(s, key, &t, &err));
+    assert_int_equal(t.documents, l->count);
+    postings_open(&p, s, &t);
+    while (p.document != POSTINGS_END) {
+        expect_at(&p, l, i, with_positions, next_random(&seed) % 3 ? NULL : room);
+        if (next_random(&seed) % 2) {
+            postings_next(&p);
+            i++;
+        } else {
+            uint32_t to = l->documents[i] + next_random(&seed) % reach;
+            postings_seek(&p, to);
+            while (i < l->count && l->documents[i] < to)
+                i++;
+        }
+    }
+    assert_int_equal(i, l->count);
+    assert_int_equal(p.err, 0);
+}
+
+static void equals_plain_arrays(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t every, most;
+        bool wide;
+    } kinds[] = {{1, 1, false}, {2, 5, false}, {40, 30, false}, {150, 3, true}, {157, 400, true}, {9000, 9, false}};
+    struct list *l = calloc(1, sizeof *l);
+    struct position *room = calloc(500, sizeof *room);
+    l->positions = calloc((size_t)DOCUMENTS * 6, sizeof *l->positions);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char path[64];
+        make_list(l, (uint32_t)i + 11, kinds[i].every, kinds[i].most, kinds[i].wide);
+        assert_true(l->count > 0);
+        struct segment *s = build(l, path);
+        for (uint32_t reach = 1; reach < 2 * DOCUMENTS; reach = reach * 3 + 1) {
+            walk(s, l, STR("sterm"), reach, room);
+            walk(s, l, STR("wterm"), reach, room);
+        }
+        discard(s, path);
+    }
+    free(l->positions);
+    free(room);
+    free(l);
+}
+
+static void holds_a_document_that_repeats_one_word(void **state)
+{
+    (void)state;
+    enum { TIMES = 3000000 };
+    char path[64];
+    struct list *l = calloc(1, sizeof *l);
+    struct position *room = calloc(TIMES, sizeof *room);
+    l->positions = calloc(TIMES + 2, sizeof *l->positions);
+    l->count = 3;
+    for (uint32_t i = 0; i < TIMES + 2; i++)
+        l->positions[i] = (struct position){.field = 0, .at = i};
+    for (uint32_t i = 0; i < 3; i++) {
+        l->documents[i] = i * 7;
+        l->t[i] = i == 1 ? TIMES : 1;
+        l->first[i + 1] = l->first[i] + l->t[i];
+    }
+    struct segment *s = build(l, path);
+    walk(s, l, STR("sterm"), 3, room);
+    walk(s, l, STR("sterm"), 30, room);
+    discard(s, path);
+    free(l->positions);
+    free(room);
+    free(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equals_plain_arrays),
+        cmocka_unit_test(holds_a_document_that_repeats_one_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
