@@ -232,7 +232,8 @@ int mayfly_call(struct mayfly *m, Mayfly__Envelope *envelope, Mayfly__Envelope__
 
 static int say_hello(struct mayfly *m, const struct mayfly_options *options, struct mayfly_failure *failure)
 {
-    Mayfly__Hello hello = MAYFLY__HELLO__INIT;
+    Mayfly__Hello hello;
+    mayfly__hello__init(&hello);
     hello.version = PROTOCOL_VERSION;
     hello.client = message_string(options->client ? options->client : "libmayfly " MAYFLY_VERSION);
     if (options->key)

@@ -103,7 +103,8 @@ static int drain(struct mayfly_writer *w, struct mayfly_failure *failure)
 
 static int send_frame(struct mayfly_writer *w, struct str body, bool last, struct mayfly_failure *failure)
 {
-    Mayfly__Write write = MAYFLY__WRITE__INIT;
+    Mayfly__Write write;
+    mayfly__write__init(&write);
     if (!w->opened) {
         write.index = message_string(w->options.index);
         write.kind = w->options.kind;

@@ -181,7 +181,8 @@ static void print_answered(struct batch *b)
             fputs(b->has_printed ? ",\n" : "\n", stdout);
             b->has_printed = true;
         }
-        fwrite(slot->output.data, 1, slot->output.len, stdout);
+        if (slot->output.len)
+            fwrite(slot->output.data, 1, slot->output.len, stdout);
         free(slot->qid);
         slot->qid = NULL;
         b->first = (b->first + 1) % b->size;

@@ -8,7 +8,8 @@
 
 int command_get(struct cli *c)
 {
-    Mayfly__Get get = MAYFLY__GET__INIT;
+    Mayfly__Get get;
+    mayfly__get__init(&get);
     get.index = message_string(c->words[0]);
     get.id = message_string(c->words[1]);
     REQUEST(request, get, GET, get);

@@ -38,7 +38,8 @@ static int ask_and_say(struct cli *c, Mayfly__Envelope *request, const char *wor
 
 int command_index_create(struct cli *c)
 {
-    Mayfly__IndexCreate create = MAYFLY__INDEX_CREATE__INIT;
+    Mayfly__IndexCreate create;
+    mayfly__index_create__init(&create);
     const char *key = args_option(c, "primary-key");
     create.index = message_string(c->words[0]);
     if (key)
@@ -49,7 +50,8 @@ int command_index_create(struct cli *c)
 
 int command_index_drop(struct cli *c)
 {
-    Mayfly__IndexDrop drop = MAYFLY__INDEX_DROP__INIT;
+    Mayfly__IndexDrop drop;
+    mayfly__index_drop__init(&drop);
     drop.index = message_string(c->words[0]);
     REQUEST(request, index_drop, INDEX_DROP, drop);
     return ask_and_say(c, &request, "dropped");
@@ -57,7 +59,8 @@ int command_index_drop(struct cli *c)
 
 int command_index_swap(struct cli *c)
 {
-    Mayfly__IndexSwap swap = MAYFLY__INDEX_SWAP__INIT;
+    Mayfly__IndexSwap swap;
+    mayfly__index_swap__init(&swap);
     swap.a = message_string(c->words[0]);
     swap.b = message_string(c->words[1]);
     REQUEST(request, index_swap, INDEX_SWAP, swap);
@@ -66,7 +69,8 @@ int command_index_swap(struct cli *c)
 
 int command_index_optimize(struct cli *c)
 {
-    Mayfly__IndexOptimize optimize = MAYFLY__INDEX_OPTIMIZE__INIT;
+    Mayfly__IndexOptimize optimize;
+    mayfly__index_optimize__init(&optimize);
     optimize.index = message_string(c->words[0]);
     optimize.wait = !args_flag(c, "no-wait");
     REQUEST(request, index_optimize, INDEX_OPTIMIZE, optimize);

@@ -23,7 +23,8 @@ static int print_settings(const struct mayfly_answer *answer)
 
 int command_settings_get(struct cli *c)
 {
-    Mayfly__SettingsGet get = MAYFLY__SETTINGS_GET__INIT;
+    Mayfly__SettingsGet get;
+    mayfly__settings_get__init(&get);
     get.index = message_string(c->words[0]);
     REQUEST(request, settings_get, SETTINGS_GET, get);
     struct mayfly_answer answer;
@@ -52,7 +53,8 @@ static int read_whole(const char *path, struct buf *out)
 
 static int set(struct cli *c, struct str json)
 {
-    Mayfly__SettingsSet message = MAYFLY__SETTINGS_SET__INIT;
+    Mayfly__SettingsSet message;
+    mayfly__settings_set__init(&message);
     message.index = message_string(c->words[0]);
     message.json = message_data(json);
     REQUEST(request, settings_set, SETTINGS_SET, message);

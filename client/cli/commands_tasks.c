@@ -149,7 +149,8 @@ int command_tasks(struct cli *c)
     const char *uid = args_option(c, "wait"), *index = args_option(c, "index");
     if (uid)
         return wait_for(c, uid);
-    Mayfly__TaskList list = MAYFLY__TASK_LIST__INIT;
+    Mayfly__TaskList list;
+    mayfly__task_list__init(&list);
     if (index)
         list.index = message_string(index);
     int status = args_number(c, "limit", 0, 1, UINT32_MAX, &list.limit);

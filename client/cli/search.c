@@ -81,7 +81,8 @@ static int take_numbers(struct search *s, const struct cli *c)
 int search_init(struct search *s, const struct cli *c)
 {
     const char *filter = args_option(c, "filter");
-    *s = (struct search){.message = MAYFLY__SEARCH__INIT};
+    *s = (struct search){0};
+    mayfly__search__init(&s->message);
     s->message.index = message_string(c->words[0]);
     if (filter)
         s->message.filter = message_string(filter);
