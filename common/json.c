@@ -159,18 +159,17 @@ static void say(struct json_error *error, size_t offset, const char *message)
             *c = c[1] ? ' ' : 0;
 }
 
-static void say_why(struct parse *p, yajl_handle handle, struct json_error *error)
+static void say_why(struct parse *p, size_t offset, struct json_error *error)
 {
-    size_t offset = yajl_get_bytes_consumed(handle);
     if (p->err == ERR_TOO_LARGE) {
         say(error, offset, "nested deeper than 128 levels");
     } else if (p->err) {
         say(error, offset, "stopped");
     } else {
-        unsigned char *why = yajl_get_error(handle, 0, NULL, 0);
+        unsigned char *why = yajl_get_error(p->handle, 0, NULL, 0);
         say(error, offset, why ? (const char *)why : "not JSON");
         if (why)
-            yajl_free_error(handle, why);
+            yajl_free_error(p->handle, why);
     }
 }
 
@@ -191,11 +190,12 @@ static int run_yajl(struct parse *p, struct str text, struct json_error *error)
         say(error, p->ended, "something follows the value");
         return ERR_CORRUPT;
     }
-    if (status == yajl_status_ok)
+    bool at_end = status == yajl_status_ok;
+    if (at_end)
         status = yajl_complete_parse(p->handle);
     if (status == yajl_status_ok)
         return 0;
-    say_why(p, p->handle, error);
+    say_why(p, at_end ? text.len : yajl_get_bytes_consumed(p->handle), error);
     return p->err ? p->err : ERR_CORRUPT;
 }
 
