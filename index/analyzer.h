@@ -32,7 +32,8 @@ bool analyzer_knows(struct str language);
 const char *analyzer_identity(const struct analyzer *a);
 
 /* Each word of `text` in order. `word` is folded and valid during the call; `position` counts words from 0. Returning
- * false stops. Invalid UTF-8 is replaced, never refused. */
+ * false stops. Invalid UTF-8 is replaced, never refused. A sink analyzes nothing itself: scratch is shared by all analyzers
+ * of a process. */
 typedef bool analyzer_sink(void *context, struct str word, uint32_t position);
 void analyzer_words(struct analyzer *a, struct str text, analyzer_sink *sink, void *context);
 
