@@ -29,6 +29,7 @@ struct change {
     struct server *server;
     struct index *index; /* held */
     bool answered_by_us, creates;
+    bool settings; /* the answer is all of them */
 };
 
 static void forget(struct pending *p)
@@ -49,6 +50,16 @@ static struct change *new_change(struct session *s, uint64_t request, struct ind
     return c;
 }
 
+static void send_settings(struct session *s, uint64_t request, const struct index *index)
+{
+    Mayfly__Settings settings = MAYFLY__SETTINGS__INIT;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    settings.json = message_data((struct str){index->settings.data, index->settings.len});
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_SETTINGS;
+    answer.settings = &settings;
+    session_send(s, request, &answer, (struct str){0});
+}
+
 static void on_durable(void *context, int err)
 {
     struct change *c = context;
@@ -62,6 +73,8 @@ static void on_durable(void *context, int err)
         session_remove_pending(&c->pending);
         if (err)
             session_error(s, request, CODE_BUSY, NULL, "the catalog cannot be written: %s", err_str(err));
+        else if (c->settings)
+            send_settings(s, request, c->index);
         else
             session_done(s, request, 0);
     }
@@ -254,16 +267,6 @@ void handle_index_optimize(struct session *s, const Mayfly__Envelope *e)
 /* -------------------------------------------------------------------------------------------------------------
  * settings */
 
-static void send_settings(struct session *s, uint64_t request, const struct index *index)
-{
-    Mayfly__Settings settings = MAYFLY__SETTINGS__INIT;
-    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
-    settings.json = message_data((struct str){index->settings.data, index->settings.len});
-    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_SETTINGS;
-    answer.settings = &settings;
-    session_send(s, request, &answer, (struct str){0});
-}
-
 void handle_settings_get(struct session *s, const Mayfly__Envelope *e)
 {
     struct index *index = requests_index(s, e->request, e->settings_get->index);
@@ -302,7 +305,9 @@ void handle_settings_set(struct session *s, const Mayfly__Envelope *e)
     } else {
         buf_finish(&index->settings);
         index->settings = merged;
-        catalog_put_index(server->catalog, index, on_durable, new_change(s, e->request, index, true));
+        struct change *c = new_change(s, e->request, index, true);
+        c->settings = true;
+        catalog_put_index(server->catalog, index, on_durable, c);
         return;
     }
     buf_finish(&merged);
