@@ -110,7 +110,10 @@ class Lab:
         for hit in result.hits:
             if hit.id != entry.name:
                 self.model.blame(f"u{entry.name} found {hit.id}")
-        self.model.check(entry, seen, [h.document["number"] for h in result.hits], not result.partial, "search")
+        documents = [hit.document for hit in result.hits if hit.document]
+        if len(documents) < len(result.hits) and not result.partial:
+            self.model.blame(f"a whole answer has {len(result.hits)} hits and {len(documents)} documents")
+        self.model.check(entry, seen, [d["number"] for d in documents], not result.partial, "search")
         return result
 
     def searcher(self):
