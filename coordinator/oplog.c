@@ -267,6 +267,9 @@ void oplog_end_reading(struct oplog *l)
 
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence)
 {
+    /* Past the quota nothing more is written: the file that is open must not hold it up for ever. */
+    if (!l->writing && l->files.bytes > l->quota)
+        fd_close(&l->fd);
     oplog_files_trim(&l->files, s, sequence, l->is_writing || l->fd >= 0 ? l->files.last_number : 0);
 }
 
