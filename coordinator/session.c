@@ -150,7 +150,10 @@ static void flush_all(uv_prepare_t *prepare)
         struct session *s = all->dirty;
         all->dirty = s->next_dirty;
         s->dirty = false;
-        flush(s);
+        if (s->overflown)
+            close_session(s);
+        else
+            flush(s);
         if (!s->closing)
             drain_if_idle(s);
     }
@@ -167,14 +170,14 @@ static void mark_dirty(struct session *s)
 
 void session_send(struct session *s, uint64_t request, Mayfly__Envelope *answer, struct str body)
 {
-    if (s->closing)
+    if (s->closing || s->overflown)
         return;
     answer->request = request;
     message_frame(&s->out, &answer->base, body);
     if (s->out.err || s->out.len + s->queued > QUEUE_MOST) {
         log_warn("a client does not read its answers: closing its connection");
-        close_session(s);
-        return;
+        buf_finish(&s->out);
+        s->overflown = true; /* closed at the end of the turn: the sender still uses what closing frees */
     }
     mark_dirty(s);
     session_pause_if_full(s);
@@ -187,6 +190,7 @@ void session_error(struct session *s, uint64_t request, const char *code, const 
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    message_make_valid(text);
     Mayfly__Error error = MAYFLY__ERROR__INIT;
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
     error.code = message_string(code);

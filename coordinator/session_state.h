@@ -37,7 +37,7 @@ struct session {
     struct session *next_dirty;
     struct pending *pending;
     struct write_stream *body_of; /* whose body the frame's body is; NULL: nobody's */
-    bool greeted, paused, closing, draining, frame_is_last, frame_is_write;
+    bool greeted, paused, closing, draining, overflown, frame_is_last, frame_is_write;
     size_t queued;
 };
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "common/utf8.h"
 #include "proto/frame.h"
 
 static void *allocate(void *context, size_t size)
@@ -79,4 +80,18 @@ char *message_string(const char *s)
         char *to;
     } string = {.from = s};
     return string.to;
+}
+
+void message_make_valid(char *text)
+{
+    struct str rest = str_of(text);
+    while (rest.len) {
+        size_t length = utf8_sequence(rest);
+        if (length == 0) {
+            text[rest.ptr - text] = '?';
+            length = 1;
+        }
+        rest.ptr += length;
+        rest.len -= length;
+    }
 }

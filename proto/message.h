@@ -63,4 +63,7 @@ struct str message_bytes(ProtobufCBinaryData data);
 ProtobufCBinaryData message_data(struct str s);
 char *message_string(const char *s);
 
+/* Invalid UTF-8 in what a sentence quotes becomes '?': other languages' protobuf refuses strings that are not UTF-8. */
+void message_make_valid(char *text);
+
 #endif
