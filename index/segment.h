@@ -37,7 +37,8 @@ int segment_document_body(const struct segment *s, uint32_t document, struct are
 
 /* Documents with that id: several where versions of one batch stand together. The number of the first at or above
  * *from, which is set past it; false when there is none. ERR_* in *err. */
-bool segment_find_id(const struct segment *s, uint64_t hash, struct str id, uint32_t *from, uint32_t *out_document, int *err);
+bool segment_find_id(const struct segment *s, uint64_t hash, struct str id, uint32_t *from, uint32_t *out_document,
+                     int *err);
 
 struct list_view { /* where a list is: checked when it is opened */
     uint64_t place;
@@ -61,7 +62,7 @@ struct term_cursor {
     size_t key_length;
     char key[1 + 512];
     struct list_view postings, positions; /* of the term before */
-    struct term pending; /* found by seek, given by next */
+    struct term pending;                  /* found by seek, given by next */
     bool has_pending;
     int err;
 };
@@ -78,9 +79,12 @@ struct postings {
     uint32_t documents, read; /* in the list; up to and with the current one */
     uint32_t limit;           /* documents of the segment */
     uint32_t previous;
+    const struct segment *segment;
     const uint8_t *skips, *blocks, *at, *end;
-    const uint8_t *positions, *positions_at, *positions_end;
-    uint32_t unread; /* positions between positions_at and those of the current posting */
+    struct list_view positions;
+    uint32_t positions_from, positions_to;       /* of the current block in the list's positions */
+    const uint8_t *positions_at, *positions_end; /* NULL until they are asked for in this block */
+    uint32_t unread;                             /* positions between positions_at and those of the current posting */
 };
 #define POSTINGS_END UINT32_MAX
 

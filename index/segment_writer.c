@@ -117,14 +117,12 @@ static void end_term(struct segment_writer *w)
 {
     if (w->key_length == 0 || w->err)
         return;
-    if (!postings_out_end(&w->list)) {
+    struct dictionary_entry e = {.documents = w->list.documents, .flags = w->key_flags};
+    if (!postings_out_end(&w->list, &e.positions)) {
         keep_first(w, ERR_FULL);
         return;
     }
-    struct dictionary_entry e = {.documents = w->list.documents, .flags = w->key_flags};
     e.postings = place_list(&w->postings, &w->list.blocks);
-    if (w->list.with_positions)
-        e.positions = place_list(&w->positions, &w->list.positions);
     if (e.documents) /* a term that nobody has is left out */
         keep_first(w, dictionary_out_add(&w->dictionary, (struct str){w->key, w->key_length}, &e));
     w->key_length = 0;
@@ -141,7 +139,7 @@ void segment_writer_term(struct segment_writer *w, struct str key, unsigned flag
     memcpy(w->key, key.ptr, key.len);
     w->key_length = key.len;
     w->key_flags = flags;
-    postings_out_begin(&w->list, key.ptr[0] == TERM_STEM);
+    postings_out_begin(&w->list, key.ptr[0] == TERM_STEM ? &w->positions : NULL);
 }
 
 void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_t t, const struct position *positions,

@@ -25,6 +25,16 @@ static void flush(struct stream_writer *s)
     s->used = 0;
 }
 
+uint32_t stream_writer_extent(struct stream_writer *s, const void *data, size_t size, uint32_t parts)
+{
+    flush(s);
+    uint32_t part = s->part;
+    store_put(s->store, s->section, s->part++, data, size);
+    while (s->part < part + parts)
+        store_put(s->store, s->section, s->part++, "", 0);
+    return part;
+}
+
 uint64_t stream_writer_place(struct stream_writer *s, const void *data, size_t size)
 {
     if (size > (size_t)(s->room - s->used))

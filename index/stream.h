@@ -22,6 +22,10 @@ void stream_writer_close(struct stream_writer *s); /* accepts a zeroed one; lose
 /* Copies; the place it has from now on. What is larger than an extent gets one of its own. */
 uint64_t stream_writer_place(struct stream_writer *s, const void *data, size_t size);
 
+/* An extent of its own for these bytes, the next part after the one before; its number. With empty ones behind it so
+ * that it counts as `parts`. */
+uint32_t stream_writer_extent(struct stream_writer *s, const void *data, size_t size, uint32_t parts);
+
 /* Writes the open extent; the number of extents. */
 uint32_t stream_writer_finish(struct stream_writer *s);
 

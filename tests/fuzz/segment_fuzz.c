@@ -178,4 +178,4 @@ static void finish(void)
     }
 }
 
-const struct fuzz_target fuzz_target = {.most = 8 * EDIT, .rounds = 1500, .run = segment_fuzz, .finish = finish};
+const struct fuzz_target fuzz_target = {.most = 8 * EDIT, .rounds = 300, .run = segment_fuzz, .finish = finish};

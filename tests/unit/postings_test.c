@@ -131,10 +131,11 @@ static void equals_plain_arrays(void **state)
     static const struct {
         uint32_t every, most;
         bool wide;
-    } kinds[] = {{1, 1, false}, {2, 5, false}, {40, 30, false}, {150, 3, true}, {157, 400, true}, {9000, 9, false}};
+    } kinds[] = {{1, 1, false},    {2, 5, false},    {40, 30, false}, {150, 3, true},
+                 {157, 400, true}, {9000, 9, false}, {1, 90, true}};
     struct list *l = calloc(1, sizeof *l);
     struct position *room = calloc(500, sizeof *room);
-    l->positions = calloc((size_t)DOCUMENTS * 6, sizeof *l->positions);
+    l->positions = calloc((size_t)DOCUMENTS * 50, sizeof *l->positions);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         char path[64];
         make_list(l, (uint32_t)i + 11, kinds[i].every, kinds[i].most, kinds[i].wide);
@@ -159,7 +160,7 @@ static void holds_a_document_that_repeats_one_word(void **state)
     struct list *l = calloc(1, sizeof *l);
     struct position *room = calloc(TIMES, sizeof *room);
     l->positions = calloc(TIMES + 2, sizeof *l->positions);
-    l->count = 3;
+    l->count = 3; /* of which the second is above an extent by itself */
     for (uint32_t i = 0; i < TIMES + 2; i++)
         l->positions[i] = (struct position){.field = 0, .at = i};
     for (uint32_t i = 0; i < 3; i++) {
