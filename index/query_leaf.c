@@ -383,3 +383,18 @@ void leaf_accumulate(struct leaf_cursor *c, uint32_t base, uint32_t end, int64_t
         }
     }
 }
+
+void leaf_mark(struct leaf_cursor *c, uint32_t base, uint32_t end, uint64_t *seen)
+{
+    if (c->kind != LEAF_WORD) {
+        for (; c->document < end; leaf_seek(c, c->document + 1))
+            mark(seen, c->document - base);
+        return;
+    }
+    for (size_t i = 0; i < c->term_count; i++) {
+        struct postings *p = &c->terms[i].postings;
+        for (; p->document < end; postings_next(p))
+            mark(seen, p->document - base);
+    }
+    settle_word(c);
+}

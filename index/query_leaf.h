@@ -76,4 +76,7 @@ int64_t leaf_score(struct leaf_cursor *c);
 void leaf_accumulate(struct leaf_cursor *c, uint32_t base, uint32_t end, int64_t *sums, uint64_t *seen,
                      int32_t *scratch);
 
+/* The same without sums, for those who only count. */
+void leaf_mark(struct leaf_cursor *c, uint32_t base, uint32_t end, uint64_t *seen);
+
 #endif

@@ -206,7 +206,10 @@ static void fill_window(struct scan *s, const struct parts *p, uint32_t base, ui
         if (!c->scope)
             continue;
         leaf_seek(c, base);
-        leaf_accumulate(c, base, end, w->sums, p->is_item[i] ? w->seen : NULL, w->scratch);
+        if (s->top->room > 0)
+            leaf_accumulate(c, base, end, w->sums, p->is_item[i] ? w->seen : NULL, w->scratch);
+        else if (p->is_item[i])
+            leaf_mark(c, base, end, w->seen);
     }
 }
 

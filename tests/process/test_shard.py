@@ -3,6 +3,7 @@ import importlib
 import mmap
 import os
 import pathlib
+import resource
 import signal
 import socket
 import struct
@@ -31,21 +32,23 @@ def internal(tmp_path_factory):
 
 
 class Shard:
-    def __init__(self, internal, data, *options):
+    def __init__(self, internal, data, *options, files=None):
         self.internal = internal
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(START_LIMIT)
         words = os.memfd_create("words")
         os.ftruncate(words, WORDS_SIZE)
         self.words = mmap.mmap(words, WORDS_SIZE)
-        self.process = self.spawn(data, theirs.fileno(), words, options)
+        self.process = self.spawn(data, theirs.fileno(), words, options, files)
         theirs.close()
         os.close(words)
         self.last_request = 0
 
     @staticmethod
-    def spawn(data, sock, words, options):
+    def spawn(data, sock, words, options, files):
         def place_descriptors():
+            if files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
             # Beyond both targets first, so that neither is overwritten before it is placed.
             spare = [os.dup2(fd, 20 + i) for i, fd in enumerate((sock, words))]
             os.dup2(spare[0], SOCKET_FD)

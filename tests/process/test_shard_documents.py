@@ -212,6 +212,19 @@ def test_an_idle_shard_lets_go_of_an_index_that_is_removed(shard, index):
     assert ids(answer) == []
 
 
+def test_the_least_used_are_closed_before_descriptors_run_out(index, internal, directory):  # noqa: F811
+    small = Shard(internal, directory, files=128)
+    small.receive()
+    for number in range(2, 102):
+        shutil.copytree(index.path(), directory / f"indexes/{number}/1/0")
+    for number in [*range(1, 102), *range(1, 102)]:
+        index.number = number
+        assert len(ids(small.ask(execute=index.search("cats", limit=20))[0])) == 20
+    assert len(os.listdir(f"/proc/{small.process.pid}/fd")) < 100
+    assert open_files(small, directory / "indexes/101") and not open_files(small, directory / "indexes/50")
+    assert small.close() == 0
+
+
 def test_a_nudge_lets_go_of_merged_segments(shard, index, internal):  # noqa: F811
     index.put({"id": "more", "title": "cats"})
     shard.ask(execute=index.search("cats"))
