@@ -158,7 +158,8 @@ static size_t index_running(const struct index *i)
     return sum;
 }
 
-enum want { WANT_SMALL, WANT_PRESSING, WANT_BUILD, WANT_MERGE, WANTS };
+/* In this order. A merge that is overdue comes even before small bundles, which always have a slot that is free of it. */
+enum want { WANT_PRESSING, WANT_SMALL, WANT_BUILD, WANT_MERGE, WANTS };
 
 static bool wants(const struct jobs *j, const struct stream_jobs *sj, enum want what)
 {
@@ -217,9 +218,9 @@ static bool start_one(struct jobs *j)
     if (!j->shards)
         return false;
     /* The last slot is kept for small bundles. */
-    enum want end = j->bulk_count + 1 < slots ? WANTS : WANT_PRESSING;
-    for (enum want what = WANT_SMALL; what < end; what++) {
-        struct stream_jobs *sj = pick(j, what);
+    bool room = j->bulk_count + 1 < slots;
+    for (enum want what = WANT_PRESSING; what < WANTS; what++) {
+        struct stream_jobs *sj = room || what == WANT_SMALL ? pick(j, what) : NULL;
         if (sj && start(j, sj, what))
             return true;
     }
