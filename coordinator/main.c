@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/catalog_store.h"
 #include "coordinator/ingest.h"
 #include "coordinator/jobs_state.h"
 #include "coordinator/lock.h"
@@ -44,12 +45,6 @@ struct coordinator {
     uint64_t stop_by_ms; /* loop time */
 };
 
-static const char *lmdb_name(int err)
-{
-    (void)err;
-    return "the database cannot be used (LMDB)";
-}
-
 /* ------------------------------------------------------------------------------------------------------------- ready
  */
 
@@ -65,9 +60,13 @@ static void become_ready(struct coordinator *c)
     notify_send("READY=1\nSTATUS=ready");
 }
 
+/* A reader that does not start again later leaves the server degraded; at the beginning it is an error. */
 static void on_shards_changed(void *context)
 {
-    become_ready(context);
+    struct coordinator *c = context;
+    if (c->server.state == SERVER_STARTING && c->server.shards && shards_gave_up(c->server.shards))
+        log_die("the shards do not start from %s", c->server.config.libexec);
+    become_ready(c);
 }
 
 static void on_recovered(void *context, int err)
@@ -192,6 +191,8 @@ static void on_reload_signal(uv_signal_t *signal, int number)
         log_set_level((enum log_level)c->server.config.log_level);
         oplog_set_quota(c->server.log, c->server.config.log_quota);
         jobs_reconfigured(c->server.jobs);
+        shards_reconfigure(c->server.shards, c->server.config.query_memory);
+        child_revive(&c->server.nursery.child);
         log_info("the configuration was reloaded");
     }
     notify_send("READY=1");
@@ -335,7 +336,7 @@ int main(int argc, char **argv)
     enum config_command command;
     char why[CONFIG_MAX_WHY];
     log_open("mayflyd", LOG_INFO);
-    err_name_range(-30799, -30780, lmdb_name);
+    catalog_store_name_errors();
     err_name_range(-4095, -3000, uv_strerror);
     int err = config_load(argc, argv, environ, &c.server.config, &command, why);
     if (err) {

@@ -298,6 +298,14 @@ bool shards_stopped(const struct shards *s)
     return true;
 }
 
+bool shards_gave_up(const struct shards *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->readers[i].child.state == CHILD_FAILED)
+            return true;
+    return false;
+}
+
 bool shards_all_ready(const struct shards *s)
 {
     for (uint32_t i = 0; i < s->count; i++)

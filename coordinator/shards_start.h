@@ -55,5 +55,6 @@ void shards_start(struct shards *s);
 void shards_reconfigure(struct shards *s, uint64_t query_memory); /* also starts again what was given up */
 void shards_stop(struct shards *s, uint64_t limit_ms);
 bool shards_stopped(const struct shards *s);
+bool shards_gave_up(const struct shards *s); /* a reader is in a crash loop and not started any more */
 
 #endif
