@@ -143,7 +143,7 @@ class Lab:
             time.sleep(0.001)
         return None
 
-    def kill(self, kind):
+    def kill(self, kind, alone=False):
         pid = self.victim(kind)
         if pid is None:
             return False
@@ -160,6 +160,10 @@ class Lab:
                 return False
             begun = time.monotonic()
         self.kills[kind] += 1
+        if not alone and self.random.random() < 0.25:  # another one, while this death is being dealt with
+            if self.kill(self.random.choice(KINDS[1:]), alone=True):
+                return True
+            begun = time.monotonic()  # it was waited for in vain
         self.await_search(kind, begun)
         return True
 
