@@ -485,7 +485,7 @@ static void a_killed_writer_leaves_a_whole_file_and_a_free_lock(void **state)
         core_close(c);
         assert_true(clock_us() - begun < 5000000);
     }
-    assert_true(next > 100);
+    assert_true(next > 40); /* at least our own commits; how many of the killed ones came through is chance */
     assert_int_equal(kill(holder, SIGKILL), 0);
     waitpid(holder, NULL, 0);
     close(ready[0]);
