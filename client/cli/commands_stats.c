@@ -150,6 +150,20 @@ static void print_index_table(const Mayfly__Stats *s)
     table_finish(&t);
 }
 
+/* Only what has happened. */
+static void print_exits(const Mayfly__Stats *s)
+{
+    const char *before = "\nworkers ended: ";
+    for (size_t i = 0; i < s->n_worker_exits; i++) {
+        if (!s->worker_exits[i]->count)
+            continue;
+        printf("%s%s %" PRIu64, before, s->worker_exits[i]->reason, s->worker_exits[i]->count);
+        before = ", ";
+    }
+    if (*before == ',')
+        putchar('\n');
+}
+
 static void print_text(const Mayfly__Stats *s)
 {
     char since[CLOCK_RFC3339_SIZE], have[BYTES_TEXT_SIZE], most[BYTES_TEXT_SIZE];
@@ -163,12 +177,7 @@ static void print_text(const Mayfly__Stats *s)
     print_process_table(s);
     putchar('\n');
     print_index_table(s);
-    if (s->n_worker_exits)
-        fputs("\nworkers ended:", stdout);
-    for (size_t i = 0; i < s->n_worker_exits; i++)
-        printf(" %s %" PRIu64, s->worker_exits[i]->reason, s->worker_exits[i]->count);
-    if (s->n_worker_exits)
-        putchar('\n');
+    print_exits(s);
 }
 
 int command_stats(struct cli *c)
