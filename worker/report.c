@@ -11,6 +11,9 @@ typedef Mayfly__Internal__CoreState__Segment segment_message;
 typedef Mayfly__Internal__Range range_message;
 typedef Mayfly__Internal__Refused refused_message;
 
+enum { SEGMENTS = 500, RANGES = 500 }; /* in one datagram: at most 40 and 24 bytes each */
+
+static_assert(SEGMENTS * 40 + RANGES * 24 + 1024 < REPORT_BYTES, "a part of a state fits a datagram");
 static_assert(REPORT_REFUSALS * (REPORT_MESSAGE + REPORT_CODE + 256 + 80) < REPORT_BYTES, "refusals fit a datagram");
 
 static report_message report_of(const struct worker *w)
@@ -19,11 +22,6 @@ static report_message report_of(const struct worker *w)
     mayfly__internal__job_report__init(&report);
     report.job = w->job->job;
     return report;
-}
-
-static bool fits(const report_message *report)
-{
-    return mayfly__internal__job_report__get_packed_size(report) <= REPORT_BYTES;
 }
 
 static void send_report(struct worker *w, const report_message *report)
@@ -116,14 +114,30 @@ static void fill_ranges(struct worker *w, const struct core_range *from, size_t 
     }
 }
 
-static void fill_state(struct worker *w, const struct core_view *v, state_message *state)
+static size_t least(size_t a, size_t b)
 {
+    return a < b ? a : b;
+}
+
+/* One part of a state for each call, until `more` is false. */
+struct parts {
+    const struct core_view *view;
+    size_t segment, range;
+};
+
+static void fill_state(struct worker *w, struct parts *p, state_message *state)
+{
+    const struct core_view *v = p->view;
+    size_t segments = least(v->segment_count - p->segment, SEGMENTS), ranges = least(v->range_count - p->range, RANGES);
     state->epoch = v->epoch;
     state->generation = v->generation;
     state->watermark = v->watermark;
     state->documents = v->documents;
-    fill_segments(w, v->segments, v->segment_count, state);
-    fill_ranges(w, v->ranges, v->range_count, state);
+    fill_segments(w, v->segments + p->segment, segments, state);
+    fill_ranges(w, v->ranges + p->range, ranges, state);
+    p->segment += segments;
+    p->range += ranges;
+    state->more = p->segment < v->segment_count || p->range < v->range_count;
 }
 
 static state_message state_of(const place_message *place)
@@ -149,12 +163,13 @@ void report_outcome(struct worker *w, bool committed, struct core_range applied,
     report.superseded = !committed;
     report.applied = committed && applied.first < applied.end ? &range : NULL;
     report.state = &state;
-    size_t mark = arena_mark(&w->scratch);
-    fill_state(w, view, &state);
-    if (!fits(&report))
-        report.state = NULL; /* half of it would be taken for all */
-    send_report(w, &report);
-    arena_rewind(&w->scratch, mark);
+    struct parts parts = {.view = view};
+    do {
+        size_t mark = arena_mark(&w->scratch);
+        fill_state(w, &parts, &state);
+        send_report(w, &report);
+        arena_rewind(&w->scratch, mark);
+    } while (state.more);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- surveys
@@ -178,17 +193,16 @@ void report_surveyed_refusals(struct worker *w, const place_message *place, cons
     send_surveyed(w, &state);
 }
 
-/* A part of the segments would be taken for all of them, and the other files for orphans: then rather none. */
 void report_surveyed(struct worker *w, const place_message *place, const struct core_view *view)
 {
-    size_t mark = arena_mark(&w->scratch);
+    struct parts parts = {.view = view};
     state_message state = state_of(place);
-    fill_state(w, view, &state);
-    if (mayfly__internal__core_state__get_packed_size(&state) > REPORT_BYTES - 64)
-        report_survey_failed(w, place, ERR_TOO_LARGE);
-    else
+    do {
+        size_t mark = arena_mark(&w->scratch);
+        fill_state(w, &parts, &state);
         send_surveyed(w, &state);
-    arena_rewind(&w->scratch, mark);
+        arena_rewind(&w->scratch, mark);
+    } while (state.more);
 }
 
 void report_survey_failed(struct worker *w, const place_message *place, int err)

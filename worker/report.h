@@ -15,8 +15,8 @@ enum {
 /* BUILD: sent before the commit is reported; `generation` is the commit's. */
 void report_refusals(struct worker *w, const struct core_refusal *refusals, size_t count, uint64_t generation);
 
-/* BUILD, MERGE: what the job came to, and what core.mdb says now, unless that is too long for a datagram. `applied` is
- * empty for a merge. */
+/* BUILD, MERGE: what the job came to, and what core.mdb says now, in several reports if it is long. `applied` is empty
+ * for a merge. */
 void report_outcome(struct worker *w, bool committed, struct core_range applied, const struct core_view *view);
 
 /* SURVEY: refusals as they come, then the state of that place; or why there is none. */

@@ -81,6 +81,9 @@ class Words:
         os.ftruncate(self.fd, WORDS_SIZE)
         self.page = mmap.mmap(self.fd, WORDS_SIZE)
 
+    def close_fd(self):
+        os.close(self.fd)  # the mapping stays
+
     def read(self):
         names = ["used", "peak", "cap", "documents", "documents_total", "bytes", "sequence", "input_segment",
                  "generation"]
@@ -147,6 +150,7 @@ class Nursery:
         socket.send_fds(self.socket, [self.internal.JobTicket(job=self.last_job).SerializeToString()], fds)
         theirs.close()
         os.close(job_fd)
+        worker.words.close_fd()
         self.workers[self.last_job] = worker
         return worker
 
@@ -196,6 +200,7 @@ class Nursery:
                 self.take_event(left)
             if worker.lifeline in ready:
                 open_end = self.take_report(worker)
+        worker.lifeline.close()
         return worker.words.read()
 
     def close(self):

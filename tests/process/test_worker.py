@@ -160,6 +160,21 @@ def test_many_refusals_come_in_several_reports(nursery):
     assert {r.id for s in surveyed(nursery) for r in s.refused} == set(names)
 
 
+def test_a_long_state_comes_in_several_reports(nursery):
+    count = 520
+    for n in range(count):  # every other sequence number, so that no two ranges touch; deletions write no segment
+        first = 2 + 2 * n
+        fd = region([operation(DELETE, "x", b"", 10 + n)], first) if n else puts(documents(1), first)
+        worker = nursery.build([fd], [(first, first + 1)], segment=n + 1)
+        assert nursery.run(worker)["reason"] == "done"
+        os.close(fd)
+    for states in ([r.state for r in worker.reports], surveyed(nursery)):
+        assert [s.more for s in states] == [True, False]
+        assert [s.id for state in states for s in state.segments] == [1]
+        assert [r.first for s in states for r in s.applied] == [2 + 2 * n for n in range(count)]
+        assert {s.documents for s in states} == {1}
+
+
 def test_skips_what_is_quarantined(nursery, internal):
     skip = [internal.Skip(sequence=2, code="too_much_memory", message="too big for it")]
     worker = nursery.build([puts(documents(3))], [(1, 4)], skip=skip)
