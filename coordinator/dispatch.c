@@ -55,7 +55,8 @@ static bool greet(struct session *s, const Mayfly__Envelope *e)
         session_fatal(s, CODE_UNAUTHORIZED, "the key is not right");
         return false;
     }
-    Mayfly__Welcome welcome = MAYFLY__WELCOME__INIT;
+    Mayfly__Welcome welcome;
+    mayfly__welcome__init(&welcome);
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
     welcome.version = PROTOCOL_VERSION;
     welcome.server = message_string("mayflyd " MAYFLY_VERSION);

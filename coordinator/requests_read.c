@@ -23,7 +23,8 @@ const char *server_state_name(const struct server *s)
 
 void handle_ping(struct session *s, const Mayfly__Envelope *e)
 {
-    Mayfly__Pong pong = MAYFLY__PONG__INIT;
+    Mayfly__Pong pong;
+    mayfly__pong__init(&pong);
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
     pong.state = message_string(server_state_name(session_server(s)));
     answer.message_case = MAYFLY__ENVELOPE__MESSAGE_PONG;
@@ -68,7 +69,8 @@ static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a
     uint64_t request = l->pending.request;
     session_remove_pending(&l->pending);
     if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED && a->fetched->found) {
-        Mayfly__Document document = MAYFLY__DOCUMENT__INIT;
+        Mayfly__Document document;
+        mayfly__document__init(&document);
         Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
         document.id = l->id;
         answer.message_case = MAYFLY__ENVELOPE__MESSAGE_DOCUMENT;
@@ -217,7 +219,8 @@ void handle_stats(struct session *s, const Mayfly__Envelope *e)
                                        .shards = server->shards,
                                        .jobs = server->jobs,
                                        .started_at = server->started_at};
-    Mayfly__Stats stats = MAYFLY__STATS__INIT;
+    Mayfly__Stats stats;
+    mayfly__stats__init(&stats);
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
     if (stats_collect(&from, &s->all->arena, &stats)) {
         session_error(s, e->request, CODE_INTERNAL, NULL, "the stats do not fit one answer");

@@ -191,7 +191,8 @@ void session_error(struct session *s, uint64_t request, const char *code, const 
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     message_make_valid(text);
-    Mayfly__Error error = MAYFLY__ERROR__INIT;
+    Mayfly__Error error;
+    mayfly__error__init(&error);
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
     error.code = message_string(code);
     error.message = text;
