@@ -250,3 +250,46 @@ def test_no_zombies_and_no_leaked_descriptors(server):
         return "Z" not in states and fds <= before
 
     wait_until(settled, 10)
+
+
+def test_a_search_in_flight_is_answered_before_the_stop(make_server):
+    server = make_server(deadline_ms=20000)
+    with server.client() as m:
+        m.add("films", documents(0, 100), wait="searchable")
+        shards = pids(server, "shard")
+        for pid in shards:
+            os.kill(pid, signal.SIGSTOP)
+        requests = [m.send_search("films", "bridge") for _ in range(20)]
+        m.ping() # so that they all have been taken
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "stopping" in server.log())
+        assert server.is_running()
+        for pid in shards:
+            os.kill(pid, signal.SIGCONT)
+        for request in requests:
+            assert len(m.search_answer(request).hits) == 20
+        assert server.process.wait(30) == 0
+
+
+def test_what_does_not_end_is_ended_within_the_limit(make_server):
+    server = make_server(deadline_ms=600000, stop_timeout=2)
+    with server.client() as m:
+        m.add("films", documents(0, 100), wait="searchable")
+        for pid in pids(server, "shard"):
+            os.kill(pid, signal.SIGSTOP)
+        m.send_search("films", "bridge")
+        m.ping()
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        assert 1 < time.monotonic() - began < 15
+
+
+def test_the_manual_knows_every_key():
+    status, said = ended("--print-config")
+    assert status == 0
+    manual = (pathlib.Path(__file__).parents[2] / "docs" / "mayfly.conf.5").read_text()
+    keys = [line.split(" = ")[0] for line in said.splitlines() if " = " in line and not line.startswith(";")]
+    assert len(keys) >= 20
+    missing = [key for key in keys if f".B {key}\n" not in manual.replace("\\-", "-")]
+    assert not missing
