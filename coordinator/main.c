@@ -97,7 +97,7 @@ static void on_old_refusals(void *context, const struct refusal *refused, size_t
 {
     struct server *s = context;
     for (size_t i = 0; i < count; i++) {
-        struct task *task = tasks_find(s->tasks, refused[i].task);
+        struct task *task = tasks_revive(s->tasks, refused[i].task, NULL, NULL);
         if (task)
             tasks_refuse(s->tasks, task, &refused[i]);
     }

@@ -9,6 +9,7 @@
 #include "coordinator/ingest.h"
 #include "coordinator/server.h"
 #include "coordinator/tasks_state.h"
+#include "proto/batch.h"
 
 struct recovery {
     struct server *server;
@@ -56,15 +57,28 @@ static bool is_wanted(const struct stream *s, uint64_t sequence)
     return sequence >= s->recovered && !stream_is_applied(s, sequence);
 }
 
+/* The catalog is written behind the log: a task may have got further than it says there. */
+static void count_in_task(struct recovery *r, const struct stream *stream, const struct oplog_entry *e, struct str rest)
+{
+    struct operation o;
+    if (operation_decode(&rest, &o))
+        return;
+    const char *type = o.kind == OPERATION_DELETE ? "delete" : "add";
+    struct task *task = tasks_revive(r->server->tasks, e->task, stream->index, type);
+    if (task && !task_has_ended(task) && o.position >= task->received)
+        task->received = task->accepted = o.position + 1;
+}
+
 /* The operations of an entry that are not applied yet, in runs. */
 static int take_entry(struct recovery *r, const struct oplog_entry *e)
 {
     struct stream *stream = find_stream(r->server, &e->stream);
-    const char *at = e->operations.ptr, *end = at + e->operations.len, *run = NULL;
+    const char *at = e->operations.ptr, *end = at + e->operations.len, *run = NULL, *last = at;
     uint64_t sequence = e->first, run_first = 0;
     int err = 0;
     if (!stream)
-        return 0; /* of an index that was dropped */
+        return 0;                               /* of an index that was dropped */
+    count_in_task(r, stream, e, e->operations); /* before its bundles are counted */
     for (uint32_t i = 0; i < e->count && at < end && !err; i++, sequence++) {
         bool wanted = is_wanted(stream, sequence);
         if (wanted && !run) {
@@ -77,8 +91,10 @@ static int take_entry(struct recovery *r, const struct oplog_entry *e)
             run = NULL;
         }
         r->skipped += !wanted;
+        last = at;
         at += load_u32(at);
     }
+    count_in_task(r, stream, e, (struct str){last, (size_t)(end - last)});
     if (run && !err)
         err =
             give_run(r, stream, e, run_first, (uint32_t)(sequence - run_first), (struct str){run, (size_t)(at - run)});

@@ -373,8 +373,34 @@ int tasks_open(struct catalog *c, struct tasks **out)
         return err;
     }
     t->any_dirty = false;
+    t->newest_loaded = t->count ? t->entries[t->count - 1]->task.uid : 0;
     *out = t;
     return 0;
+}
+
+struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, const char *type)
+{
+    struct entry *e = find_entry(t, uid);
+    if (!e) {
+        if (uid <= t->newest_loaded)
+            return NULL;
+        e = new_entry(t, uid);
+        for (size_t i = t->count - 1; i > 0 && t->entries[i - 1]->task.uid > uid; i--) {
+            t->entries[i] = t->entries[i - 1];
+            t->entries[i - 1] = e;
+        }
+        e->task.type = "add";
+        e->task.status = TASK_PROCESSING;
+        e->task.enqueued_at = e->task.started_at = clock_wall_us();
+    }
+    if (task_has_ended(&e->task))
+        return &e->task;
+    if (type)
+        e->task.type = type;
+    if (index && !e->task.index_name[0])
+        snprintf(e->task.index_name, sizeof e->task.index_name, "%s", index->name);
+    mark(t, e);
+    return &e->task;
 }
 
 /* After recovery has counted what the log still holds for each: the rest of a former life's tasks are over. */

@@ -34,6 +34,7 @@ struct tasks {
     size_t count, room;
     struct waiter *waiters;
     bool any_dirty;
+    uint64_t newest_loaded; /* uid; of newer ones that log and segments speak of the catalog had not heard yet */
 };
 
 bool task_has_ended(const struct task *t);
@@ -45,5 +46,9 @@ const struct task *tasks_at(const struct tasks *t, size_t i); /* by rising uid *
 void tasks_flush(struct tasks *t);
 void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context); /* this one, now */
 void tasks_recovered(struct tasks *t);
+
+/* At start: the task of that number, made again if the former life ended before the catalog had it; NULL if it is
+ * forgotten. `index` and `type` may be NULL while they are not known. */
+struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, const char *type);
 
 #endif
