@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "index/store.h"
+#include "index/store_writer.h"
 
 enum { COLUMN_CHUNK = 1 << 16 /* values */ };
 

@@ -1,4 +1,5 @@
-/* seal.h - the end of a segment file: which of its pages are LMDB's own, and what they must be.  Used by store.c.
+/* seal.h - the end of a segment file: which of its pages are LMDB's own, and what they must be.  Used by store.c and
+ * store_writer.c.
  *
  * Values carry checksums of their own, LMDB's tree does not, and LMDB believes what it reads. So the tree is checked
  * before LMDB sees the file: a file that was cut or damaged is refused, not walked.

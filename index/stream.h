@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "index/store.h"
+#include "index/store_writer.h"
 
 struct stream_writer {
     struct store_writer *store;

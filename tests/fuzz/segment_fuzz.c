@@ -12,6 +12,7 @@
 #include "index/bodies.h"
 #include "index/segment.h"
 #include "index/store.h"
+#include "index/store_writer.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { DOCUMENTS = 300, EDIT = 4, MOST_POSITIONS = 1 << 12 };

@@ -19,7 +19,7 @@ ARROWS = {
 WRAPPED = {
     r"yajl/": r"common/json\.c",
     r"xxhash\.h": r"common/hash\.c",
-    r"lmdb\.h": r"index/(store|core_file)\.c|coordinator/catalog\w*\.[ch]",
+    r"lmdb\.h": r"index/(store|store_writer|core_file)\.c|index/store_lmdb\.h|coordinator/catalog\w*\.[ch]",
     r"unicode/": r"index/analy\w*\.[ch]",
     r"libstemmer\.h": r"index/analy\w*\.[ch]",
     r"lz4\.h": r"index/\w+\.c",

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "common/err.h"
+#include "index/store_writer.h"
 
 struct place {
     char directory[40], path[64];
