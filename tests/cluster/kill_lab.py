@@ -28,6 +28,7 @@ INDEX = "kills"
 KINDS = ["coordinator", "nursery", "worker", "shard"]
 WRITERS, IDS_EACH, BULK_IDS = 3, 40, 3000
 SETTLE = 120  # seconds until everything accepted is applied
+HOLD_LIMIT = 3  # seconds more for removed segments: a search that was cut off holds its generation until its deadline
 FILES_LIMIT = 20  # seconds until files of merged segments are gone (their grace is 5)
 
 
@@ -229,7 +230,11 @@ class Lab:
 
     def check_leaks(self, before):
         time.sleep(2)
+        held = time.monotonic() + HOLD_LIMIT
         now = leaks.table(self.server)
+        while now != before and time.monotonic() < held and not leaks.besides_deleted(now, before):
+            time.sleep(0.1)
+            now = leaks.table(self.server)
         if now != before:
             self.model.blame(f"descriptors or processes differ:\n  before {before}\n  now    {now}")
         for what, found in [("zombies", leaks.zombies(self.server)), ("strays", leaks.strays(self.server)),

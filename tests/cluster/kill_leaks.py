@@ -95,6 +95,14 @@ def table(server):
     return result
 
 
+def besides_deleted(now, before):
+    """Whether tables differ in more than removed files that are still open."""
+    def without(found):
+        return {name: sorted([p for p in counts if p[0] != "deleted file"] for counts in processes)
+                for name, processes in found.items()}
+    return without(now) != without(before)
+
+
 def reader_slots(path):
     """Pids in the reader table."""
     out = subprocess.run([str(SLOTS), str(path)], capture_output=True, text=True, check=True).stdout
