@@ -43,7 +43,7 @@ enum {
     CLEAR_BY_KERNEL = 64 << 10,
     SPLIT_FOR = 64 << 10,
     HUGE_PAGE = 2 << 20,
-    HUGE_AFTER = 4 << 20, /* a small job never touches a huge page */
+    HUGE_AFTER = 16 << 20, /* a small job touches none: LMDB and the writer take 14 MiB at once, and leave most empty */
     NO_CLASS = 0xffff,
 };
 
