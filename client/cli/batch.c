@@ -101,7 +101,7 @@ static void write_json(struct slot *slot, const Mayfly__Found *found)
         emit_begin(&slot->output, '{');
         emit_member_string(&slot->output, "id", found->hits[i]->id);
         emit_key(&slot->output, "score");
-        emit_real(&slot->output, (double)found->hits[i]->score / 65536.0);
+        emit_score(&slot->output, found->hits[i]->score);
         emit_end(&slot->output, '}');
     }
     emit_end(&slot->output, ']');
@@ -111,9 +111,9 @@ static void write_json(struct slot *slot, const Mayfly__Found *found)
 
 static void write_run(struct slot *slot, const Mayfly__Found *found)
 {
-    char score[SCORE_SIZE];
+    char score[EMIT_SCORE_SIZE];
     for (size_t i = 0; i < found->n_hits; i++) {
-        search_score(score, found->hits[i]->score);
+        emit_score_text(score, found->hits[i]->score);
         buf_printf(&slot->output, "%s Q0 %s %zu %s mayfly\n", slot->qid, found->hits[i]->id, i + 1, score);
     }
 }

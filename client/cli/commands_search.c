@@ -30,7 +30,7 @@ static void emit_hit(struct buf *b, const Mayfly__Found__Hit *hit, struct str do
     emit_begin(b, '{');
     emit_member_string(b, "id", hit->id);
     emit_key(b, "score");
-    emit_real(b, (double)hit->score / 65536.0);
+    emit_score(b, hit->score);
     emit_key(b, "document");
     emit_raw(b, document.len ? document : STR("null"));
     if (hit->formatted.len) {

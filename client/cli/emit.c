@@ -65,19 +65,21 @@ void emit_signed(struct buf *b, int64_t value)
     buf_printf(b, "%" PRId64, value);
 }
 
-void emit_real_text(char to[EMIT_REAL_SIZE], double value)
+/* 1/65536 is 0.0000152587890625: sixteen digits behind the point say it all, without a trip through floating point. */
+void emit_score_text(char to[EMIT_SCORE_SIZE], uint64_t score)
 {
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(to, EMIT_REAL_SIZE, "%.*g", digits, value);
-        if (strtod(to, NULL) == value)
-            return;
-    }
+    static const uint64_t unit = 152587890625;
+    int length = snprintf(to, EMIT_SCORE_SIZE, "%" PRIu64 ".%016" PRIu64, score >> 16, (score & 0xffff) * unit);
+    while (to[length - 1] == '0')
+        to[--length] = '\0';
+    if (to[length - 1] == '.')
+        to[--length] = '\0';
 }
 
-void emit_real(struct buf *b, double value)
+void emit_score(struct buf *b, uint64_t score)
 {
-    char text[EMIT_REAL_SIZE];
-    emit_real_text(text, value);
+    char text[EMIT_SCORE_SIZE];
+    emit_score_text(text, score);
     emit_raw(b, str_of(text));
 }
 

@@ -16,7 +16,7 @@ void emit_raw(struct buf *b, struct str json);
 void emit_bool(struct buf *b, bool value);
 void emit_number(struct buf *b, uint64_t value);
 void emit_signed(struct buf *b, int64_t value);
-void emit_real(struct buf *b, double value);     /* the shortest text that reads back the same */
+void emit_score(struct buf *b, uint64_t score);  /* fixed point, 65536 being 1: exactly */
 void emit_date(struct buf *b, uint64_t wall_us); /* RFC 3339, or null for 0 */
 
 /* Key and value at once. */
@@ -24,7 +24,7 @@ void emit_member_number(struct buf *b, const char *key, uint64_t value);
 void emit_member_string(struct buf *b, const char *key, const char *value);
 void emit_member_date(struct buf *b, const char *key, uint64_t wall_us);
 
-enum { EMIT_REAL_SIZE = 32 };
-void emit_real_text(char to[EMIT_REAL_SIZE], double value);
+enum { EMIT_SCORE_SIZE = 40 };
+void emit_score_text(char to[EMIT_SCORE_SIZE], uint64_t score);
 
 #endif

@@ -104,8 +104,3 @@ void search_finish(struct search *s)
     list_finish(&s->highlight);
     *s = (struct search){0};
 }
-
-void search_score(char to[SCORE_SIZE], uint64_t score)
-{
-    emit_real_text(to, (double)score / 65536.0);
-}

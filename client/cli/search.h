@@ -21,10 +21,6 @@ enum { SEARCH_MOST = 10000 };
 int search_init(struct search *s, const struct cli *c);
 void search_finish(struct search *s);
 
-/* "0.8125": the fixed-point sum as the number it stands for, exactly. */
-enum { SCORE_SIZE = 32 };
-void search_score(char to[SCORE_SIZE], uint64_t score);
-
 /* Queries of a file, several in flight. An exit status. */
 int batch_run(struct cli *c, struct search *s, const char *path, uint32_t depth);
 
