@@ -252,6 +252,9 @@ static void pass_refusals(struct job *job, const Mayfly__Internal__JobReport *re
     const struct jobs_callbacks *callbacks = &job->jobs->to.callbacks;
     for (size_t i = 0; i < report->n_refused; i++) {
         struct refusal r = refusal_of(report->refused[i]);
+        /* The newest that is known, also to those who save what was refused in it. */
+        if (job->stream->generation < report->refused[i]->generation)
+            job->stream->generation = report->refused[i]->generation;
         struct bundle *b = job->batch->bundles;
         while (b && b->end <= r.sequence)
             b = b->next;

@@ -216,6 +216,22 @@ def test_an_orphan_segment_is_removed_at_start(make_server):
         assert len(m.search("films", "bridge").hits) == 10
 
 
+def test_refusals_are_told_once(make_server):
+    server = make_server(shards=1)
+    with server.client() as m:
+        good = m.add("films", documents(0, 5), wait="searchable")
+        bad = m.add("films", [("7", b"[7]"), ("8", b'{"id":9}'), ("10", b'{"id":10}')], wait="searchable")
+        assert (good.refused, bad.refused) == (0, 2)
+    for end in (server.stop, server.kill, server.stop):
+        end()
+        server.start()
+        with server.client() as m:
+            (task,) = [t for t in m.tasks() if t.uid == bad.task]
+            assert task.refused == 2 and len(task.errors) == 2
+            assert sorted(e.id for e in task.errors) == ["7", "8"]
+            m.add("films", documents(20, 1), wait="searchable")
+
+
 def test_reload_takes_what_may_change(make_server):
     server = make_server(config={"log-level": "info", "deadline-ms": 1000})
     server.config = {"log-level": "info", "deadline-ms": 1200, "max-connections": 7}
