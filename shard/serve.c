@@ -16,6 +16,7 @@
 #include "shard/fetch.h"
 #include "shard/hold.h"
 #include "shard/memory.h"
+#include "shard/peek.h"
 #include "shard/places.h"
 #include "shard/request.h"
 #include "shard/search.h"
@@ -127,9 +128,8 @@ static request_handler *const handlers[] = {
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP] = fetch_lookup,
 };
 
-static request_handler *handler_of(const Mayfly__Internal__ShardEnvelope *e)
+static request_handler *handler_of(uint32_t message)
 {
-    size_t message = e->message_case;
     return message < sizeof handlers / sizeof *handlers ? handlers[message] : NULL;
 }
 
@@ -155,12 +155,15 @@ static void answer(struct server *v, const struct queued *q)
     struct shard *s = v->shard;
     struct reply reply;
     reply_init(&reply, &s->arena, q->request);
+    uint64_t refusals = s->arena.refusals;
     Mayfly__Internal__ShardEnvelope *envelope = message_unpack_shard(&s->arena, (struct str){q->bytes, q->size});
     struct request r = {.id = q->request, .arrived_us = q->arrived_us, .envelope = envelope};
-    if (envelope)
-        handler_of(envelope)(s, &r, &reply);
+    if (envelope && handler_of(envelope->message_case))
+        handler_of(envelope->message_case)(s, &r, &reply);
+    else if (s->arena.refusals > refusals)
+        reply_fail_query(&reply, ERR_FULL);
     else
-        reply_fail_query(&reply, ERR_FULL); /* it was well-formed when it arrived */
+        reply_fail(&reply, CODE_INTERNAL, "the request does not decode");
     send_reply(v, &reply);
     reply_finish(&reply);
     s->words->arena_peak = s->arena.peak;
@@ -232,16 +235,24 @@ static bool obey(struct server *v, const Mayfly__Internal__ShardEnvelope *e)
     return true;
 }
 
-/* Nothing is handled now, so the arena is free to look at the message. */
+/* Nothing is handled now, so the arena is free for a message that is obeyed at once. */
 static void receive_envelope(struct server *v, struct str bytes)
 {
+    uint64_t request;
+    uint32_t message;
+    if (!peek_envelope(bytes, &request, &message)) {
+        v->err = ERR_CORRUPT;
+        return;
+    }
+    if (handler_of(message)) {
+        enqueue(v, request, bytes);
+        return;
+    }
     const Mayfly__Internal__ShardEnvelope *e = message_unpack_shard(&v->shard->arena, bytes);
     if (!e)
         v->err = ERR_CORRUPT;
-    else if (handler_of(e))
-        enqueue(v, e->request, bytes);
     else if (!obey(v, e))
-        log_warn("a message of kind %d is not for a shard", (int)e->message_case);
+        log_warn("a message of kind %u is not for a shard", message);
     arena_rewind(&v->shard->arena, 0);
 }
 

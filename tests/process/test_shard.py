@@ -174,6 +174,8 @@ def test_query_memory_is_a_limit(internal, directory):
     small.receive()
     answer, _ = small.ask(prepare=internal.Prepare(text=text(internal, "( " * 200_000)))
     assert failure(answer) == "query_too_large"
+    answer, _ = small.ask(prepare=internal.Prepare(text=text(internal, "a " * 520_000)))  # more than the arena by itself
+    assert failure(answer) == "query_too_large"
     answer, _ = small.ask(prepare=internal.Prepare(text=text(internal, "a")))
     assert answer.WhichOneof("message") == "prepared"
     small.send(configure=internal.Configure(query_memory=64 << 20))
@@ -208,6 +210,15 @@ def test_requests_are_answered_in_order_and_abandoned_ones_not(shard, internal):
     shard.process.send_signal(signal.SIGCONT)
     answered = [shard.receive()[0].request for _ in range(98)]
     assert answered == [n for n in range(1, 101) if n not in (50, 100)]
+
+
+def test_a_malformed_request_fails_alone(shard, internal):
+    inner = b"\x0a\xff"  # a length beyond its end
+    for kind in (2, 3, 4, 5):
+        envelope = b"\x08\x63" + bytes([kind << 3 | 2, len(inner)]) + inner
+        shard.socket.sendall(struct.pack("<II", 4 + len(envelope), len(envelope)) + envelope)
+        answer, _ = shard.receive()
+        assert answer.request == 0x63 and failure(answer) == "internal"
 
 
 def test_a_malformed_frame_ends_it(shard):
