@@ -2,6 +2,7 @@
 import importlib
 import os
 import pathlib
+import random
 import select
 import signal
 import subprocess
@@ -345,13 +346,13 @@ def test_exports_the_whole_malloc_family():
             "valloc", "pvalloc", "malloc_usable_size"} <= exported
 
 
-def run_to_the_end(nursery, fd, count, cap):
-    """As the coordinator would: successors after a retirement, halves after a death at the cap."""
-    first, segment, deaths, stop = 1, 1, 0, 0
+def run_to_the_end(nursery, fd, count, cap_of):
+    """As the coordinator would: successors after a retirement, halves after a death at the cap, at last a quarantine."""
+    first, segment, deaths, stop, skip = 1, 0, 0, 0, []
     while first <= count:
-        worker = nursery.build([fd], [(1, count + 1)], segment=segment, resume=first, stop=stop, cap=cap)
-        words = nursery.run(worker)
         segment += 1
+        worker = nursery.build([fd], [(1, count + 1)], segment=segment, resume=first, stop=stop, cap=cap_of(), skip=skip)
+        words = nursery.run(worker)
         if words["reason"] in ("done", "retired"):
             outcome = worker.outcome()
             assert outcome.committed and outcome.applied.first == first
@@ -360,20 +361,38 @@ def run_to_the_end(nursery, fd, count, cap):
             continue
         assert words["reason"] in ("cap", "kernel_cap") and words["text"], words
         assert os.waitstatus_to_exitcode(worker.status) == 75 and worker.outcome() is None
+        assert words["peak"] <= words["cap"]
         deaths += 1
-        assert deaths < 40, words
-        stop = first + max(1, ((stop or count + 1) - first) // 2)
-    return segment - 1, deaths
+        assert surveyed(nursery)[-1].watermark == first  # nothing of it is committed, and core.mdb is whole
+        left = (stop or count + 1) - first
+        if left == 1:
+            skip.append(nursery.internal.Skip(sequence=first, code="too_much_memory", message="it needs more"))
+        else:
+            stop = first + left // 2
+    return deaths, [s.sequence for s in skip]
 
 
 @pytest.mark.skipif(not HAS_ARENA, reason="no cap under sanitizers")
 @pytest.mark.parametrize("cap", [32, 33, 37, 41, 48, 64])
 def test_small_caps_commit_everything(nursery, directory, cap):
     many = documents(12000, words=40)
-    segments, deaths = run_to_the_end(nursery, puts(many), len(many), cap * MIB)
+    deaths, skipped = run_to_the_end(nursery, puts(many), len(many), lambda: cap * MIB)
     state = surveyed(nursery)[-1]
     assert (state.documents, state.watermark) == (len(many), len(many) + 1)
-    assert deaths == 0, f"{deaths} deaths, {segments} segments"
+    assert deaths == 0 and not skipped
+
+
+@pytest.mark.skipif(not HAS_ARENA, reason="no cap under sanitizers")
+@pytest.mark.parametrize("seed", range(3))
+def test_random_caps_and_sizes_lose_nothing_but_what_is_too_large(nursery, seed):
+    rng = random.Random(seed)
+    many = [{"id": i, "t": " ".join(f"{rng.getrandbits(20):05x}" for _ in range(rng.choice((3, 50, 2000, 30000)) +
+                                                                            250000 * (rng.random() < 0.06)))}
+            for i in range(60)]
+    deaths, skipped = run_to_the_end(nursery, puts(many), len(many), lambda: rng.randrange(32 * MIB, 80 * MIB))
+    state = surveyed(nursery)[-1]
+    assert (state.documents, state.watermark) == (len(many) - len(skipped), len(many) + 1)
+    assert all(len(many[n - 1]["t"]) > 1000000 for n in skipped), (deaths, skipped)
 
 
 @pytest.mark.skipif(not HAS_ARENA, reason="no cap under sanitizers")
