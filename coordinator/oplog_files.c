@@ -106,7 +106,8 @@ static void remove_unneeded(struct oplog_files *f, uint64_t open)
 
 void oplog_files_trim(struct oplog_files *f, const struct oplog_stream *s, uint64_t sequence, uint64_t open)
 {
-    struct stream_state *state = &f->streams[stream_of(f, s)];
+    uint32_t stream = stream_of(f, s); /* first: it may move the table */
+    struct stream_state *state = &f->streams[stream];
     if (sequence <= state->trimmed)
         return;
     state->trimmed = sequence;

@@ -406,6 +406,19 @@ static void is_full_at_its_quota_until_enough_is_applied(void **state)
     end(l);
 }
 
+/* Recovery trims by what the survey said, whether the log has the stream or not. */
+static void trims_streams_it_has_never_seen(void **state)
+{
+    struct life *l = *state;
+    begin(l, QUOTA);
+    for (uint32_t i = 1; i < 300; i++) {
+        const struct oplog_stream s = {i, 1, i % 3};
+        oplog_trim(l->log, &s, i);
+        assert_int_equal(oplog_tail(l->log, &s), 0);
+    }
+    end(l);
+}
+
 /* A stream that no longer exists needs nothing. */
 static void forgets_a_dropped_index(void **state)
 {
@@ -486,6 +499,7 @@ int main(void)
         CASE(reads_on_past_a_file_that_never_got_its_header),
         CASE(removes_files_that_every_stream_has_applied),
         CASE(is_full_at_its_quota_until_enough_is_applied),
+        CASE(trims_streams_it_has_never_seen),
         CASE(forgets_a_dropped_index),
         CASE(says_durable_only_once_a_failed_write_succeeded),
         CASE(loses_nothing_to_a_failed_write),
