@@ -9,6 +9,7 @@ import collections
 import json
 import pathlib
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from conftest import Server  # noqa: E402
 from kill_model import Model  # noqa: E402
 
 INDEX = "kills"
+UNEXPECTED = re.compile(r"Sanitizer|runtime error:|require|assert|signal (?!9\b)\d|reason=(crash|corrupt)|damaged")
 KINDS = ["coordinator", "nursery", "worker", "shard"]
 WRITERS, IDS_EACH, BULK_IDS = 3, 40, 3000
 SETTLE = 120  # seconds until everything accepted is applied
@@ -254,6 +256,13 @@ class Lab:
                 return
             time.sleep(0.2)
 
+    def check_log(self):
+        """Nothing died but by our hand."""
+        with open(self.server.log_path, errors="replace") as log:
+            bad = [line.strip() for line in log if UNEXPECTED.search(line)]
+        if bad:
+            self.model.blame(f"the log says: {bad[:5]}")
+
     def quiet_table(self):
         """The descriptors of a server that has just indexed something and has nothing to do."""
         limit = time.monotonic() + 30
@@ -290,6 +299,7 @@ class Lab:
         self.check_documents()
         self.check_leaks(before)
         self.server.stop()
+        self.check_log()
         if not leaks.lock_is_free(self.server):
             self.model.blame("LOCK is held after the stop")
         return self.model.wrong
