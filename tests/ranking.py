@@ -1,6 +1,6 @@
 """Documents, operations and queries for comparing ranks with mayfly-reference. Used by process and cluster tests.
 
-MAYFLY_LONG=1 takes 20,000 documents and 3,000 queries in place of a few thousand and 300.
+MAYFLY_LONG=1 takes 9,600 documents and 1,500 queries in place of 2,320 and 300.
 """
 import collections
 import gzip
@@ -13,7 +13,7 @@ import subprocess
 from conftest import BIN, ndjson, shared
 
 LONG = os.environ.get("MAYFLY_LONG", "") not in ("", "0")
-DOCUMENTS, QUERIES, FOREIGN = (20000, 3000, 400) if LONG else (2000, 300, 40)
+DOCUMENTS, QUERIES, FOREIGN = (8000, 1500, 200) if LONG else (2000, 300, 40)
 LIMIT = 60
 LANGUAGES = ("de", "fr", "ja", "ru", "ko", "es", "zh_CN", "pl")
 
