@@ -134,6 +134,26 @@ class Lab:
         names = sorted(self.model.ids)
         return lambda: self.connected(work)
 
+    def churner(self):
+        """Indexes that come and go."""
+        rng = random.Random(self.random.random())
+        names = [f"churn{n}" for n in range(3)]
+
+        def work(client):
+            name = rng.choice(names)
+            documents = [document(f"c{n}", 1) for n in range(rng.choice([1, 20, 200]))]
+            client.add(name, documents, wait=rng.choice(["accepted", "searchable"]))
+            drop(client, name)
+
+        def drop(client, name):
+            try:
+                client.drop_index(name)
+            except mayfly.Failure as failure:
+                if failure.code != "index_not_found":
+                    raise
+
+        return lambda: self.connected(work)
+
     # --------------------------------------------------------------------------------------------------- kills
 
     def victim(self, kind):
@@ -197,9 +217,10 @@ class Lab:
         while time.monotonic() < limit:
             try:
                 with self.server.client() as client:
-                    tasks = client.tasks(INDEX, limit=100000)
+                    tasks = client.tasks(limit=100000)
                     open_tasks = [t.uid for t in tasks if t.status in ("enqueued", "processing")]
                     failed = [t for t in tasks if t.status == "failed" or t.refused]
+                    failed = [t for t in failed if t.index == INDEX]
                     if failed:
                         self.model.blame(f"a task failed: {failed[0]}")
                     if not open_tasks:
@@ -229,6 +250,19 @@ class Lab:
                     self.model.blame(f"at the end {entry.name} is stored and searched differently")
             if listed.documents != live:
                 self.model.blame(f"the index counts {listed.documents} documents, {live} are there")
+
+    def check_dropped(self):
+        """Of indexes that are gone no file stays."""
+        with self.server.client() as client:
+            for index in client.list_indexes():
+                if index.uid != INDEX:
+                    client.drop_index(index.uid)
+            limit = time.monotonic() + FILES_LIMIT
+            while len(leaks.index_directories(self.server)) > 1 and time.monotonic() < limit:
+                time.sleep(0.1)
+        found = leaks.index_directories(self.server)
+        if len(found) > 1:
+            self.model.blame(f"directories of dropped indexes are left: {found}")
 
     def check_leaks(self, before):
         time.sleep(2)
@@ -281,7 +315,7 @@ class Lab:
             for entry in list(self.model.ids.values())[:20]:
                 self.ask(client, entry)
         before = self.quiet_table()
-        clients += [self.searcher(), self.searcher()]
+        clients += [self.searcher(), self.searcher(), self.churner()]
         threads = [threading.Thread(target=c, daemon=True) for c in clients]
         for thread in threads:
             thread.start()
@@ -297,6 +331,7 @@ class Lab:
             self.server.start()
         self.settle()
         self.check_documents()
+        self.check_dropped()
         self.check_leaks(before)
         self.server.stop()
         self.check_log()

@@ -129,6 +129,10 @@ def segment_files(server):
     return len(list(server.data.glob("indexes/*/*/*/seg-*.mdb")))
 
 
+def index_directories(server):
+    return sorted(p.name for p in server.data.glob("indexes/*"))
+
+
 def lock_is_free(server):
     with open(server.data / "LOCK", "rb") as lock:
         try:
