@@ -15,6 +15,12 @@
 
 enum { SOFT_RESERVE = 4 << 20, WRITER = 10 << 20, BYTES_PER_ID = 64 };
 
+/* What the arenas have committed, malloc has not: told before it goes on, or the kernel is the first to say so. */
+static void charge_arenas(struct build *b)
+{
+    heap_charge(b->worker->scratch.committed + b->texts.committed);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
 
@@ -43,6 +49,7 @@ static void open_build(struct build *b, struct worker *w)
 {
     b->worker = w;
     open_settings(b);
+    charge_arenas(b);
     regions_open(&b->regions, w);
     open_core(b);
     job_must(w, arena_init(&b->texts, w->scratch.cap, 0), "no address space for texts");
@@ -118,6 +125,7 @@ static void put(struct build *b, const struct operation *o, uint64_t task)
 {
     struct refused why;
     int err = document_read(&b->reader, o->id, o->body, &why);
+    charge_arenas(b);
     if (err == ERR_FULL)
         job_scratch_full(b->worker);
     if (err)
@@ -197,7 +205,6 @@ static size_t still_to_come(const struct build *b, size_t extent)
 static bool is_past_soft_mark(struct build *b)
 {
     struct worker *w = b->worker;
-    heap_charge(w->scratch.committed + b->texts.committed);
     struct heap_use heap = heap_use();
     w->words->arena_used = heap.used;
     w->words->arena_peak = heap.extent;
