@@ -81,12 +81,15 @@ static int make_room(struct mayfly_writer *w, size_t size, struct mayfly_failure
     return rc;
 }
 
-static void note_flight(struct mayfly_writer *w, size_t bytes)
+/* A frame in the middle of a document lands with the one before: the server cannot say that it is safe by itself. */
+static void note_flight(struct mayfly_writer *w, size_t bytes, bool is_end)
 {
     if (w->options.wait == MAYFLY__WRITE__WAIT__NONE)
         return;
     size_t at = (w->flight_first + w->flight_count++) % MAYFLY_WRITER_FRAMES;
-    w->flight[at].end = w->progress.sent;
+    if (is_end)
+        w->flushed = w->progress.sent;
+    w->flight[at].end = w->flushed;
     w->flight[at].bytes = bytes;
     w->flight_bytes += bytes;
 }
@@ -101,7 +104,7 @@ static int drain(struct mayfly_writer *w, struct mayfly_failure *failure)
     return rc;
 }
 
-static int send_frame(struct mayfly_writer *w, struct str body, bool last, struct mayfly_failure *failure)
+static int send_frame(struct mayfly_writer *w, struct str body, bool is_end, bool last, struct mayfly_failure *failure)
 {
     Mayfly__Write write;
     mayfly__write__init(&write);
@@ -124,7 +127,7 @@ static int send_frame(struct mayfly_writer *w, struct str body, bool last, struc
     if (rc)
         return rc == MAYFLY_LOST ? drain(w, failure) : rc;
     w->opened = true;
-    note_flight(w, body.len);
+    note_flight(w, body.len, is_end);
     return 0;
 }
 
@@ -135,7 +138,7 @@ static int flush(struct mayfly_writer *w, bool last, struct mayfly_failure *fail
         struct str part = {.ptr = rest.ptr, .len = rest.len < FRAME_MOST ? rest.len : FRAME_MOST};
         rest.ptr += part.len;
         rest.len -= part.len;
-        int rc = send_frame(w, part, last && rest.len == 0, failure);
+        int rc = send_frame(w, part, rest.len == 0, last && rest.len == 0, failure);
         if (rc)
             return rc;
     } while (rest.len);

@@ -42,6 +42,7 @@ struct mayfly_writer {
         uint64_t end; /* operations up to here */
         size_t bytes;
     } flight[MAYFLY_WRITER_FRAMES]; /* frames whose operations are not known to be safe */
+    uint64_t flushed;               /* operations that are out as a whole */
     size_t flight_first, flight_count, flight_bytes;
 };
 

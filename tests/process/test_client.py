@@ -177,6 +177,13 @@ def test_many_documents_cross_frames_within_a_window(fake, run):
     assert len(fake.indexes["books"][1]["big"]) > 900000
 
 
+def test_a_document_larger_than_the_window_crosses_frames(fake, run):
+    fake.max_document_size = 16 << 20
+    body = b'{"id": 1, "t": "' + b"x" * (14 << 20) + b'"}'
+    run("add", "books", "-", input=b'{"id": 0}\n' + body + b'\n{"id": 2}')
+    assert fake.indexes["books"][1]["1"] == body and set(fake.indexes["books"][1]) == {"0", "1", "2"}
+
+
 def test_a_dropped_connection_says_what_is_safe(fake, run):
     fake.drop_after = 5000
     lines = [json.dumps({"id": i, "t": "x" * 500}) for i in range(50000)]
