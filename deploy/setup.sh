@@ -38,11 +38,11 @@ need_packages() {
   say "installed"
 }
 
-# build PRESET: configures and builds into build/PRESET.
+# build PRESET [-DOPTION=VALUE...]: configures and builds into build/PRESET.
 build() {
   say "building build/$1"
   mkdir -p build
-  { cmake --preset "$1" && cmake --build --preset "$1"; } >"build/$1.log" 2>&1 ||
+  { cmake --preset "$@" && cmake --build --preset "$1"; } >"build/$1.log" 2>&1 ||
     { tail -n 40 "build/$1.log"; stop "the build failed; all of it is in build/$1.log"; }
   say "built build/$1"
 }
