@@ -371,8 +371,10 @@ int intake_frame_end(struct intake *i, bool last)
     struct task *task = task_of(i);
     if (task)
         task->received = i->received;
-    if (!last)
+    if (!last) {
+        intake_progressed(i); /* of a frame with nothing but refusals the log will not tell */
         return 0;
+    }
     if (i->stage != ID_LENGTH || i->have)
         return ERR_CORRUPT;
     receive_all(i);
