@@ -351,11 +351,12 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--limit", type=float, default=2.0, help="seconds until search answers again")
     parser.add_argument("--shards", type=int, default=2)
+    parser.add_argument("--worker-memory", default="256M")
     parser.add_argument("--keep", action="store_true", help="keep the data directory")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     directory = tempfile.mkdtemp(prefix="mayfly-", dir="/tmp")
-    server = Server(directory, shards=arguments.shards).start()
+    server = Server(directory, shards=arguments.shards, worker_memory=arguments.worker_memory).start()
     lab = Lab(server, arguments.seed, arguments.limit, lambda text: print(text, flush=True))
     try:
         wrong = lab.run(arguments.kills)
