@@ -92,6 +92,7 @@ static void note_flight(struct mayfly_writer *w, size_t bytes, bool is_end)
     w->flight[at].end = w->flushed;
     w->flight[at].bytes = bytes;
     w->flight_bytes += bytes;
+    land_frames(w); /* what ends no operation is not waited for */
 }
 
 /* The connection is gone: what was answered before still counts, and its last words are the reason. */
