@@ -151,10 +151,9 @@ static void on_logged(void *context)
         tasks_changed(g->server->tasks, task);
     }
     b->state = BUNDLE_LOGGED;
-    struct intake *i = l->intake;
-    jobs_build(g->server->jobs, b);
-    if (i)
-        intake_progressed(i);
+    if (l->intake)
+        intake_progressed(l->intake);
+    jobs_build(g->server->jobs, b); /* last: it gives the bundle back at once if the index was dropped */
 }
 
 static void count_outstanding(struct load *l, bool more)

@@ -337,9 +337,10 @@ void jobs_reconfigured(struct jobs *j)
 
 void jobs_build(struct jobs *j, struct bundle *b)
 {
-    struct stream_jobs *sj = stream_jobs_of(j, b->stream);
+    /* What the log still had in hand when its index was dropped: nobody would come to fetch it. */
+    struct stream_jobs *sj = b->stream->index->dropped ? NULL : stream_jobs_of(j, b->stream);
     b->next = NULL;
-    if (sj->forgotten) {
+    if (!sj || sj->forgotten) {
         b->state = BUNDLE_APPLIED;
         b->on_applied(b, b->context);
         return;

@@ -357,6 +357,32 @@ def test_an_index_that_was_dropped_stays_away(server):
         assert count(m, "books") == 0 and count(m, "books", "fire") == 3
 
 
+def test_dropped_again_and_again_under_load(server):
+    """Every stream comes to its end, whatever became of its index, and the last index made is whole."""
+    def load(who):
+        with server.client() as m:
+            return [m.add("bulk", ({"id": f"{who}-{i}", "text": "filler " * 50} for i in range(1000)),
+                          wait=("accepted", "searchable", "none")[part % 3]) for part in range(9)]
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool, server.client() as m:
+        loading = [pool.submit(load, who) for who in range(3)]
+        while not all(one.done() for one in loading):
+            try:
+                m.drop_index("bulk")
+            except mayfly.Failure as failure:
+                assert failure.code == "index_not_found"
+        for one in loading:
+            assert all(r.done and {x.code for x in r.refusals} <= {"index_not_found"} for r in one.result())
+        for task in m.tasks():
+            m.wait_task(task.uid)
+        m.add("bulk", documents(0, 3), wait="searchable")
+        assert count(m, "bulk") == 3
+    server.stop()
+    server.start()
+    with server.client() as m:
+        assert count(m, "bulk") == 3
+
+
 def test_swapped_indexes_are_swapped_for_good(server):
     with server.client() as m:
         m.add("a", documents(0, 3), wait="searchable")
