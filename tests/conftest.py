@@ -126,13 +126,13 @@ class Server:
         found, todo = [], [self.process.pid]
         while todo:
             pid = todo.pop()
-            for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-                try:
-                    born = [int(p) for p in task.read_text().split()]
-                except OSError:
-                    continue
-                found += born
-                todo += born
+            try:  # it may end while it is looked at
+                tasks = [task.read_text() for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children")]
+            except OSError:
+                continue
+            born = [int(child) for text in tasks for child in text.split()]
+            found += born
+            todo += born
         return found
 
 

@@ -20,13 +20,13 @@ def descendants(pid):
     found, todo = [pid], [pid]
     while todo:
         parent = todo.pop()
-        for children in pathlib.Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
-                born = [int(p) for p in children.read_text().split()]
-            except OSError:
-                continue
-            found += born
-            todo += born
+        try:  # it may end while it is looked at
+            tasks = [task.read_text() for task in pathlib.Path(f"/proc/{parent}/task").glob("*/children")]
+        except OSError:
+            continue
+        born = [int(child) for text in tasks for child in text.split()]
+        found += born
+        todo += born
     return found
 
 
