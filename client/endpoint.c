@@ -88,6 +88,8 @@ static int connect_tcp(const char *where, struct mayfly_failure *failure)
     const char *port = split_port(copy, &host);
     struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *addresses;
     int problem = getaddrinfo(host, port, &wanted, &addresses);
+    if (problem && strcmp(host, "localhost") == 0) /* loopback also where no file or resolver says so (RFC 6761) */
+        problem = getaddrinfo("127.0.0.1", port, &wanted, &addresses);
     if (problem)
         return cannot(failure, where, gai_strerror(problem));
     int fd = connect_first(addresses);
