@@ -4,7 +4,7 @@ target_compile_definitions(mayfly_build INTERFACE _GNU_SOURCE MAYFLY_VERSION="${
 target_include_directories(mayfly_build INTERFACE ${PROJECT_SOURCE_DIR})
 # No fused multiply-add and no fast-math anywhere: scores agree to the last bit on all machines.
 target_compile_options(mayfly_build INTERFACE
-  -ffp-contract=off -fno-strict-aliasing -fvisibility=hidden
+  -ffp-contract=off -fno-math-errno -fno-strict-aliasing -fvisibility=hidden
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes
   -Wvla -Wpointer-arith -Wwrite-strings -Wcast-qual -Wcast-align -Wformat=2 -Wimplicit-fallthrough -Wswitch-enum
   -Wdouble-promotion)

@@ -1,0 +1,58 @@
+/* kernels.h - the innermost loops over posting lists, once for each kind of processor, with the same results to the last
+ * bit.  Runs in: shard, worker, bench.
+ *
+ * Packed integers are a bit stream, little-endian: value i of `bits` bits (0 to 32) begins at bit i * bits, so that 8
+ * values take `bits` bytes. What reads packed integers may touch up to KERNEL_OVERREAD bytes behind them, and what writes
+ * an array up to KERNEL_OVERWRITE elements behind its last: both must be there. */
+#ifndef INDEX_KERNELS_H
+#define INDEX_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { KERNEL_OVERREAD = 64, KERNEL_OVERWRITE = 16 };
+
+struct kernels {
+    const char *name; /* avx512, avx2, portable */
+
+    void (*unpack)(const uint8_t *in, unsigned bits, size_t count, uint32_t *out);
+
+    /* Packed gaps to rising numbers: out[i] = out[i - 1] + 1 + gap[i], the first behind `before` (UINT32_MAX: behind
+     * nothing, so that gap 0 is number 0). Wraps where the gaps are damaged: the caller checks that the last is the one it
+     * expects. */
+    void (*unpack_rising)(const uint8_t *in, unsigned bits, size_t count, uint32_t before, uint32_t *out);
+
+    /* The set bits of `words` 64-bit words (at any alignment) as numbers from `base` on; how many. */
+    size_t (*expand_bits)(const uint8_t *words, size_t count, uint32_t base, uint32_t *out);
+
+    /* out[i] = score_contribution(weight, t[i], norms[codes[documents[i]]]) (index/score.h). */
+    void (*score)(uint32_t weight, const float norms[256], const uint8_t *codes, const uint32_t *documents,
+                  const uint32_t *t, size_t count, int32_t *out);
+
+    /* The elements whose score is at least `least`, in order; how many. In place is allowed. */
+    size_t (*keep_scores)(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
+                          uint32_t *out_documents, int32_t *out_scores);
+
+    /* Two rising lists without repetition: where elements of `a` stand in `b` (count_a of them at most), as places in
+     * both; how many. Reads up to KERNEL_OVERWRITE elements behind b's last. */
+    size_t (*intersect)(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b, uint32_t *out_a,
+                        uint32_t *out_b);
+};
+
+/* The fastest that this processor runs, or those that the environment's MAYFLY_CPU names (avx512, avx2, portable) if it
+ * runs them. */
+const struct kernels *kernels_best(void);
+
+/* By name; NULL if there are none such or this processor does not run them. */
+const struct kernels *kernels_named(const char *name);
+
+/* One packed value: by random access. */
+static inline uint32_t kernel_unpack_one(const uint8_t *in, unsigned bits, size_t i)
+{
+    uint64_t word;
+    size_t bit = i * bits;
+    __builtin_memcpy(&word, in + bit / 8, sizeof word);
+    return (uint32_t)(word >> bit % 8) & (uint32_t)(((uint64_t)1 << bits) - 1);
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* The kernels with AVX2: eight at a time. */
+#include "index/kernels_list.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "index/kernels_tables.h"
+
+#define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
+
+/* Of eight values the upper four begin in byte bits / 2, at bit 0 or 4 of it. */
+#define HALVES(b) {BYTES_OF_4(b, 0), BYTES_OF_4(b, 4 * (b) % 8)}
+static const uint8_t bytes_of_8[PACKED_IN_FOUR + 1][2][16] = {FOR_EACH_WIDTH(HALVES)};
+static const uint32_t shifts_of_8[PACKED_IN_FOUR + 1][8] = {FOR_EACH_WIDTH(SHIFTS_OF_8)};
+
+struct unpacker {
+    unsigned bits;
+    __m256i bytes, shifts, mask;
+};
+
+AVX2 static inline __m256i load8(const void *from)
+{
+    return _mm256_loadu_si256(from);
+}
+
+AVX2 static inline struct unpacker unpacker_of(unsigned bits)
+{
+    return (struct unpacker){bits, load8(bytes_of_8[bits]), load8(shifts_of_8[bits]),
+                             _mm256_set1_epi32((int)((1u << bits) - 1))};
+}
+
+AVX2 static inline __m256i unpack8(const struct unpacker *u, const uint8_t *in)
+{
+    __m128i low = _mm_loadu_si128((const void *)in), high = _mm_loadu_si128((const void *)(in + u->bits / 2));
+    __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    return _mm256_and_si256(_mm256_srlv_epi32(_mm256_shuffle_epi8(both, u->bytes), u->shifts), u->mask);
+}
+
+AVX2 static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t *out)
+{
+    if (bits > PACKED_IN_FOUR) {
+        kernels_portable.unpack(in, bits, count, out);
+        return;
+    }
+    struct unpacker u = unpacker_of(bits);
+    for (size_t i = 0; i < count; i += 8, in += bits)
+        _mm256_storeu_si256((void *)(out + i), unpack8(&u, in));
+}
+
+/* Sums of each element with those before it. */
+AVX2 static inline __m256i running_sums(__m256i v)
+{
+    v = _mm256_add_epi32(v, _mm256_slli_si256(v, 4));
+    v = _mm256_add_epi32(v, _mm256_slli_si256(v, 8));
+    __m256i low_total = _mm256_permutevar8x32_epi32(v, _mm256_set1_epi32(3));
+    return _mm256_add_epi32(v, _mm256_blend_epi32(_mm256_setzero_si256(), low_total, 0xf0));
+}
+
+AVX2 static void unpack_rising(const uint8_t *in, unsigned bits, size_t count, uint32_t before, uint32_t *out)
+{
+    if (bits > PACKED_IN_FOUR) {
+        kernels_portable.unpack_rising(in, bits, count, before, out);
+        return;
+    }
+    struct unpacker u = unpacker_of(bits);
+    __m256i one = _mm256_set1_epi32(1), last = _mm256_set1_epi32(7), carry = _mm256_set1_epi32((int)before);
+    for (size_t i = 0; i < count; i += 8, in += bits) {
+        __m256i sums = running_sums(_mm256_add_epi32(unpack8(&u, in), one));
+        _mm256_storeu_si256((void *)(out + i), _mm256_add_epi32(sums, carry));
+        carry = _mm256_add_epi32(carry, _mm256_permutevar8x32_epi32(sums, last));
+    }
+}
+
+AVX2 static size_t expand_bits(const uint8_t *words, size_t count, uint32_t base, uint32_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++, base += 64) {
+        uint64_t word;
+        memcpy(&word, words + 8 * i, sizeof word);
+        for (; word; word &= word - 1)
+            out[n++] = base + (uint32_t)_tzcnt_u64(word);
+    }
+    return n;
+}
+
+/* Norms are fetched one by one: gathering them is slower on the processors that were measured. */
+AVX2 static void score(uint32_t weight, const float norms[256], const uint8_t *codes, const uint32_t *documents,
+                       const uint32_t *t, size_t count, int32_t *out)
+{
+    float fetched[256 + KERNEL_OVERWRITE];
+    __m256 w = _mm256_set1_ps((float)weight);
+    for (size_t done = 0; done < count; done += 256) {
+        size_t n = count - done < 256 ? count - done : 256;
+        for (size_t i = 0; i < n; i++)
+            fetched[i] = norms[codes[documents[done + i]]];
+        for (size_t i = n; i < n + 8; i++)
+            fetched[i] = 1.0F;
+        for (size_t i = 0; i < n; i += 8) {
+            __m256 frequency = _mm256_cvtepi32_ps(load8(t + done + i));
+            __m256 saturation = _mm256_div_ps(frequency, _mm256_add_ps(frequency, _mm256_loadu_ps(fetched + i)));
+            _mm256_storeu_si256((void *)(out + done + i), _mm256_cvtps_epi32(_mm256_mul_ps(w, saturation)));
+        }
+    }
+}
+
+AVX2 static size_t keep_scores(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
+                               uint32_t *out_documents, int32_t *out_scores)
+{
+    size_t n = 0, i = 0;
+    __m256i below = _mm256_set1_epi32(least - 1);
+    for (; i + 8 <= count; i += 8) {
+        __m256i kept = _mm256_cmpgt_epi32(load8(scores + i), below);
+        unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(kept));
+        for (; mask; mask &= mask - 1) {
+            unsigned lane = (unsigned)__builtin_ctz(mask);
+            out_documents[n] = documents[i + lane];
+            out_scores[n++] = scores[i + lane];
+        }
+    }
+    return n + kernels_portable.keep_scores(documents + i, scores + i, count - i, least, out_documents + n,
+                                            out_scores + n);
+}
+
+/* Numbers are below 2^31 here, as document numbers are: signed compares do. */
+AVX2 static size_t intersect(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b, uint32_t *out_a,
+                             uint32_t *out_b)
+{
+    size_t n = 0, j = 0;
+    for (size_t i = 0; i < count_a; i++) {
+        while (j + 8 <= count_b && b[j + 7] < a[i])
+            j += 8;
+        __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)a[i]), load8(b + j));
+        unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(below));
+        size_t at = j + (unsigned)__builtin_ctz(~mask); /* the first that is not below; what follows b's end is not asked */
+        if (at >= count_b)
+            break;
+        out_a[n] = (uint32_t)i;
+        out_b[n] = (uint32_t)at;
+        n += b[at] == a[i];
+    }
+    return n;
+}
+
+const struct kernels kernels_avx2 = {
+    .name = "avx2",
+    .unpack = unpack,
+    .unpack_rising = unpack_rising,
+    .expand_bits = expand_bits,
+    .score = score,
+    .keep_scores = keep_scores,
+    .intersect = intersect,
+};
+
+#endif

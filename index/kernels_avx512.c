@@ -1,0 +1,159 @@
+/* The kernels with AVX-512 (F, BW, DQ, VL, VBMI): sixteen at a time. */
+#include "index/kernels_list.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "index/kernels_tables.h"
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi,bmi2,lzcnt,popcnt")))
+
+#define BYTES_OF(b) BYTES_OF_16(b)
+static const uint8_t bytes_of_16[PACKED_IN_FOUR + 1][64] = {FOR_EACH_WIDTH(BYTES_OF)};
+static const uint32_t shifts_of_8[PACKED_IN_FOUR + 1][8] = {FOR_EACH_WIDTH(SHIFTS_OF_8)};
+
+/* The first `n` of sixteen, or all. */
+static inline __mmask16 lanes(size_t n)
+{
+    return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffff);
+}
+
+struct unpacker {
+    __m512i bytes, shifts, mask;
+};
+
+AVX512 static inline struct unpacker unpacker_of(unsigned bits)
+{
+    return (struct unpacker){
+        _mm512_loadu_si512(bytes_of_16[bits]),
+        _mm512_broadcast_i32x8(_mm256_loadu_si256((const void *)shifts_of_8[bits])), /* 8 values are whole bytes */
+        _mm512_set1_epi32((int)((1u << bits) - 1)),
+    };
+}
+
+AVX512 static inline __m512i unpack16(const struct unpacker *u, const uint8_t *in)
+{
+    __m512i spread = _mm512_permutexvar_epi8(u->bytes, _mm512_loadu_si512(in));
+    return _mm512_and_si512(_mm512_srlv_epi32(spread, u->shifts), u->mask);
+}
+
+AVX512 static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t *out)
+{
+    if (bits > PACKED_IN_FOUR) {
+        kernels_portable.unpack(in, bits, count, out);
+        return;
+    }
+    struct unpacker u = unpacker_of(bits);
+    for (size_t i = 0; i < count; i += 16, in += 2 * (size_t)bits)
+        _mm512_storeu_si512(out + i, unpack16(&u, in));
+}
+
+/* Sums of each element with those before it. */
+AVX512 static inline __m512i running_sums(__m512i v)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 15));
+    v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 14));
+    v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 12));
+    return _mm512_add_epi32(v, _mm512_alignr_epi32(v, zero, 8));
+}
+
+AVX512 static void unpack_rising(const uint8_t *in, unsigned bits, size_t count, uint32_t before, uint32_t *out)
+{
+    if (bits > PACKED_IN_FOUR) {
+        kernels_portable.unpack_rising(in, bits, count, before, out);
+        return;
+    }
+    struct unpacker u = unpacker_of(bits);
+    __m512i one = _mm512_set1_epi32(1), last = _mm512_set1_epi32(15), carry = _mm512_set1_epi32((int)before);
+    for (size_t i = 0; i < count; i += 16, in += 2 * (size_t)bits) {
+        __m512i sums = running_sums(_mm512_add_epi32(unpack16(&u, in), one));
+        _mm512_storeu_si512(out + i, _mm512_add_epi32(sums, carry));
+        carry = _mm512_add_epi32(carry, _mm512_permutexvar_epi32(last, sums));
+    }
+}
+
+/* A few bits of a word are taken one by one, many in four compressed vectors. */
+AVX512 static size_t expand_bits(const uint8_t *words, size_t count, uint32_t base, uint32_t *out)
+{
+    const __m512i first = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++, base += 64) {
+        uint64_t word;
+        memcpy(&word, words + 8 * i, sizeof word);
+        for (unsigned from = 0; word; from += 16, word >>= 16) {
+            __mmask16 mask = (__mmask16)word;
+            __m512i numbers = _mm512_add_epi32(first, _mm512_set1_epi32((int)(base + from)));
+            _mm512_storeu_si512(out + n, _mm512_maskz_compress_epi32(mask, numbers));
+            n += (unsigned)__builtin_popcount(mask);
+        }
+    }
+    return n;
+}
+
+/* Norms are fetched one by one: gathering them is slower on the processors that were measured. */
+AVX512 static void score(uint32_t weight, const float norms[256], const uint8_t *codes, const uint32_t *documents,
+                         const uint32_t *t, size_t count, int32_t *out)
+{
+    float fetched[256 + KERNEL_OVERWRITE];
+    __m512 w = _mm512_set1_ps((float)weight);
+    for (size_t done = 0; done < count; done += 256) {
+        size_t n = count - done < 256 ? count - done : 256;
+        for (size_t i = 0; i < n; i++)
+            fetched[i] = norms[codes[documents[done + i]]];
+        for (size_t i = 0; i < n; i += 16) {
+            __m512 frequency = _mm512_cvtepi32_ps(_mm512_loadu_si512(t + done + i));
+            __m512 norm = _mm512_maskz_loadu_ps(lanes(n - i), fetched + i);
+            __m512 saturation = _mm512_div_ps(frequency, _mm512_add_ps(frequency, norm));
+            _mm512_storeu_si512(out + done + i, _mm512_cvtps_epi32(_mm512_mul_ps(w, saturation)));
+        }
+    }
+}
+
+AVX512 static size_t keep_scores(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
+                                 uint32_t *out_documents, int32_t *out_scores)
+{
+    size_t n = 0;
+    __m512i lowest = _mm512_set1_epi32(least);
+    for (size_t i = 0; i < count; i += 16) {
+        __mmask16 in = lanes(count - i);
+        __m512i s = _mm512_maskz_loadu_epi32(in, scores + i), d = _mm512_maskz_loadu_epi32(in, documents + i);
+        __mmask16 kept = _mm512_mask_cmpge_epi32_mask(in, s, lowest);
+        _mm512_storeu_si512(out_scores + n, _mm512_maskz_compress_epi32(kept, s));
+        _mm512_storeu_si512(out_documents + n, _mm512_maskz_compress_epi32(kept, d));
+        n += (unsigned)__builtin_popcount(kept);
+    }
+    return n;
+}
+
+AVX512 static size_t intersect(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b, uint32_t *out_a,
+                               uint32_t *out_b)
+{
+    size_t n = 0, j = 0;
+    for (size_t i = 0; i < count_a; i++) {
+        while (j + 16 <= count_b && b[j + 15] < a[i])
+            j += 16;
+        __mmask16 below = _mm512_cmplt_epu32_mask(_mm512_loadu_si512(b + j), _mm512_set1_epi32((int)a[i]));
+        size_t at = j + (unsigned)__builtin_ctz(~(unsigned)below); /* the first that is not below */
+        if (at >= count_b)
+            break;
+        out_a[n] = (uint32_t)i;
+        out_b[n] = (uint32_t)at;
+        n += b[at] == a[i];
+    }
+    return n;
+}
+
+const struct kernels kernels_avx512 = {
+    .name = "avx512",
+    .unpack = unpack,
+    .unpack_rising = unpack_rising,
+    .expand_bits = expand_bits,
+    .score = score,
+    .keep_scores = keep_scores,
+    .intersect = intersect,
+};
+
+#endif

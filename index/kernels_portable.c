@@ -1,0 +1,95 @@
+/* The kernels in plain C: what the others must equal, and where they end what does not fill a vector. */
+#include "index/kernels_list.h"
+
+#include <string.h>
+
+#include "index/score.h"
+
+static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t *out)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = kernel_unpack_one(in, bits, i);
+}
+
+static void unpack_rising(const uint8_t *in, unsigned bits, size_t count, uint32_t before, uint32_t *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        before += 1 + kernel_unpack_one(in, bits, i);
+        out[i] = before;
+    }
+}
+
+static size_t expand_bits(const uint8_t *words, size_t count, uint32_t base, uint32_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++, base += 64) {
+        uint64_t word;
+        memcpy(&word, words + 8 * i, sizeof word);
+        for (; word; word &= word - 1)
+            out[n++] = base + (uint32_t)__builtin_ctzll(word);
+    }
+    return n;
+}
+
+static void score(uint32_t weight, const float norms[256], const uint8_t *codes, const uint32_t *documents,
+                  const uint32_t *t, size_t count, int32_t *out)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = score_contribution(weight, t[i], norms[codes[documents[i]]]);
+}
+
+static size_t keep_scores(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
+                          uint32_t *out_documents, int32_t *out_scores)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        out_documents[n] = documents[i];
+        out_scores[n] = scores[i];
+        n += scores[i] >= least;
+    }
+    return n;
+}
+
+/* The first place at or after `from` whose element is not below `wanted`: by doubling steps, then by halves. */
+static size_t reach(const uint32_t *b, size_t from, size_t count, uint32_t wanted)
+{
+    size_t step = 1, low = from;
+    while (low + step < count && b[low + step] < wanted) {
+        low += step;
+        step *= 2;
+    }
+    size_t high = low + step < count ? low + step : count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (b[middle] < wanted)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static size_t intersect(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b, uint32_t *out_a,
+                        uint32_t *out_b)
+{
+    size_t n = 0, j = 0;
+    for (size_t i = 0; i < count_a; i++) {
+        j = reach(b, j, count_b, a[i]);
+        if (j == count_b)
+            break;
+        out_a[n] = (uint32_t)i;
+        out_b[n] = (uint32_t)j;
+        n += b[j] == a[i];
+    }
+    return n;
+}
+
+const struct kernels kernels_portable = {
+    .name = "portable",
+    .unpack = unpack,
+    .unpack_rising = unpack_rising,
+    .expand_bits = expand_bits,
+    .score = score,
+    .keep_scores = keep_scores,
+    .intersect = intersect,
+};

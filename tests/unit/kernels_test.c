@@ -1,0 +1,194 @@
+/* Each kernel on random input against a plain statement of what it does, on every processor level that this machine
+ * runs. */
+#include "index/kernels.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "index/score.h"
+
+enum { MOST = 600, ROUNDS = 400 };
+
+static uint64_t seed = 88172645463325252U;
+
+static uint32_t next(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed >> 16);
+}
+
+static const struct kernels *kernels_of(void **state)
+{
+    const char *name = *state;
+    const struct kernels *k = kernels_named(name);
+    if (!k) {
+        print_message("this processor does not run %s\n", name);
+        skip();
+    }
+    return k;
+}
+
+static void pack(const uint32_t *values, size_t count, unsigned bits, uint8_t *out)
+{
+    memset(out, 0xA5, (count * bits + 7) / 8 + KERNEL_OVERREAD); /* what stands behind is not zero */
+    for (size_t i = 0; i < count * bits; i++) {
+        unsigned bit = values[i / bits] >> i % bits & 1u;
+        out[i / 8] = (uint8_t)((out[i / 8] & ~(1u << i % 8)) | bit << i % 8);
+    }
+}
+
+static void unpacks_every_width(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint32_t values[MOST], out[MOST + KERNEL_OVERWRITE];
+    static uint8_t packed[4 * MOST + KERNEL_OVERREAD];
+    for (unsigned bits = 0; bits <= 32; bits++) {
+        for (int round = 0; round < 20; round++) {
+            size_t count = round == 0 ? 256 : next() % MOST;
+            for (size_t i = 0; i < count; i++)
+                values[i] = bits ? next() >> (32 - bits) : 0;
+            pack(values, count, bits, packed);
+            k->unpack(packed, bits, count, out);
+            assert_memory_equal(values, out, count * sizeof *out);
+            for (size_t i = 0; i < count; i++)
+                assert_int_equal(kernel_unpack_one(packed, bits, i), values[i]);
+            uint32_t before = round % 3 ? next() : UINT32_MAX, expected = before;
+            k->unpack_rising(packed, bits, count, before, out);
+            for (size_t i = 0; i < count; i++) {
+                expected += 1 + values[i];
+                assert_int_equal(out[i], expected);
+            }
+        }
+    }
+}
+
+static void expands_bits(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint8_t bytes[8 * 64 + 1];
+    static uint32_t out[64 * 64 + KERNEL_OVERWRITE];
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t words = next() % 64, n = 0;
+        uint32_t base = next() & ~63u;
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (uint8_t)(round % 4 == 0 ? next() & next() & next() : next());
+        size_t got = k->expand_bits(bytes + 1, words, base, out); /* at an odd address */
+        for (size_t bit = 0; bit < 64 * words; bit++) {
+            if (bytes[1 + bit / 8] >> bit % 8 & 1)
+                assert_int_equal(out[n++], base + bit);
+        }
+        assert_int_equal(got, n);
+    }
+}
+
+static void scores_to_the_last_bit(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint8_t codes[1000];
+    static uint32_t documents[MOST + KERNEL_OVERWRITE], t[MOST + KERNEL_OVERWRITE];
+    static int32_t out[MOST + KERNEL_OVERWRITE];
+    float norms[256];
+    for (size_t i = 0; i < 256; i++)
+        norms[i] = 0.3F + (float)length_decoded[i] * 0.00731F;
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t count = next() % MOST;
+        uint32_t weight = next() >> (2 + next() % 24);
+        for (size_t i = 0; i < sizeof codes; i++)
+            codes[i] = (uint8_t)next();
+        for (size_t i = 0; i < count; i++) {
+            documents[i] = next() % sizeof codes;
+            t[i] = 1 + (next() >> (4 + next() % 27));
+        }
+        k->score(weight, norms, codes, documents, t, count, out);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(out[i], score_contribution(weight, t[i], norms[codes[documents[i]]]));
+    }
+}
+
+static void keeps_scores_in_place(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint32_t documents[MOST + KERNEL_OVERWRITE], wanted[MOST];
+    static int32_t scores[MOST + KERNEL_OVERWRITE], wanted_scores[MOST];
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t count = next() % MOST, n = 0;
+        int32_t least = (int32_t)(next() % 1000);
+        for (size_t i = 0; i < count; i++) {
+            documents[i] = next();
+            scores[i] = (int32_t)(next() % 1000);
+            if (scores[i] >= least) {
+                wanted[n] = documents[i];
+                wanted_scores[n++] = scores[i];
+            }
+        }
+        assert_int_equal(k->keep_scores(documents, scores, count, least, documents, scores), n);
+        assert_memory_equal(documents, wanted, n * sizeof *wanted);
+        assert_memory_equal(scores, wanted_scores, n * sizeof *wanted_scores);
+    }
+}
+
+static size_t rising(uint32_t *out, size_t count, uint32_t step)
+{
+    uint32_t number = next() % step;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = number;
+        number += 1 + next() % step;
+    }
+    return count;
+}
+
+static void intersects(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint32_t a[MOST], b[MOST + KERNEL_OVERWRITE], out_a[MOST], out_b[MOST];
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t count_a = rising(a, next() % MOST, 1 + next() % 40), n = 0;
+        size_t count_b = rising(b, next() % MOST, 1 + next() % 40);
+        size_t got = k->intersect(a, count_a, b, count_b, out_a, out_b);
+        for (size_t i = 0, j = 0; i < count_a; i++) {
+            while (j < count_b && b[j] < a[i])
+                j++;
+            if (j == count_b || b[j] != a[i])
+                continue;
+            assert_true(n < got);
+            assert_int_equal(out_a[n], i);
+            assert_int_equal(out_b[n++], j);
+        }
+        assert_int_equal(got, n);
+    }
+}
+
+static void the_environment_chooses(void **state)
+{
+    (void)state;
+    setenv("MAYFLY_CPU", "portable", 1);
+    assert_string_equal(kernels_best()->name, "portable");
+    setenv("MAYFLY_CPU", "abacus", 1);
+    const struct kernels *best = kernels_best();
+    unsetenv("MAYFLY_CPU");
+    assert_ptr_equal(best, kernels_best());
+    assert_null(kernels_named("abacus"));
+}
+
+static char portable[] = "portable", avx2[] = "avx2", avx512[] = "avx512";
+
+#define ON(test, cpu) {#test " on " #cpu, test, NULL, NULL, cpu}
+#define ON_ALL(test) ON(test, portable), ON(test, avx2), ON(test, avx512)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_ALL(unpacks_every_width), ON_ALL(expands_bits),
+        ON_ALL(scores_to_the_last_bit), ON_ALL(keeps_scores_in_place),
+        ON_ALL(intersects), cmocka_unit_test(the_environment_chooses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
