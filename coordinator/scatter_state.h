@@ -1,4 +1,5 @@
-/* scatter_state.h - one search, over all shards of an index.  Used by scatter.c (rounds) and scatter_reply.c. */
+/* scatter_state.h - one search, over all shards of an index. Used by requests_search.c (its beginning), scatter.c (its
+ * rounds), scatter_send.c, scatter_take.c and scatter_weigh.c (what a round consists of), scatter_reply.c (its end). */
 #ifndef COORDINATOR_SCATTER_STATE_H
 #define COORDINATOR_SCATTER_STATE_H
 
@@ -45,6 +46,22 @@ struct search {
     size_t hit_count;
     bool partial;
 };
+
+void search_begin(struct search *s);
+void search_on_deadline(uv_timer_t *timer);
+
+/* A round's message to one shard; the round ends when `waiting` is 0 again. */
+void search_send(struct part *p, enum search_round round);
+shards_answer search_take;
+void search_round_over(struct search *s);
+
+/* 0, ERR_FULL, or ERR_CORRUPT where the shards do not agree on what the words are. */
+int search_weigh(struct search *s);
+
+void search_part_fail(struct part *p, const char *code, const char *message);
+
+/* Answers and requests are gone after their callback: what is needed later, again in the search's own arena. */
+void *search_keep(struct search *s, const ProtobufCMessage *message);
 
 void search_reply(struct search *s);
 void search_fail(struct search *s, const char *code, const char *message);

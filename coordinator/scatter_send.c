@@ -1,0 +1,133 @@
+/* The messages of a search's rounds to the shards. */
+#include "coordinator/scatter_state.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+
+static uint64_t time_left(const struct search *s)
+{
+    uint64_t now = clock_us();
+    return now < s->deadline_us ? s->deadline_us - now : 1;
+}
+
+static void fill_text(const struct search *s, uint32_t shard, Mayfly__Internal__QueryText *text,
+                      Mayfly__Internal__Place *place)
+{
+    const Mayfly__Search *r = s->request;
+    mayfly__internal__place__init(place);
+    mayfly__internal__query_text__init(text);
+    place->index = s->index->number;
+    place->edition = s->index->edition;
+    place->shard = shard;
+    text->place = place;
+    text->settings = message_data((struct str){s->index->settings.data, s->index->settings.len});
+    text->query = r->query;
+    text->match = (uint32_t)r->match;
+    text->no_prefix = r->no_prefix;
+    text->no_typos = r->no_typos;
+    text->plain_words = r->plain_words;
+}
+
+static void send_to(struct part *p, const struct shard_ticket *same, Mayfly__Internal__ShardEnvelope *message)
+{
+    struct search *s = p->search;
+    int err = shards_send(s->server->shards, p->shard, same, message, search_take, p, &p->ticket);
+    if (!err) {
+        s->waiting++;
+        return;
+    }
+    p->ticket = (struct shard_ticket){0};
+    char why[64];
+    snprintf(why, sizeof why, "shard %u is not there at the moment", p->shard);
+    search_part_fail(p, err == ERR_BUSY ? CODE_BUSY : CODE_UNAVAILABLE, why);
+}
+
+static void send_prepare(struct part *p)
+{
+    Mayfly__Internal__Place place;
+    Mayfly__Internal__QueryText text;
+    Mayfly__Internal__Prepare prepare = MAYFLY__INTERNAL__PREPARE__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    fill_text(p->search, p->shard, &text, &place);
+    prepare.text = &text;
+    prepare.deadline_us = time_left(p->search);
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARE;
+    message.prepare = &prepare;
+    send_to(p, NULL, &message);
+    p->prepared = p->ticket;
+}
+
+static void send_execute(struct part *p)
+{
+    struct search *s = p->search;
+    const Mayfly__Search *r = s->request;
+    Mayfly__Internal__Place place;
+    Mayfly__Internal__QueryText text;
+    Mayfly__Internal__Execute execute = MAYFLY__INTERNAL__EXECUTE__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    fill_text(s, p->shard, &text, &place);
+    execute.text = &text;
+    execute.limit = r->offset + r->limit;
+    execute.deadline_us = time_left(s);
+    execute.n_fields = r->n_fields;
+    execute.fields = r->fields;
+    if (s->count == 1) {
+        execute.own_statistics = true;
+        execute.with_documents = !r->no_documents;
+        execute.skip_documents = r->offset;
+    } else {
+        execute.generation = p->statistics->generation;
+        execute.prepared_by = p->prepared.request;
+        execute.documents = s->documents;
+        execute.total_length = s->total_length;
+        execute.n_words = s->word_count;
+        execute.words = s->words;
+        execute.fetch_follows = !r->no_documents;
+    }
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE;
+    message.execute = &execute;
+    send_to(p, s->count == 1 ? NULL : &p->prepared, &message);
+}
+
+static void send_fetch(struct part *p)
+{
+    struct search *s = p->search;
+    Mayfly__Internal__Place place;
+    Mayfly__Internal__QueryText text;
+    Mayfly__Internal__Fetch fetch = MAYFLY__INTERNAL__FETCH__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    Mayfly__Internal__Fetch__Item *items = arena_new_array(&s->arena, s->hit_count, Mayfly__Internal__Fetch__Item);
+    fetch.items = arena_new_array(&s->arena, s->hit_count, Mayfly__Internal__Fetch__Item *);
+    if (!items || !fetch.items)
+        return;
+    for (size_t i = 0; i < s->hit_count; i++) {
+        if (s->hits[i].shard != p->shard)
+            continue;
+        mayfly__internal__fetch__item__init(&items[fetch.n_items]);
+        items[fetch.n_items].segment = s->hits[i].segment;
+        items[fetch.n_items].document = s->hits[i].document;
+        fetch.items[fetch.n_items] = &items[fetch.n_items];
+        fetch.n_items++;
+    }
+    if (fetch.n_items == 0) {
+        shards_abandon(s->server->shards, &p->prepared); /* what it holds for us */
+        return;
+    }
+    fill_text(s, p->shard, &text, &place);
+    fetch.place = &place;
+    fetch.prepared_by = p->prepared.request;
+    fetch.n_fields = s->request->n_fields;
+    fetch.fields = s->request->fields;
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCH;
+    message.fetch = &fetch;
+    send_to(p, &p->prepared, &message);
+}
+
+void search_send(struct part *p, enum search_round round)
+{
+    static void (*const senders[])(struct part *) = {
+        [ROUND_PREPARE] = send_prepare, [ROUND_EXECUTE] = send_execute, [ROUND_FETCH] = send_fetch};
+    senders[round](p);
+}

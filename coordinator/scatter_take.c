@@ -1,0 +1,108 @@
+/* The shards' answers, as far as the rest of a search needs them, into the search. */
+#include "coordinator/scatter_state.h"
+
+#include <stdio.h>
+
+
+/* Answers are gone after the callback: what is needed later is read again into the search's own arena. */
+void *search_keep(struct search *s, const ProtobufCMessage *message)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = arena_alloc(&s->arena, size + 1);
+    if (!bytes)
+        return NULL;
+    protobuf_c_message_pack(message, bytes);
+    return message_unpack_any(&s->arena, message->descriptor, (struct str){(const char *)bytes, size});
+}
+
+static bool take_prepared(struct part *p, const Mayfly__Internal__ShardEnvelope *answer)
+{
+    p->statistics = search_keep(p->search, &answer->prepared->base);
+    return p->statistics != NULL;
+}
+
+static bool take_bodies(struct part *p, const uint32_t *lengths, size_t count, struct str body)
+{
+    struct search *s = p->search;
+    p->bodies = arena_new_array(&s->arena, count, struct str);
+    if (!p->bodies)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (lengths[i] > body.len)
+            return false;
+        p->bodies[i] = arena_copy(&s->arena, (struct str){body.ptr, lengths[i]});
+        if (!p->bodies[i].ptr)
+            return false;
+        body.ptr += lengths[i];
+        body.len -= lengths[i];
+    }
+    p->body_count = count;
+    return true;
+}
+
+static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope *answer, struct str body)
+{
+    struct search *s = p->search;
+    const Mayfly__Internal__Executed *e = answer->executed;
+    p->hits = arena_new_array(&s->arena, e->n_hits, struct merged_hit);
+    uint32_t *lengths = arena_new_array(&s->arena, e->n_hits, uint32_t);
+    if (!p->hits || !lengths)
+        return false;
+    for (size_t i = 0; i < e->n_hits; i++) {
+        const Mayfly__Internal__Executed__Hit *h = e->hits[i];
+        p->hits[i] = (struct merged_hit){.id = arena_copy(&s->arena, message_bytes(h->id)),
+                                         .score = h->score,
+                                         .stamp = h->stamp,
+                                         .segment = h->segment,
+                                         .dropped = h->dropped,
+                                         .document = h->document,
+                                         .shard = p->shard};
+        lengths[i] = h->document_length;
+        if (!p->hits[i].id.ptr)
+            return false;
+    }
+    p->hit_count = e->n_hits;
+    p->estimated = e->estimated_total;
+    p->partial = e->partial;
+    return s->count > 1 || s->request->no_documents || take_bodies(p, lengths, e->n_hits, body);
+}
+
+void search_part_fail(struct part *p, const char *code, const char *message)
+{
+    p->failed = true;
+    snprintf(p->code, sizeof p->code, "%s", code);
+    snprintf(p->message, sizeof p->message, "%s", message);
+}
+
+void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct str body)
+{
+    struct part *p = context;
+    struct search *s = p->search;
+    bool kept = true;
+    p->ticket = (struct shard_ticket){0};
+    p->answered = true;
+    switch ((int)answer->message_case) {
+    case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARED:
+        kept = take_prepared(p, answer);
+        break;
+    case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTED:
+        kept = take_executed(p, answer, body);
+        break;
+    case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED:
+        kept = take_bodies(p, answer->fetched->document_length, answer->fetched->n_document_length, body);
+        break;
+    case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_MOVED:
+        s->moved++;
+        p->answered = false;
+        break;
+    case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED:
+        search_part_fail(p, answer->failed->code, answer->failed->message);
+        break;
+    default:
+        search_part_fail(p, CODE_INTERNAL, "the shard gave an answer that does not fit");
+    }
+    if (!kept)
+        search_part_fail(p, CODE_QUERY_TOO_LARGE, "the answer needs more memory than a search may take; ask for fewer hits");
+    if (--s->waiting == 0)
+        search_round_over(s);
+}
