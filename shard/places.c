@@ -15,6 +15,7 @@
 enum {
     MAX_DIRECTORY = 64,
     RESERVED = 64,        /* descriptors and mappings for everything else */
+    LOOKS_MOST = 3,
     PER_INDEX = 3,        /* core.mdb takes two, its lock file one */
     DEFAULT_MAPS = 65530, /* vm.max_map_count where /proc does not tell */
 };
@@ -174,12 +175,19 @@ static int fail(struct place *place, const char *file, int err, struct place_fau
     return err;
 }
 
-static int look(struct place *place, struct place_fault *fault)
+struct look { /* how far it got */
+    uint64_t generation;
+    char file[64];
+};
+
+static int look_once(struct place *place, struct look *l)
 {
     struct core_view *before = place->snapshot ? place->snapshot->view : NULL, *view;
+    snprintf(l->file, sizeof l->file, "core.mdb");
     int err = core_read(place->core, before, &view);
     if (err)
-        return fail(place, "core.mdb", err, fault);
+        return err;
+    l->generation = view->generation;
     if (view == before) {
         core_view_release(view);
         return 0;
@@ -188,15 +196,29 @@ static int look(struct place *place, struct place_fault *fault)
     uint64_t segment = 0;
     err = snapshot_open(place->directory, view, place->snapshot, &newer, &segment);
     if (err) {
-        char file[64];
         core_view_release(view);
-        snprintf(file, sizeof file, "seg-%" PRIu64 ".mdb", segment);
-        return fail(place, file, err, fault);
+        snprintf(l->file, sizeof l->file, "seg-%" PRIu64 ".mdb", segment);
+        return err;
     }
     snapshot_release(place->snapshot);
     place->snapshot = newer;
     place->failed = 0;
     return 0;
+}
+
+/* Files of segments are unlinked a few seconds after core.mdb ceased to name them. Whoever was held up for longer
+ * between reading the one and opening the others must look again; what the newest view names is there, or damaged. */
+static int look(struct place *place, struct place_fault *fault)
+{
+    struct look l = {0};
+    int err = look_once(place, &l);
+    for (int looks = 1; err && looks < LOOKS_MOST; looks++) {
+        uint64_t failed = l.generation;
+        err = look_once(place, &l);
+        if (l.generation == failed)
+            break;
+    }
+    return err ? fail(place, l.file, err, fault) : 0;
 }
 
 static int open_place(struct places *p, uint32_t index, uint32_t edition, struct place **out, struct place_fault *fault)

@@ -1,4 +1,5 @@
 """A shard with an index under it, which a nursery's workers build: rounds, generations, documents, damage."""
+import errno
 import json
 import os
 import shutil
@@ -234,6 +235,48 @@ def test_a_nudge_lets_go_of_merged_segments(shard, index, internal):  # noqa: F8
     shard.send(nudge=internal.Nudge(place=index.place(), generation=3))
     shard.ask(lookup=internal.Lookup(place=internal.Place(index=99, edition=1), id=b"x"))
     assert [os.path.basename(f) for f in open_files(shard, index.path()) if "seg-" in f] == ["seg-3.mdb"]
+
+
+def stall_at(path, apart):
+    """Whoever opens `path` from now on waits there; a function that puts the real file back behind the waiting one's
+    back, and one that lets it go on (false as long as nobody waits)."""
+    os.rename(path, apart)
+    os.mkfifo(path)
+    fifo = apart.with_suffix(".fifo")
+
+    def put_back():
+        os.rename(path, fifo)
+        os.rename(apart, path)
+
+    def let_go():
+        try:
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as failure:
+            assert failure.errno == errno.ENXIO, failure
+            return False
+        return True
+
+    return put_back, let_go
+
+
+def test_a_shard_that_stalls_until_its_segments_are_gone_reads_the_newest_view(shard, index, internal, directory):  # noqa: F811
+    index.put({"id": "more", "title": "cats"})
+    put_back, let_go = stall_at(index.path() / "seg-2.mdb", directory / "apart")
+    shard.send(execute=index.search("cats", limit=100))
+    wait_until(lambda: any("seg-1.mdb" in f for f in open_files(shard, index.path())))  # the view has been read
+    put_back()
+    assert index.nursery.run(index.nursery.merge([1, 2], 3))["reason"] == "done"
+    for segment in (1, 2):  # as the coordinator does after its grace
+        os.unlink(index.path() / f"seg-{segment}.mdb")
+    wait_until(let_go)
+    answer, _ = shard.receive()
+    assert len(ids(answer)) == 21
+
+
+def test_a_segment_that_is_missing_is_damage(shard, index, internal):  # noqa: F811
+    os.unlink(index.path() / "seg-1.mdb")
+    answer, _ = shard.ask(execute=index.search("cats"))
+    assert failure(answer) == "index_damaged" and "seg-1.mdb" in answer.failed.message
 
 
 def test_a_damaged_segment_is_named_and_other_indexes_go_on(shard, index, internal, directory):  # noqa: F811
