@@ -149,7 +149,7 @@ static bool front_frame(const struct mayfly *m, struct str *envelope, struct str
     if (have < FRAME_HEADER)
         return false;
     size_t total = load_u32(at), length = load_u32(at + 4);
-    *bad = total < 4 || total > FRAME_MAX_TOTAL || length > total - 4 || length > FRAME_MAX_ENVELOPE;
+    *bad = total < 4 || total > FRAME_MAX_ANSWER || length > total - 4 || length > FRAME_MAX_ENVELOPE;
     if (*bad || have < 4 + total)
         return false;
     *envelope = (struct str){.ptr = at + FRAME_HEADER, .len = length};

@@ -193,14 +193,18 @@ static int read_options(int argc, char **argv, struct config *c, const char **fi
 
 static int check_whole(const struct config *c, char *why)
 {
-    if (c->max_document_size > c->worker_memory / 2) {
-        snprintf(why, CONFIG_MAX_WHY, "max-document-size: %llu bytes is more than half of worker-memory (%llu)",
-                 (unsigned long long)c->max_document_size, (unsigned long long)c->worker_memory);
-        return ERR_INVALID;
-    }
-    if (c->max_document_size > c->region_memory / 2) {
-        snprintf(why, CONFIG_MAX_WHY, "max-document-size: %llu bytes is more than half of region-memory (%llu)",
-                 (unsigned long long)c->max_document_size, (unsigned long long)c->region_memory);
+    /* What must hold a document whole on its way in, and on its way out. */
+    const struct {
+        const char *key;
+        uint64_t bytes;
+    } holders[] = {{"worker-memory", c->worker_memory},
+                   {"region-memory", c->region_memory},
+                   {"query-memory", c->query_memory}};
+    for (size_t i = 0; i < sizeof holders / sizeof holders[0]; i++) {
+        if (c->max_document_size <= holders[i].bytes / 2)
+            continue;
+        snprintf(why, CONFIG_MAX_WHY, "max-document-size: %llu bytes is more than half of %s (%llu)",
+                 (unsigned long long)c->max_document_size, holders[i].key, (unsigned long long)holders[i].bytes);
         return ERR_INVALID;
     }
     if (!*c->socket && !*c->listen) {

@@ -30,7 +30,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"readers", CONFIG_NUMBER, AT(readers), "2", 1, 16, false, NULL, "processes that serve each shard"},
     {"workers", CONFIG_NUMBER, AT(workers), "0", 0, 256, true, NULL, "indexing processes at once; 0: one per CPU, at least 2"},
     {"worker-memory", CONFIG_SIZE, AT(worker_memory), "256M", 32 * MiB, TiB, true, NULL, "most a worker may use, all of it counted"},
-    {"max-document-size", CONFIG_SIZE, AT(max_document_size), "16M", KiB, GiB, true, NULL, "larger documents are refused; at most half of worker-memory"},
+    {"max-document-size", CONFIG_SIZE, AT(max_document_size), "16M", KiB, GiB, true, NULL, "larger documents are refused; at most half of worker-memory, region-memory and query-memory"},
     {"region-memory", CONFIG_SIZE, AT(region_memory), "256M", 16 * MiB, TiB, true, NULL, "batches on their way to workers, together"},
     {"log-quota", CONFIG_SIZE, AT(log_quota), "4G", 64 * MiB, 1024 * TiB, true, NULL, "disk for accepted, not yet indexed operations"},
     {"query-memory", CONFIG_SIZE, AT(query_memory), "64M", MiB, 64 * GiB, true, NULL, "most one query may use in a shard"},

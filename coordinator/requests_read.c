@@ -62,7 +62,7 @@ static void cancel_lookup(struct pending *p)
     free(l);
 }
 
-static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a, struct str body)
+static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a, struct buf *body)
 {
     struct lookup *l = context;
     struct session *s = l->pending.session;
@@ -75,7 +75,7 @@ static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a
         document.id = l->id;
         answer.message_case = MAYFLY__ENVELOPE__MESSAGE_DOCUMENT;
         answer.document = &document;
-        session_send(s, request, &answer, body);
+        session_send(s, request, &answer, (struct str){body->data, body->len});
     } else if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED) {
         session_error(s, request, CODE_DOCUMENT_NOT_FOUND, "id", "there is no document with this id");
     } else if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED) {

@@ -3,11 +3,8 @@
 
 #include <stdlib.h>
 
-#include "common/buf.h"
 #include "common/clock.h"
 #include "proto/frame.h"
-
-enum { BODY_MOST = FRAME_MAX_TOTAL - FRAME_MAX_ENVELOPE - 64 };
 
 static void free_timer(uv_handle_t *timer)
 {
@@ -20,6 +17,7 @@ void search_free(struct search *s)
         shards_abandon(s->server->shards, &s->parts[i].ticket);
         if (s->round != ROUND_OVER)
             shards_abandon(s->server->shards, &s->parts[i].prepared);
+        buf_finish(&s->parts[i].body);
     }
     if (s->timer && s->timer->data)
         uv_close((uv_handle_t *)s->timer, free_timer);
@@ -39,16 +37,28 @@ void search_fail(struct search *s, const char *code, const char *message)
     search_free(s);
 }
 
-/* With one shard the bodies begin at the offset's rank; with several each shard gave those of its winners, in order. */
-static struct str body_of(struct search *s, size_t rank, size_t *taken)
+/* With one shard the documents begin at the offset's rank; with several each shard gave those of its winners, in order.
+ */
+static struct str document_of(struct search *s, size_t rank, size_t *taken)
 {
     const struct merged_hit *h = &s->hits[rank];
     struct part *p = &s->parts[s->count == 1 ? 0 : h->shard];
     size_t at = s->count == 1 ? s->request->offset + rank : taken[h->shard]++;
-    return at < p->body_count ? p->bodies[at] : (struct str){0};
+    return at < p->document_count ? p->documents[at] : (struct str){0};
 }
 
-static bool fill_hits(struct search *s, Mayfly__Found *found, struct buf *bodies)
+static void fill_hit(const struct merged_hit *from, size_t document_length, Mayfly__Found__Hit *hit)
+{
+    mayfly__found__hit__init(hit);
+    hit->id = message_string(from->id.ptr); /* arena_copy ends it with a zero */
+    hit->score = from->score;
+    hit->dropped = from->dropped;
+    hit->stamp = from->stamp;
+    hit->document_length = (uint32_t)document_length;
+}
+
+/* False past the arena's cap. */
+static bool fill_hits(struct search *s, Mayfly__Found *found, struct str *documents)
 {
     size_t *taken = arena_new_array(&s->arena, s->count, size_t);
     Mayfly__Found__Hit *hits = arena_new_array(&s->arena, s->hit_count, Mayfly__Found__Hit);
@@ -56,36 +66,49 @@ static bool fill_hits(struct search *s, Mayfly__Found *found, struct buf *bodies
     if (!taken || !hits || !found->hits)
         return false;
     for (size_t i = 0; i < s->hit_count; i++) {
-        struct str body = s->request->no_documents ? (struct str){0} : body_of(s, i, taken);
-        mayfly__found__hit__init(&hits[i]);
-        hits[i].id = message_string(s->hits[i].id.ptr); /* arena_copy ends it with a zero */
-        hits[i].score = s->hits[i].score;
-        hits[i].dropped = s->hits[i].dropped;
-        hits[i].stamp = s->hits[i].stamp;
-        hits[i].document_length = (uint32_t)body.len;
-        buf_append_str(bodies, body);
+        documents[i] = s->request->no_documents ? (struct str){0} : document_of(s, i, taken);
+        fill_hit(&s->hits[i], documents[i].len, &hits[i]);
         found->hits[found->n_hits++] = &hits[i];
     }
-    return !bodies->err && bodies->len <= BODY_MOST;
+    return true;
+}
+
+/* One document is never too large: it was accepted, so it comes back. */
+static bool fit_one_answer(const struct str *documents, size_t count)
+{
+    size_t bytes = 0, largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += documents[i].len;
+        largest = documents[i].len > largest ? documents[i].len : largest;
+    }
+    return bytes <= ANSWER_MAX_DOCUMENTS || bytes == largest;
+}
+
+static void fill_found(struct search *s, Mayfly__Found *found)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        found->estimated_total += s->parts[i].failed ? 0 : s->parts[i].estimated;
+        found->partial |= s->parts[i].partial;
+    }
+    found->partial |= s->partial;
+    found->took_us = clock_us() - s->started_us;
 }
 
 void search_reply(struct search *s)
 {
     Mayfly__Found found = MAYFLY__FOUND__INIT;
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
-    struct buf bodies = {0};
+    struct str *documents = arena_new_array(&s->arena, s->hit_count, struct str);
     s->round = ROUND_OVER;
-    if (!fill_hits(s, &found, &bodies)) {
-        buf_finish(&bodies);
-        search_fail(s, CODE_QUERY_TOO_LARGE, "the documents of this page exceed 15 MiB; ask for fewer");
+    if (!documents || !fill_hits(s, &found, documents)) {
+        search_fail(s, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
         return;
     }
-    for (uint32_t i = 0; i < s->count; i++) {
-        found.estimated_total += s->parts[i].failed ? 0 : s->parts[i].estimated;
-        found.partial |= s->parts[i].partial;
+    if (!fit_one_answer(documents, s->hit_count)) {
+        search_fail(s, CODE_QUERY_TOO_LARGE, ANSWER_TOO_LARGE);
+        return;
     }
-    found.partial |= s->partial;
-    found.took_us = clock_us() - s->started_us;
+    fill_found(s, &found);
     answer.message_case = MAYFLY__ENVELOPE__MESSAGE_FOUND;
     answer.found = &found;
     struct session *session = s->pending.session;
@@ -93,8 +116,7 @@ void search_reply(struct search *s)
         session_error(session, s->pending.request, CODE_QUERY_TOO_LARGE, "limit",
                       "the hits of this page do not fit one answer; ask for fewer");
     else
-        session_send(session, s->pending.request, &answer, (struct str){bodies.data, bodies.len});
-    buf_finish(&bodies);
+        session_send_pieces(session, s->pending.request, &answer, documents, s->hit_count);
     session_remove_pending(&s->pending);
     search_free(s);
 }

@@ -22,8 +22,9 @@ struct part { /* a shard's share of the search */
     size_t hit_count;
     uint64_t estimated;
     bool partial;
-    struct str *bodies; /* of the winners that it was asked for, in that order */
-    size_t body_count;
+    struct str *documents; /* of the winners that it was asked for, in that order; in the arena or in `body` */
+    size_t document_count;
+    struct buf body;
 };
 
 enum search_round { ROUND_PREPARE, ROUND_EXECUTE, ROUND_FETCH, ROUND_OVER };

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+enum { COPIED_MOST = 64 << 10 };
+
 
 /* Answers are gone after the callback: what is needed later is read again into the search's own arena. */
 void *search_keep(struct search *s, const ProtobufCMessage *message)
@@ -21,26 +23,38 @@ static bool take_prepared(struct part *p, const Mayfly__Internal__ShardEnvelope 
     return p->statistics != NULL;
 }
 
-static bool take_bodies(struct part *p, const uint32_t *lengths, size_t count, struct str body)
+/* Small ones are copied; a large buffer changes hands. */
+static bool keep_body(struct part *p, struct buf *body, struct str *out)
 {
-    struct search *s = p->search;
-    p->bodies = arena_new_array(&s->arena, count, struct str);
-    if (!p->bodies)
+    if (body->len > COPIED_MOST) {
+        buf_finish(&p->body);
+        p->body = *body;
+        *body = (struct buf){0};
+        *out = (struct str){p->body.data, p->body.len};
+    } else {
+        *out = arena_copy(&p->search->arena, (struct str){body->data, body->len});
+    }
+    return out->ptr != NULL;
+}
+
+static bool take_documents(struct part *p, const uint32_t *lengths, size_t count, struct buf *body)
+{
+    struct str rest;
+    p->documents = arena_new_array(&p->search->arena, count, struct str);
+    if (!p->documents || !keep_body(p, body, &rest))
         return false;
     for (size_t i = 0; i < count; i++) {
-        if (lengths[i] > body.len)
+        if (lengths[i] > rest.len)
             return false;
-        p->bodies[i] = arena_copy(&s->arena, (struct str){body.ptr, lengths[i]});
-        if (!p->bodies[i].ptr)
-            return false;
-        body.ptr += lengths[i];
-        body.len -= lengths[i];
+        p->documents[i] = (struct str){rest.ptr, lengths[i]};
+        rest.ptr += lengths[i];
+        rest.len -= lengths[i];
     }
-    p->body_count = count;
+    p->document_count = count;
     return true;
 }
 
-static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope *answer, struct str body)
+static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body)
 {
     struct search *s = p->search;
     const Mayfly__Internal__Executed *e = answer->executed;
@@ -64,7 +78,7 @@ static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope 
     p->hit_count = e->n_hits;
     p->estimated = e->estimated_total;
     p->partial = e->partial;
-    return s->count > 1 || s->request->no_documents || take_bodies(p, lengths, e->n_hits, body);
+    return s->count > 1 || s->request->no_documents || take_documents(p, lengths, e->n_hits, body);
 }
 
 void search_part_fail(struct part *p, const char *code, const char *message)
@@ -74,7 +88,7 @@ void search_part_fail(struct part *p, const char *code, const char *message)
     snprintf(p->message, sizeof p->message, "%s", message);
 }
 
-void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct str body)
+void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body)
 {
     struct part *p = context;
     struct search *s = p->search;
@@ -89,7 +103,7 @@ void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, s
         kept = take_executed(p, answer, body);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED:
-        kept = take_bodies(p, answer->fetched->document_length, answer->fetched->n_document_length, body);
+        kept = take_documents(p, answer->fetched->document_length, answer->fetched->n_document_length, body);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_MOVED:
         s->moved++;

@@ -168,19 +168,31 @@ static void mark_dirty(struct session *s)
     s->all->dirty = s;
 }
 
-void session_send(struct session *s, uint64_t request, Mayfly__Envelope *answer, struct str body)
+/* What is queued already counts, not the answer itself, which may be one large document. */
+void session_send_pieces(struct session *s, uint64_t request, Mayfly__Envelope *answer, const struct str *pieces,
+                         size_t count)
 {
+    size_t body = 0, queued = s->out.len + s->queued;
     if (s->closing || s->overflown)
         return;
+    for (size_t i = 0; i < count; i++)
+        body += pieces[i].len;
     answer->request = request;
-    message_frame(&s->out, &answer->base, body);
-    if (s->out.err || s->out.len + s->queued > QUEUE_MOST) {
+    message_frame_open(&s->out, &answer->base, body);
+    for (size_t i = 0; i < count; i++)
+        buf_append_str(&s->out, pieces[i]);
+    if (s->out.err || queued > QUEUE_MOST) {
         log_warn("a client does not read its answers: closing its connection");
         buf_finish(&s->out);
         s->overflown = true; /* closed at the end of the turn: the sender still uses what closing frees */
     }
     mark_dirty(s);
     session_pause_if_full(s);
+}
+
+void session_send(struct session *s, uint64_t request, Mayfly__Envelope *answer, struct str body)
+{
+    session_send_pieces(s, request, answer, &body, 1);
 }
 
 void session_error(struct session *s, uint64_t request, const char *code, const char *field, const char *format, ...)

@@ -27,6 +27,8 @@ void sessions_resume_writers(struct sessions *all);
 
 /* Answers to one request; they travel at the end of the loop turn. */
 void session_send(struct session *s, uint64_t request, Mayfly__Envelope *answer, struct str body);
+void session_send_pieces(struct session *s, uint64_t request, Mayfly__Envelope *answer, const struct str *pieces,
+                         size_t count); /* the body, in pieces */
 void session_error(struct session *s, uint64_t request, const char *code, const char *field, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 void session_done(struct session *s, uint64_t request, uint64_t task);

@@ -19,7 +19,7 @@ enum {
     ANSWER_KEPT = 1 << 20,
     MOST_QUEUED = 64 << 20, /* bytes to one reader: beyond it, it is not taken for new requests */
     ENVELOPE_MOST = 64 << 20,
-    FRAME_MOST = 256 << 20,
+    FRAME_MOST = FRAME_MAX_DOCUMENT + ENVELOPE_MOST + 4,
 };
 
 static void free_poll(uv_handle_t *poll)
@@ -60,7 +60,7 @@ static void fail_all(struct reader *r)
     while (r->flights) { /* looked at afresh each time: the callee may abandon others */
         struct flight *f = take_flight(r, r->flights->request);
         answer.request = f->request;
-        f->answer(f->context, &answer, (struct str){0});
+        f->answer(f->context, &answer, &(struct buf){0});
         free(f);
     }
 }
@@ -123,7 +123,7 @@ static int queue(struct reader *r, Mayfly__Internal__ShardEnvelope *message)
 static void give_answer(struct reader *r)
 {
     struct shards *s = r->shards;
-    struct str envelope = {r->envelope.data, r->envelope.len}, body = {r->body.data, r->body.len};
+    struct str envelope = {r->envelope.data, r->envelope.len};
     Mayfly__Internal__ShardEnvelope *answer = message_unpack_shard(&s->arena, envelope);
     if (!answer) {
         log_error("%s gave an answer that cannot be read", r->child.name);
@@ -133,7 +133,7 @@ static void give_answer(struct reader *r)
     } else {
         struct flight *f = take_flight(r, answer->request);
         if (f) { /* else it was abandoned */
-            f->answer(f->context, answer, body);
+            f->answer(f->context, answer, &r->body);
             free(f);
         }
     }

@@ -8,13 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/str.h"
+#include "common/buf.h"
 #include "proto/message.h"
 
 struct shards;
 
-/* `answer` and `body` are valid during the call. Called exactly once, never from within shards_send. */
-typedef void shards_answer(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct str body);
+/* `answer` and `body` are valid during the call; a large body may be taken over, leaving a zeroed buffer. Called exactly
+ * once, never from within shards_send. */
+typedef void shards_answer(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body);
 
 struct shard_ticket { /* which request went where: for the next round and for abandoning */
     uint32_t shard, reader;

@@ -4,7 +4,9 @@
  *   | total  | envelope | Envelope      | raw body |
  *   | u32 le | length n | (protobuf)    |          |
  *
- * `total` counts everything after itself: 4 + n + body. A reader feeds bytes as they arrive and gets back whole
+ * `total` counts everything after itself: 4 + n + body. To the server a frame has at most FRAME_MAX_TOTAL, since what is
+ * long is a stream there; an answer carries a document whole, whatever size the server accepted it with, and has at most
+ * FRAME_MAX_ANSWER. A reader feeds bytes as they arrive and gets back whole
  * envelopes, then the pieces of their bodies, without copying a body. */
 #ifndef PROTO_FRAME_H
 #define PROTO_FRAME_H
@@ -19,6 +21,8 @@ enum {
     FRAME_HEADER = 8,
     FRAME_MAX_ENVELOPE = 1 << 20,
     FRAME_MAX_TOTAL = 16 << 20,
+    FRAME_MAX_DOCUMENT = 1 << 30, /* the most that max-document-size can be */
+    FRAME_MAX_ANSWER = 4 + FRAME_MAX_ENVELOPE + FRAME_MAX_DOCUMENT,
 };
 
 /* Writes the 8 bytes that precede an envelope of that length with a body of that length after it. */

@@ -38,6 +38,11 @@ enum { PROTOCOL_VERSION = 1 };
 #define CODE_NOT_SUPPORTED "not_supported"
 #define CODE_INTERNAL "internal"
 
+/* Several documents of one answer have at most so many bytes together; one alone may be larger. */
+enum { ANSWER_MAX_DOCUMENTS = 16 << 20 };
+#define ANSWER_TOO_LARGE \
+    "the documents of this page exceed 16 MiB together; ask for fewer (a smaller limit) or for less of each (fields)"
+
 /* An allocator for protobuf-c's unpack that takes from an arena; nothing is freed one by one. */
 struct message_allocator {
     ProtobufCAllocator protobuf;

@@ -76,9 +76,10 @@ bool fetch_into(struct shard *s, const struct snapshot *from, size_t segment, ui
     int err = read_body(s, from->segments[segment].segment, document, wanted, out, &body);
     if (!err)
         err = reply_add_document(out, body);
-    if (err == ERR_TOO_LARGE || err == ERR_FULL)
-        reply_fail(out, CODE_QUERY_TOO_LARGE, "the documents of this page exceed %d MiB; ask for fewer",
-                   REPLY_MAX_DOCUMENTS >> 20);
+    if (err == ERR_TOO_LARGE)
+        reply_fail(out, CODE_QUERY_TOO_LARGE, ANSWER_TOO_LARGE);
+    else if (err == ERR_FULL)
+        reply_fail_query(out, err);
     else if (err)
         fetch_fail_damaged(out, from, segment, "documents", err);
     else

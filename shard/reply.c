@@ -101,7 +101,7 @@ void reply_fail_query(struct reply *r, int err)
 
 int reply_add_document(struct reply *r, struct str document)
 {
-    if (r->document_bytes + document.len > REPLY_MAX_DOCUMENTS)
+    if (r->document_bytes > 0 && r->document_bytes + document.len > ANSWER_MAX_DOCUMENTS)
         return ERR_TOO_LARGE;
     if (r->document_count == r->document_room) {
         size_t room = r->document_room ? 2 * r->document_room : 32;

@@ -21,9 +21,6 @@ struct reply {
     struct snapshot *snapshot; /* held until the answer is sent: ids and documents may be views into its files */
 };
 
-/* What a client's frame carries of documents: its 16 MiB without room for the hits. */
-enum { REPLY_MAX_DOCUMENTS = 15 << 20 };
-
 void reply_init(struct reply *r, struct arena *arena, uint64_t request);
 void reply_finish(struct reply *r); /* once it is sent, or given up */
 
@@ -42,7 +39,7 @@ void reply_fail(struct reply *r, const char *code, const char *format, ...) __at
 /* The same for a failure of the index libraries while a query ran, ERR_FULL (the arena) among them. */
 void reply_fail_query(struct reply *r, int err);
 
-/* ERR_FULL past the arena's cap, ERR_TOO_LARGE when documents exceed REPLY_MAX_DOCUMENTS. */
+/* ERR_FULL past the arena's cap, ERR_TOO_LARGE when several documents exceed ANSWER_MAX_DOCUMENTS. */
 int reply_add_document(struct reply *r, struct str document);
 
 /* The frame in pieces; NULL when even the arena has no room for it, or nothing was set (no answer is due). */

@@ -1,7 +1,7 @@
 """A server that only speaks the protocol: documents in a dict, every document with a word of the query is a hit.
 
-What a test wants to go wrong it says by attributes: `drop_after` (operations), `errors` (message kind -> Error) and
-`hold_searches` (answer so many together, the last one first).
+What a test wants to go wrong it says by attributes: `drop_after` (operations), `errors` (message kind -> Error), `raw`
+(message kind -> bytes) and `hold_searches` (answer so many together, the last one first).
 """
 import json
 import socket
@@ -19,6 +19,7 @@ class FakeServer:
         self.max_document_size = 1 << 20
         self.drop_after = None
         self.errors = {}
+        self.raw = {}  # message kind -> bytes to say instead of an answer
         self.hold_searches = 0  # answer so many searches at once, the last one first
         self.seen = []  # messages as they came
         self.frames = 0
@@ -65,6 +66,9 @@ class FakeServer:
 
         if kind in self.errors:
             sock.sendall(reply(error=self.errors[kind]))
+            return True
+        if kind in self.raw:
+            sock.sendall(self.raw[kind])
             return True
         if kind == "write":
             return self._write(sock, reply, message, body, streams, envelope.request)

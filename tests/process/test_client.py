@@ -1,6 +1,7 @@
 """The program mayfly and the Python client against a server that only speaks the protocol."""
 import json
 import pathlib
+import struct
 import subprocess
 import sys
 
@@ -33,6 +34,27 @@ def run(fake):
 
 def documents(fake, index="books"):
     return {key: json.loads(text) for key, text in fake.indexes[index][1].items()}
+
+
+# ---------------------------------------------------------------------------------------------------------- frames
+
+
+def test_a_document_may_be_larger_than_a_frame_to_the_server(fake, run):
+    large = b'{"id":"a","t":"' + b"x" * mayfly.MAX_TOTAL + b'"}'
+    fake.indexes["books"] = ("id", {"a": large})
+    assert run("get", "books", "a")[0].encode() == large + b"\n"
+    with mayfly.connect(fake.path) as m:
+        assert m.call(get=pb.Get(index="books", id="a"))[1] == large
+
+
+@pytest.mark.parametrize("total, envelope", [(mayfly.MAX_ANSWER + 1, 10), (2 << 20, mayfly.MAX_ENVELOPE + 1), (8, 5),
+                                             (3, 0)])
+def test_lengths_of_an_answer_are_checked_before_anything_is_kept_for_it(fake, run, total, envelope):
+    fake.raw["get"] = struct.pack("<II", total, envelope)
+    _, errors = run("get", "books", "a", status=3)
+    assert "not a frame" in errors
+    with mayfly.connect(fake.path) as m, pytest.raises(ValueError):
+        m.call(get=pb.Get(index="books", id="a"))
 
 
 # ---------------------------------------------------------------------------------------------------- command line

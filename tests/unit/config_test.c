@@ -72,6 +72,7 @@ static void mistakes_name_their_line(void **state)
     expect_refused("[other]\nworkers = 3\n", ":2:", "unknown section [other]");
     expect_refused("workers = 3\nnonsense\n", ":2:", "key = value");
     expect_refused("worker-memory = 32M\nmax-document-size = 17M\n", "", "more than half of worker-memory");
+    expect_refused("query-memory = 31M\n", "", "more than half of query-memory");
 }
 
 static void mistakes_on_the_command_line(void **state)

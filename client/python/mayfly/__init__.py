@@ -9,7 +9,7 @@
 `mayfly_pb2` is generated from proto/mayfly.proto (CMake puts it in build/*/client/python).
 """
 from .client import Client, Closed, Failure, Hit, Result, Written, connect, pack_operations
-from .wire import MAX_ENVELOPE, MAX_TOTAL, frame
+from .wire import MAX_ANSWER, MAX_ENVELOPE, MAX_TOTAL, frame
 
-__all__ = ["Client", "Closed", "Failure", "Hit", "MAX_ENVELOPE", "MAX_TOTAL", "Result", "Written", "connect", "frame",
-           "pack_operations"]
+__all__ = ["Client", "Closed", "Failure", "Hit", "MAX_ANSWER", "MAX_ENVELOPE", "MAX_TOTAL", "Result", "Written", "connect",
+           "frame", "pack_operations"]

@@ -4,7 +4,8 @@ import struct
 import mayfly_pb2
 
 MAX_ENVELOPE = 1 << 20
-MAX_TOTAL = 16 << 20
+MAX_TOTAL = 16 << 20  # to the server
+MAX_ANSWER = 4 + MAX_ENVELOPE + (1 << 30)  # from it: one document of any size that a server accepts
 
 
 class Closed(Exception):
@@ -31,7 +32,7 @@ def read_exactly(sock, size):
 def read_frame(sock):
     """(Envelope, body) of the next frame."""
     total, length = struct.unpack("<II", read_exactly(sock, 8))
-    if length > total - 4 or total > 4 + MAX_TOTAL:
+    if length > total - 4 or length > MAX_ENVELOPE or total > MAX_ANSWER:
         raise ValueError(f"not a frame: total {total}, envelope {length}")
     envelope = mayfly_pb2.Envelope.FromString(read_exactly(sock, length))
     return envelope, read_exactly(sock, total - 4 - length)
