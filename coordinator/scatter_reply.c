@@ -15,8 +15,7 @@ void search_free(struct search *s)
 {
     for (uint32_t i = 0; s->parts && i < s->count; i++) {
         shards_abandon(s->server->shards, &s->parts[i].ticket);
-        if (s->round != ROUND_OVER)
-            shards_abandon(s->server->shards, &s->parts[i].prepared);
+        shards_abandon(s->server->shards, &s->parts[i].prepared);
         buf_finish(&s->parts[i].body);
     }
     if (s->timer && s->timer->data)

@@ -113,6 +113,7 @@ static void send_fetch(struct part *p)
     }
     if (fetch.n_items == 0) {
         shards_abandon(s->server->shards, &p->prepared); /* what it holds for us */
+        p->prepared = (struct shard_ticket){0};
         return;
     }
     fill_text(s, p->shard, &text, &place);

@@ -14,7 +14,8 @@
 struct part { /* a shard's share of the search */
     struct search *search;
     uint32_t shard;
-    struct shard_ticket prepared, ticket; /* of round 1; of what is in flight, request 0: nothing */
+    struct shard_ticket prepared; /* of round 1, as long as the reader may hold a generation for it */
+    struct shard_ticket ticket;   /* of what is in flight; request 0: nothing */
     bool answered, failed;
     char code[40], message[200]; /* why it failed */
     const Mayfly__Internal__Prepared *statistics;

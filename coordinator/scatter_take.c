@@ -88,6 +88,14 @@ void search_part_fail(struct part *p, const char *code, const char *message)
     snprintf(p->message, sizeof p->message, "%s", message);
 }
 
+/* The last request that needs it is answered: the shard has let go of what round 1 made it hold. */
+static void forget_held(struct part *p)
+{
+    const struct search *s = p->search;
+    if (s->round == ROUND_FETCH || s->request->no_documents)
+        p->prepared = (struct shard_ticket){0};
+}
+
 void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body)
 {
     struct part *p = context;
@@ -101,9 +109,11 @@ void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, s
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTED:
         kept = take_executed(p, answer, body);
+        forget_held(p);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED:
         kept = take_documents(p, answer->fetched->document_length, answer->fetched->n_document_length, body);
+        forget_held(p);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_MOVED:
         s->moved++;
