@@ -40,7 +40,7 @@ struct index *indexes_by_number(const struct indexes *all, uint32_t number)
 static void index_free(struct index *i)
 {
     for (uint32_t n = 0; i->streams && n < i->shards; n++) {
-        free(i->streams[n].ranges);
+        ranges_finish(&i->streams[n].applied);
         free(i->streams[n].segments);
     }
     free(i->streams);
@@ -119,74 +119,22 @@ struct stream *index_route(struct index *i, uint64_t hash)
     return &i->streams[(uint64_t)hash_slot(hash) * i->shards / SLOTS];
 }
 
-/* The first range that ends at or after `sequence`: the only one that could hold or touch it. */
-static size_t find_range(const struct stream *s, uint64_t sequence)
-{
-    size_t low = 0, high = s->range_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->ranges[middle].end < sequence)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void insert_range(struct stream *s, size_t at, struct range r)
-{
-    struct range *grown = realloc(s->ranges, (s->range_count + 1) * sizeof *grown);
-    require(grown);
-    s->ranges = grown;
-    memmove(&grown[at + 1], &grown[at], (s->range_count - at) * sizeof *grown);
-    grown[at] = r;
-    s->range_count++;
-}
-
-static void remove_ranges(struct stream *s, size_t at, size_t count)
-{
-    if (count)
-        memmove(&s->ranges[at], &s->ranges[at + count], (s->range_count - at - count) * sizeof *s->ranges);
-    s->range_count -= count;
-}
-
 static void raise_watermark(struct stream *s)
 {
-    size_t below = 0;
-    while (below < s->range_count && s->ranges[below].first <= s->watermark) {
-        if (s->ranges[below].end > s->watermark)
-            s->watermark = s->ranges[below].end;
-        below++;
-    }
-    remove_ranges(s, 0, below);
+    if (s->applied.count && s->applied.at[0].first <= s->watermark)
+        s->watermark = s->applied.at[0].end;
+    ranges_cut(&s->applied, s->watermark);
     if (s->next_sequence < s->watermark)
         s->next_sequence = s->watermark;
 }
 
 void stream_mark_applied(struct stream *s, uint64_t first, uint64_t end)
 {
-    if (first < s->watermark)
-        first = s->watermark;
-    if (end <= first)
-        return;
-    size_t at = find_range(s, first), past = at;
-    struct range r = {.first = first, .end = end};
-    while (past < s->range_count && s->ranges[past].first <= end) {
-        if (s->ranges[past].first < r.first)
-            r.first = s->ranges[past].first;
-        if (s->ranges[past].end > r.end)
-            r.end = s->ranges[past].end;
-        past++;
-    }
-    remove_ranges(s, at, past - at);
-    insert_range(s, at, r);
+    ranges_add(&s->applied, first < s->watermark ? s->watermark : first, end);
     raise_watermark(s);
 }
 
 bool stream_is_applied(const struct stream *s, uint64_t sequence)
 {
-    if (sequence < s->watermark)
-        return true;
-    size_t at = find_range(s, sequence + 1);
-    return at < s->range_count && s->ranges[at].first <= sequence && sequence < s->ranges[at].end;
+    return sequence < s->watermark || ranges_has(&s->applied, sequence);
 }

@@ -9,12 +9,9 @@
 
 #include "common/buf.h"
 #include "common/str.h"
+#include "coordinator/ranges.h"
 
 enum { INDEX_MAX_NAME = 128, INDEX_MAX_PRIMARY_KEY = 128 };
-
-struct range { /* of sequence numbers: first <= n < end */
-    uint64_t first, end;
-};
 
 struct stream_segment {
     uint64_t id, bytes;
@@ -31,9 +28,8 @@ struct stream {
     uint64_t recovered;     /* at start: everything below it was taken from the log */
 
     uint64_t generation;  /* of core.mdb, the newest that is known here */
-    uint64_t watermark;   /* every operation below it is applied */
-    struct range *ranges; /* applied above the watermark, rising, apart from each other */
-    size_t range_count;
+    uint64_t watermark;    /* every operation below it is applied */
+    struct ranges applied; /* above the watermark */
     struct stream_segment *segments;
     size_t segment_count;
     uint64_t documents;

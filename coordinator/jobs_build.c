@@ -94,11 +94,12 @@ static void step_over_applied(struct batch *batch)
     struct attempt *a = &batch->attempt;
     if (a->next < s->watermark)
         a->next = s->watermark;
-    for (size_t i = 0; i < s->range_count; i++) {
-        if (s->ranges[i].first <= a->next && a->next < s->ranges[i].end)
-            a->next = s->ranges[i].end;
-        else if (s->ranges[i].first > a->next && s->ranges[i].first < a->stop)
-            a->stop = s->ranges[i].first;
+    for (size_t i = 0; i < s->applied.count; i++) {
+        const struct range *r = &s->applied.at[i];
+        if (r->first <= a->next && a->next < r->end)
+            a->next = r->end;
+        else if (r->first > a->next && r->first < a->stop)
+            a->stop = r->first;
     }
     if (a->next > a->end)
         a->next = a->end;

@@ -34,8 +34,8 @@ static void set_next_sequences(struct server *s)
             struct stream *stream = &i->streams[shard];
             const struct oplog_stream name = {i->number, i->edition, shard};
             uint64_t next = stream->watermark;
-            for (size_t k = 0; k < stream->range_count; k++)
-                next = stream->ranges[k].end > next ? stream->ranges[k].end : next;
+            if (stream->applied.count)
+                next = stream->applied.at[stream->applied.count - 1].end;
             uint64_t tail = oplog_tail(s->log, &name);
             stream->next_sequence = tail > next ? tail : next;
             oplog_trim(s->log, &name, stream->watermark);

@@ -136,7 +136,7 @@ static void joins_applied_ranges(void **state)
     stream_mark_applied(s, 30, 40);
     stream_mark_applied(s, 50, 60);
     assert_int_equal(s->watermark, 1);
-    assert_int_equal(s->range_count, 3);
+    assert_int_equal(s->applied.count, 3);
     assert_false(stream_is_applied(s, 9));
     assert_true(stream_is_applied(s, 10));
     assert_true(stream_is_applied(s, 19));
@@ -144,15 +144,15 @@ static void joins_applied_ranges(void **state)
     assert_true(stream_is_applied(s, 59));
     assert_false(stream_is_applied(s, 60));
     stream_mark_applied(s, 20, 35);
-    assert_int_equal(s->range_count, 2);
+    assert_int_equal(s->applied.count, 2);
     stream_mark_applied(s, 1, 10);
     assert_int_equal(s->watermark, 40);
-    assert_int_equal(s->range_count, 1);
+    assert_int_equal(s->applied.count, 1);
     stream_mark_applied(s, 2, 45);
     assert_int_equal(s->watermark, 45);
     stream_mark_applied(s, 45, 50);
     assert_int_equal(s->watermark, 60);
-    assert_int_equal(s->range_count, 0);
+    assert_int_equal(s->applied.count, 0);
     assert_int_equal(s->next_sequence, 60);
     indexes_remove(&all, i);
 }
