@@ -20,6 +20,7 @@ enum { ROLL_AT = 64 << 20, RETRY_MS = 200, RETRY_MOST_MS = 5000 };
 struct append {
     struct append *next;
     struct oplog_entry entry;
+    uint64_t from, to; /* bytes of the file, once it is written */
     oplog_done *done;
     void *context;
 };
@@ -32,7 +33,7 @@ struct oplog {
     struct oplog_files files;
     struct append *waiting, **waiting_end, *writing;
     int fd;           /* of the file that is written */
-    uint64_t written; /* bytes in it */
+    uint64_t written, synced; /* bytes in it, and those of groups before this one */
     bool is_writing;
     int result;  /* of the group in the pool */
     int failure; /* of the last group; 0: usable */
@@ -61,10 +62,11 @@ static int next_file(struct oplog *l)
     return err;
 }
 
-static int write_record(struct oplog *l, const struct oplog_record *r)
+static int write_record(struct oplog *l, struct oplog_record *r)
 {
     uint8_t header[OPLOG_RECORD_HEADER];
     struct str payload = r->entry.operations;
+    r->synced = l->synced;
     oplog_encode_header(header, r);
     int err = fd_pwrite_all(l->fd, header, sizeof header, (off_t)l->written);
     if (!err)
@@ -116,8 +118,12 @@ static void in_pool(uv_work_t *work)
     int err = 0;
     if (l->fd < 0 || l->written > ROLL_AT || l->failure)
         err = next_file(l);
-    for (struct append *a = l->writing; a && !err; a = a->next)
+    l->synced = l->written;
+    for (struct append *a = l->writing; a && !err; a = a->next) {
+        a->from = l->written;
         err = write_entry(l, &a->entry);
+        a->to = l->written;
+    }
     if (!err && fdatasync(l->fd) < 0)
         err = -errno;
     l->result = err;
@@ -173,7 +179,7 @@ static void finish_group(struct oplog *l)
     l->retry_ms = RETRY_MS;
     oplog_note_size(&l->files, l->files.last_number, l->written);
     for (struct append *one = a; one; one = one->next)
-        oplog_note(&l->files, l->files.last_number, &one->entry.stream, one->entry.first + one->entry.count);
+        oplog_note(&l->files, l->files.last_number, &one->entry, one->from, one->to);
     take_waiting(l); /* the next group is on its way while this one is told */
     while (a) {
         struct append *next = a->next;
@@ -281,6 +287,21 @@ void oplog_drop_index(struct oplog *l, uint32_t index)
 uint64_t oplog_tail(const struct oplog *l, const struct oplog_stream *s)
 {
     return oplog_files_tail(&l->files, s);
+}
+
+void oplog_present(const struct oplog *l, const struct oplog_stream *s, struct ranges *add)
+{
+    oplog_files_present(&l->files, s, add);
+}
+
+uint64_t oplog_lost_task(const struct oplog *l, const struct oplog_stream *s, uint64_t first, uint64_t *end)
+{
+    return oplog_task_of_lost(&l->files, s, first, end);
+}
+
+bool oplog_has_lost_unnamed(const struct oplog *l)
+{
+    return oplog_has_unnamed_damage(&l->files);
 }
 
 uint64_t oplog_bytes(const struct oplog *l)

@@ -1,9 +1,9 @@
 /* oplog.h - the log: accepted operations that are not applied yet, on disk: log/<n>.log.
  *
- * Append-only files of records with CRC-32C; one fdatasync per group, in libuv's pool, at most one in flight; a torn
- * tail is cut when it is opened; a file is unlinked when every stream has applied past it. After a failed sync the log
- * is poisoned: writes are refused until it is reopened. The interface is per stream, and is what several machines will
- * be given by another log: append, read, trim, tail. */
+ * Append-only files of records with CRC-32C; one fdatasync per group, in libuv's pool, at most one in flight; a file is
+ * unlinked when every stream has applied past it. When it is opened, a torn tail is cut; damage before what is whole is
+ * reported and stepped over. After a failed sync the log is poisoned: writes are refused until it is reopened. The
+ * interface is per stream, and is what several machines will be given by another log: append, read, trim, tail. */
 #ifndef COORDINATOR_OPLOG_H
 #define COORDINATOR_OPLOG_H
 
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/str.h"
+#include "coordinator/ranges.h"
 
 struct oplog;
 
@@ -29,7 +30,7 @@ struct oplog_entry {
     struct str operations; /* whole operations (proto/batch.h), as in a region */
 };
 
-/* Opens the directory, looks at every record, cuts a torn tail. `quota` is bytes on disk. */
+/* Opens the directory and looks at every record. `quota` is bytes on disk. */
 struct uv_loop_s;
 int oplog_open(struct uv_loop_s *loop, const char *directory, uint64_t epoch, uint64_t quota, struct oplog **out);
 void oplog_close(struct oplog *l); /* no append in flight */
@@ -53,8 +54,15 @@ void oplog_end_reading(struct oplog *l);
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence);
 void oplog_drop_index(struct oplog *l, uint32_t index);
 
-/* The sequence number after the last durable operation of the stream; 0 if the log has none. */
+/* The sequence number after the last durable operation of the stream; 0 if the log has none. What is known to be lost
+ * counts. */
 uint64_t oplog_tail(const struct oplog *l, const struct oplog_stream *s);
+
+/* At start: which numbers of the stream the log has. Of those that it should have and has not, oplog_lost_task says whose
+ * they were: the task of `first` and of what follows it up to *end, which is lowered; 0: nobody knows. */
+void oplog_present(const struct oplog *l, const struct oplog_stream *s, struct ranges *add);
+uint64_t oplog_lost_task(const struct oplog *l, const struct oplog_stream *s, uint64_t first, uint64_t *end);
+bool oplog_has_lost_unnamed(const struct oplog *l); /* operations of which not even the stream is known */
 uint64_t oplog_bytes(const struct oplog *l);
 
 #endif

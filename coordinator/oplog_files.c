@@ -2,17 +2,13 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/check.h"
 #include "common/err.h"
-#include "common/fd.h"
 #include "common/logger.h"
 
 void oplog_path(const struct oplog_files *f, uint64_t number, char out[OPLOG_PATH])
@@ -47,23 +43,45 @@ static uint32_t stream_of(struct oplog_files *f, const struct oplog_stream *s)
     return (uint32_t)f->stream_count++;
 }
 
-void oplog_note(struct oplog_files *f, uint64_t number, const struct oplog_stream *s, uint64_t end)
+void oplog_claim(struct oplog_files *f, const struct oplog_stream *s, uint64_t end)
 {
-    struct log_file *file = file_of(f, number);
     uint32_t stream = stream_of(f, s);
     if (end > f->streams[stream].tail)
         f->streams[stream].tail = end;
-    for (size_t i = 0; i < file->need_count; i++) {
-        if (file->needs[i].stream == stream) {
-            if (end > file->needs[i].end)
-                file->needs[i].end = end;
-            return;
-        }
+}
+
+/* The last one of the stream in the file, if it goes on where the entry begins. */
+static struct extent *extent_before(struct log_file *file, uint32_t stream, uint64_t first, uint64_t from)
+{
+    for (size_t i = file->extent_count; i-- > 0;) {
+        struct extent *e = &file->extents[i];
+        if (e->stream == stream)
+            return e->end == first && from - e->from < EXTENT_SPAN ? e : NULL;
     }
-    struct need *grown = realloc(file->needs, (file->need_count + 1) * sizeof *grown);
+    return NULL;
+}
+
+static struct extent *new_extent(struct log_file *file, struct extent e)
+{
+    struct extent *grown = realloc(file->extents, (file->extent_count + 1) * sizeof *grown);
     require(grown != NULL);
-    file->needs = grown;
-    grown[file->need_count++] = (struct need){stream, end};
+    file->extents = grown;
+    grown[file->extent_count] = e;
+    return &grown[file->extent_count++];
+}
+
+void oplog_note(struct oplog_files *f, uint64_t number, const struct oplog_entry *e, uint64_t from, uint64_t to)
+{
+    struct log_file *file = file_of(f, number);
+    uint32_t stream = stream_of(f, &e->stream);
+    struct extent *x = extent_before(file, stream, e->first, from);
+    if (!x)
+        x = new_extent(file, (struct extent){.stream = stream, .first = e->first, .from = from, .first_task = e->task});
+    x->end = e->first + e->count;
+    x->to = to;
+    x->bytes += to - from;
+    x->last_task = e->task;
+    oplog_claim(f, &e->stream, x->end);
 }
 
 void oplog_note_size(struct oplog_files *f, uint64_t number, uint64_t bytes)
@@ -73,11 +91,20 @@ void oplog_note_size(struct oplog_files *f, uint64_t number, uint64_t bytes)
     file->bytes = bytes;
 }
 
-static bool is_needed(const struct oplog_files *f, const struct log_file *file)
+static bool is_extent_needed(const struct oplog_files *f, const struct extent *e)
 {
-    for (size_t i = 0; i < file->need_count; i++)
-        if (f->streams[file->needs[i].stream].trimmed < file->needs[i].end)
+    return f->streams[e->stream].trimmed < e->end;
+}
+
+static bool is_needed(const struct oplog_files *f, struct log_file *file)
+{
+    if (file->needed < file->extent_count && is_extent_needed(f, &file->extents[file->needed]))
+        return true;
+    for (size_t i = 0; i < file->extent_count; i++) {
+        file->needed = i;
+        if (is_extent_needed(f, &file->extents[i]))
             return true;
+    }
     return false;
 }
 
@@ -88,7 +115,7 @@ static void remove_file(struct oplog_files *f, size_t at)
     if (unlink(path) < 0 && errno != ENOENT)
         log_warn("a log file that nobody needs could not be removed: %s", path);
     f->bytes -= f->files[at].bytes;
-    free(f->files[at].needs);
+    free(f->files[at].extents);
     memmove(f->files + at, f->files + at + 1, (f->count - at - 1) * sizeof *f->files);
     f->count--;
 }
@@ -129,113 +156,58 @@ uint64_t oplog_files_tail(const struct oplog_files *f, const struct oplog_stream
     return 0;
 }
 
+void oplog_files_present(const struct oplog_files *f, const struct oplog_stream *s, struct ranges *add)
+{
+    for (size_t i = 0; i < f->count; i++)
+        for (size_t k = 0; k < f->files[i].extent_count; k++) {
+            const struct extent *e = &f->files[i].extents[k];
+            if (memcmp(&f->streams[e->stream].stream, s, sizeof *s) == 0)
+                ranges_add(add, e->first, e->end);
+        }
+}
+
 /* ------------------------------------------------------------------------------------------------------------- reading
  */
 
-static void unmap(struct oplog_files *f)
+static int next_entry(struct oplog_scan *scan, struct oplog_entry *out)
 {
-    union {
-        const char *from;
-        void *to;
-    } map = {.from = f->map};
-    if (f->map)
-        munmap(map.to, f->map_size);
-    f->map = NULL;
-    f->map_size = f->at = 0;
-}
-
-static int map_file(struct oplog_files *f, uint64_t number)
-{
-    char path[OPLOG_PATH];
-    struct stat status;
-    unmap(f);
-    oplog_path(f, number, path);
-    scoped(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &status) < 0)
-        return -errno;
-    if (status.st_size < OPLOG_FILE_HEADER)
-        return ERR_CORRUPT; /* made, but its header was not yet durable */
-    void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED)
-        return -errno;
-    f->map = map;
-    f->map_size = (size_t)status.st_size;
-    f->at = OPLOG_FILE_HEADER;
-    return oplog_check_file_header(map, f->map_size, number);
-}
-
-/* The next whole record of the mapped file; 0 at its end or where it is torn. */
-static int64_t next_record(struct oplog_files *f, struct oplog_record *r)
-{
-    if (f->at >= f->map_size)
-        return 0;
-    int64_t size = oplog_decode((struct str){f->map + f->at, f->map_size - f->at}, r);
-    if (size < 0)
-        return 0;
-    f->at += (size_t)size;
-    return size;
-}
-
-static int join(struct oplog_files *f, struct oplog_record *r)
-{
-    f->joined.len = 0;
-    buf_append_str(&f->joined, r->entry.operations);
-    while (!(r->flags & OPLOG_LAST)) {
-        struct oplog_record next;
-        if (next_record(f, &next) == 0 || next.flags & OPLOG_FIRST)
-            return 0; /* torn between fragments: it was never acknowledged */
-        buf_append_str(&f->joined, next.entry.operations);
-        r->flags |= next.flags & OPLOG_LAST;
-    }
-    r->entry.operations = (struct str){f->joined.data, f->joined.len};
-    return f->joined.err ? f->joined.err : 1;
-}
-
-static int next_entry(struct oplog_files *f, struct oplog_entry *out)
-{
-    struct oplog_record r;
-    while (next_record(f, &r)) {
-        if (!(r.flags & OPLOG_FIRST))
-            continue;
-        int got = r.flags & OPLOG_LAST ? 1 : join(f, &r);
-        if (got == 0)
-            continue;
-        if (got > 0)
-            *out = r.entry;
-        return got;
-    }
-    return 0;
+    struct oplog_piece p;
+    int event;
+    while ((event = oplog_scan_next(scan, &p)) == SCAN_DAMAGE)
+        continue; /* reported when the log was opened */
+    if (event == SCAN_ENTRY)
+        *out = p.r.entry;
+    return event < 0 ? event : event == SCAN_ENTRY;
 }
 
 int oplog_files_next(struct oplog_files *f, struct oplog_entry *out)
 {
     for (;;) {
-        if (f->map) {
-            int got = next_entry(f, out);
+        if (f->scan.map) {
+            int got = next_entry(&f->scan, out);
             if (got)
                 return got;
-            unmap(f);
+            oplog_scan_close(&f->scan);
             f->reading++;
         }
-        while (f->reading < f->count && (!f->files[f->reading].old))
+        while (f->reading < f->count && !f->files[f->reading].old)
             f->reading++;
         if (f->reading >= f->count)
             return 0;
+        char path[OPLOG_PATH];
         f->reading_number = f->files[f->reading].number;
-        int err = map_file(f, f->reading_number);
+        oplog_path(f, f->reading_number, path);
+        int err = oplog_scan_open(&f->scan, path, f->reading_number);
         if (err && err != ERR_CORRUPT)
             return err;
-        if (err) {
-            unmap(f);
+        if (err)
             f->reading++;
-        }
     }
 }
 
 void oplog_files_end_reading(struct oplog_files *f)
 {
-    unmap(f);
-    buf_finish(&f->joined);
+    oplog_scan_finish(&f->scan);
     f->reading_number = 0;
     for (size_t i = 0; i < f->count; i++)
         f->files[i].old = false;
@@ -269,28 +241,40 @@ static int list_files(struct oplog_files *f)
     return 0;
 }
 
-static int scan(struct oplog_files *f, size_t at)
+/* `out_end`: nothing behind it is whole. */
+static int scan_file(struct oplog_files *f, uint64_t number, uint64_t *out_end)
 {
-    struct oplog_entry e;
-    uint64_t number = f->files[at].number;
-    int err = map_file(f, number);
-    if (err && err != ERR_CORRUPT)
-        return err;
-    size_t whole = f->at;
-    while (!err && next_entry(f, &e) > 0) {
-        oplog_note(f, number, &e.stream, e.first + e.count);
-        whole = f->at;
+    struct oplog_piece p;
+    char path[OPLOG_PATH];
+    oplog_path(f, number, path);
+    int event = 0, err = oplog_scan_open(&f->scan, path, number);
+    if (err)
+        return err == ERR_CORRUPT ? 0 : err;
+    while ((event = oplog_scan_next(&f->scan, &p)) > 0) {
+        if (event == SCAN_ENTRY)
+            oplog_note(f, number, &p.r.entry, p.from, p.to);
+        else
+            oplog_add_damage(f, number, &p);
     }
-    if (whole < f->map_size) {
-        char path[OPLOG_PATH];
-        oplog_path(f, number, path);
-        log_warn("cut a torn tail of %llu bytes: %s", (unsigned long long)(f->map_size - whole), path);
-        if (truncate(path, (off_t)whole) < 0)
-            return -errno;
-    }
-    oplog_note_size(f, number, whole);
-    unmap(f);
-    return 0;
+    *out_end = f->scan.end;
+    oplog_note_size(f, number, f->scan.size);
+    if (f->scan.bad_header && f->scan.end > OPLOG_FILE_HEADER)
+        log_error("the header of a log file is damaged, its records are read: %s", path);
+    oplog_mark_proven(f, number, f->scan.synced);
+    oplog_scan_close(&f->scan);
+    return event;
+}
+
+static int scan_all(struct oplog_files *f)
+{
+    uint64_t *ends = calloc(f->count + 1, sizeof *ends);
+    int err = ends ? 0 : -ENOMEM;
+    for (size_t i = 0; i < f->count && !err; i++)
+        err = scan_file(f, f->files[i].number, &ends[i]);
+    if (!err)
+        err = oplog_settle_damage(f, ends);
+    free(ends);
+    return err;
 }
 
 int oplog_files_open(struct oplog_files *f, const char *directory)
@@ -300,8 +284,8 @@ int oplog_files_open(struct oplog_files *f, const char *directory)
         return -ENAMETOOLONG;
     snprintf(f->directory, sizeof f->directory, "%s", directory);
     int err = list_files(f);
-    for (size_t i = 0; i < f->count && !err; i++)
-        err = scan(f, i);
+    if (!err)
+        err = scan_all(f);
     f->reading_number = f->count ? f->files[0].number : 0;
     if (err)
         oplog_files_close(f);
@@ -310,11 +294,11 @@ int oplog_files_open(struct oplog_files *f, const char *directory)
 
 void oplog_files_close(struct oplog_files *f)
 {
-    unmap(f);
-    buf_finish(&f->joined);
+    oplog_scan_finish(&f->scan);
     for (size_t i = 0; i < f->count; i++)
-        free(f->files[i].needs);
+        free(f->files[i].extents);
     free(f->files);
     free(f->streams);
+    free(f->damages);
     *f = (struct oplog_files){0};
 }

@@ -1,32 +1,45 @@
-/* oplog_files.h - the files of the log: which there are, which stream needs them up to where, reading them at start. */
+/* oplog_files.h - the files of the log: which there are, what of which stream stands where, reading them at start. */
 #ifndef COORDINATOR_OPLOG_FILES_H
 #define COORDINATOR_OPLOG_FILES_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/buf.h"
 #include "coordinator/oplog.h"
-#include "coordinator/oplog_record.h"
+#include "coordinator/oplog_scan.h"
+#include "coordinator/ranges.h"
 
-enum { OPLOG_PATH = 4200 };
+enum { OPLOG_PATH = 4200, EXTENT_SPAN = 1 << 20 };
 
-struct need {        /* a file holds operations of a stream below `end` */
-    uint32_t stream; /* its place in the table */
-    uint64_t end;
+/* Consecutive operations of a stream in a file, dense; records of others may lie between theirs. */
+struct extent {
+    uint32_t stream;     /* its place in the table */
+    uint64_t first, end; /* sequence numbers */
+    uint64_t from, to;   /* bytes of the file */
+    uint64_t bytes;      /* of its own records */
+    uint64_t first_task, last_task;
 };
 
 struct log_file {
     uint64_t number, bytes;
-    struct need *needs;
-    size_t need_count;
-    bool old; /* was there at start */
+    struct extent *extents;
+    size_t extent_count;
+    size_t needed; /* an extent that was needed when one looked last: asked first */
+    bool old;      /* was there at start */
 };
 
 struct stream_state {
     struct oplog_stream stream;
     uint64_t tail;    /* after its last operation */
     uint64_t trimmed; /* everything below is applied */
+};
+
+struct damage {
+    uint64_t number; /* of the file */
+    uint64_t from, to;
+    bool named, proven; /* proven: it was durable once */
+    struct oplog_stream stream;
+    uint64_t first, end, task;
 };
 
 struct oplog_files {
@@ -40,24 +53,35 @@ struct oplog_files {
     /* Reading at start. */
     size_t reading; /* which file */
     uint64_t reading_number;
-    const char *map;
-    size_t map_size, at;
-    struct buf joined; /* fragments */
+    struct oplog_scan scan;
+    struct damage *damages;
+    size_t damage_count;
 };
 
 int oplog_files_open(struct oplog_files *f, const char *directory);
 void oplog_files_close(struct oplog_files *f);
 void oplog_path(const struct oplog_files *f, uint64_t number, char out[OPLOG_PATH]);
 
-void oplog_note(struct oplog_files *f, uint64_t number, const struct oplog_stream *s, uint64_t end);
+/* A whole entry stands in that file from byte `from` to `to`. */
+void oplog_note(struct oplog_files *f, uint64_t number, const struct oplog_entry *e, uint64_t from, uint64_t to);
+void oplog_claim(struct oplog_files *f, const struct oplog_stream *s, uint64_t end); /* numbers below it were given */
 void oplog_note_size(struct oplog_files *f, uint64_t number, uint64_t bytes);
 
 /* Unlinks what nobody needs; `open` is the file that is written now, which stays. */
 void oplog_files_trim(struct oplog_files *f, const struct oplog_stream *s, uint64_t sequence, uint64_t open);
 void oplog_files_drop(struct oplog_files *f, uint32_t index);
 uint64_t oplog_files_tail(const struct oplog_files *f, const struct oplog_stream *s);
+void oplog_files_present(const struct oplog_files *f, const struct oplog_stream *s, struct ranges *add);
 
 int oplog_files_next(struct oplog_files *f, struct oplog_entry *out);
 void oplog_files_end_reading(struct oplog_files *f);
+
+/* oplog_damage.c: after all files were scanned. Cuts torn tails, reports the rest, and lets no number that was lost be
+ * given again. */
+void oplog_add_damage(struct oplog_files *f, uint64_t number, const struct oplog_piece *p);
+void oplog_mark_proven(struct oplog_files *f, uint64_t number, uint64_t synced);
+int oplog_settle_damage(struct oplog_files *f, const uint64_t *ends);
+uint64_t oplog_task_of_lost(const struct oplog_files *f, const struct oplog_stream *s, uint64_t first, uint64_t *end);
+bool oplog_has_unnamed_damage(const struct oplog_files *f);
 
 #endif

@@ -6,34 +6,51 @@
 #include "common/crc.h"
 #include "common/err.h"
 
-enum { FILE_MAGIC = 0x474c464d /* "MFLG" */, RECORD_MAGIC = 0x3152464d /* "MFR1" */ };
+enum { FILE_MAGIC = 0x474c464d /* "MFLG" */, RECORD_MAGIC = 0x3252464d /* "MFR2" */ };
+enum { F_MAGIC = 0, F_VERSION = 4, F_NUMBER = 8, F_CRC = 16 };
 enum {
     R_MAGIC = 0,
-    R_CRC = 4,
-    R_PAYLOAD = 8,
-    R_FLAGS = 12,
-    R_INDEX = 16,
-    R_EDITION = 20,
-    R_SHARD = 24,
-    R_COUNT = 28,
-    R_EPOCH = 32,
-    R_TASK = 40,
-    R_FIRST = 48,
+    R_HEAD_CRC = 4,
+    R_BODY_CRC = 8,
+    R_PAYLOAD = 12,
+    R_FLAGS = 16,
+    R_INDEX = 20,
+    R_EDITION = 24,
+    R_SHARD = 28,
+    R_COUNT = 32,
+    R_EPOCH = 40,
+    R_TASK = 48,
+    R_FIRST = 56,
+    R_SYNCED = 64,
 };
-static_assert(R_FIRST + 8 == OPLOG_RECORD_HEADER, "the record's header is as drawn");
+static_assert(F_CRC + 8 == OPLOG_FILE_HEADER, "the file's header is as drawn");
+static_assert(R_SYNCED + 8 == OPLOG_RECORD_HEADER, "the record's header is as drawn");
+static_assert(OPLOG_MAX_PAYLOAD % OPLOG_ALIGN == 0, "fragments keep records aligned");
 
 void oplog_file_header(uint8_t to[OPLOG_FILE_HEADER], uint64_t number)
 {
-    store_u32(to, FILE_MAGIC);
-    store_u32(to + 4, OPLOG_VERSION);
-    store_u64(to + 8, number);
+    memset(to, 0, OPLOG_FILE_HEADER);
+    store_u32(to + F_MAGIC, FILE_MAGIC);
+    store_u32(to + F_VERSION, OPLOG_VERSION);
+    store_u64(to + F_NUMBER, number);
+    store_u32(to + F_CRC, crc32c(0, to, F_CRC));
 }
 
 int oplog_check_file_header(const uint8_t *bytes, size_t size, uint64_t number)
 {
-    if (size < OPLOG_FILE_HEADER || load_u32(bytes) != FILE_MAGIC || load_u64(bytes + 8) != number)
+    if (size < OPLOG_FILE_HEADER || load_u32(bytes + F_MAGIC) != FILE_MAGIC)
         return ERR_CORRUPT;
-    return load_u32(bytes + 4) == OPLOG_VERSION ? 0 : ERR_VERSION;
+    uint32_t version = load_u32(bytes + F_VERSION);
+    if (version == 1) /* it had no checksum */
+        return ERR_VERSION;
+    if (load_u32(bytes + F_CRC) != crc32c(0, bytes, F_CRC) || load_u64(bytes + F_NUMBER) != number)
+        return ERR_CORRUPT;
+    return version == OPLOG_VERSION ? 0 : ERR_VERSION;
+}
+
+static uint32_t head_crc(const void *header)
+{
+    return crc32c(0, (const char *)header + R_BODY_CRC, OPLOG_RECORD_HEADER - R_BODY_CRC);
 }
 
 void oplog_encode_header(uint8_t to[OPLOG_RECORD_HEADER], const struct oplog_record *r)
@@ -41,6 +58,7 @@ void oplog_encode_header(uint8_t to[OPLOG_RECORD_HEADER], const struct oplog_rec
     const struct oplog_entry *e = &r->entry;
     memset(to, 0, OPLOG_RECORD_HEADER);
     store_u32(to + R_MAGIC, RECORD_MAGIC);
+    store_u32(to + R_BODY_CRC, crc32c(0, e->operations.ptr, e->operations.len));
     store_u32(to + R_PAYLOAD, (uint32_t)e->operations.len);
     to[R_FLAGS] = (uint8_t)r->flags;
     store_u32(to + R_INDEX, e->stream.index);
@@ -50,29 +68,49 @@ void oplog_encode_header(uint8_t to[OPLOG_RECORD_HEADER], const struct oplog_rec
     store_u64(to + R_EPOCH, r->epoch);
     store_u64(to + R_TASK, e->task);
     store_u64(to + R_FIRST, e->first);
-    uint32_t crc = crc32c(0, to + R_PAYLOAD, OPLOG_RECORD_HEADER - R_PAYLOAD);
-    store_u32(to + R_CRC, crc32c(crc, e->operations.ptr, e->operations.len));
+    store_u64(to + R_SYNCED, r->synced);
+    store_u32(to + R_HEAD_CRC, head_crc(to));
 }
 
-int64_t oplog_decode(struct str bytes, struct oplog_record *out)
+int64_t oplog_decode_header(struct str bytes, struct oplog_record *out)
 {
     const char *at = bytes.ptr;
-    if (bytes.len < OPLOG_RECORD_HEADER || load_u32(at + R_MAGIC) != RECORD_MAGIC)
+    if (bytes.len < OPLOG_RECORD_HEADER || load_u32(at + R_MAGIC) != RECORD_MAGIC ||
+        load_u32(at + R_HEAD_CRC) != head_crc(at))
         return ERR_CORRUPT;
     size_t payload = load_u32(at + R_PAYLOAD);
-    if (payload > OPLOG_MAX_PAYLOAD || payload > bytes.len - OPLOG_RECORD_HEADER ||
-        crc32c(0, at + R_PAYLOAD, OPLOG_RECORD_HEADER - R_PAYLOAD + payload) != load_u32(at + R_CRC))
+    if (payload > OPLOG_MAX_PAYLOAD || payload % OPLOG_ALIGN)
         return ERR_CORRUPT;
     *out = (struct oplog_record){
         .entry = {.stream = {load_u32(at + R_INDEX), load_u32(at + R_EDITION), load_u32(at + R_SHARD)},
                   .task = load_u64(at + R_TASK),
                   .first = load_u64(at + R_FIRST),
                   .count = load_u32(at + R_COUNT),
-                  .operations = {at + OPLOG_RECORD_HEADER, payload}},
+                  .operations = {NULL, payload}},
         .epoch = load_u64(at + R_EPOCH),
+        .synced = load_u64(at + R_SYNCED),
+        .body_crc = load_u32(at + R_BODY_CRC),
         .flags = (unsigned char)at[R_FLAGS],
     };
     return (int64_t)(OPLOG_RECORD_HEADER + payload);
+}
+
+bool oplog_is_payload(const struct oplog_record *r, struct str payload)
+{
+    return payload.len == r->entry.operations.len && crc32c(0, payload.ptr, payload.len) == r->body_crc;
+}
+
+int64_t oplog_decode(struct str bytes, struct oplog_record *out)
+{
+    struct oplog_record r;
+    int64_t size = oplog_decode_header(bytes, &r);
+    if (size < 0 || (size_t)size > bytes.len)
+        return ERR_CORRUPT;
+    r.entry.operations.ptr = bytes.ptr + OPLOG_RECORD_HEADER;
+    if (!oplog_is_payload(&r, r.entry.operations))
+        return ERR_CORRUPT;
+    *out = r;
+    return size;
 }
 
 bool oplog_split(const struct oplog_entry *e, size_t *at, struct oplog_record *out)
