@@ -41,6 +41,7 @@ static void index_free(struct index *i)
 {
     for (uint32_t n = 0; i->streams && n < i->shards; n++) {
         ranges_finish(&i->streams[n].applied);
+        ranges_finish(&i->streams[n].recovered);
         free(i->streams[n].segments);
     }
     free(i->streams);

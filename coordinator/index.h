@@ -25,7 +25,7 @@ struct stream {
     uint32_t shard;
 
     uint64_t next_sequence; /* of the next operation to be copied into a region */
-    uint64_t recovered;     /* at start: everything below it was taken from the log */
+    struct ranges recovered; /* while the log is replayed: what was taken from it */
 
     uint64_t generation;  /* of core.mdb, the newest that is known here */
     uint64_t watermark;    /* every operation below it is applied */

@@ -367,23 +367,49 @@ void ingest_give_up(struct load *l)
         discard(l);
 }
 
-int ingest_recovered(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count,
-                     struct str operations)
+/* The load is filled by the caller, and as if it came back from the log. */
+static struct load *new_logged(struct ingest *g, struct stream *stream, uint64_t task, struct range numbers, size_t bytes)
 {
-    struct load *l = new_load(g, stream, task, BATCH_HEADER + operations.len);
+    struct load *l = new_load(g, stream, task, BATCH_HEADER + bytes);
     if (!l)
-        return -ENOMEM;
-    l->bundle.first = first;
-    l->count = count;
-    l->bundle.bytes = operations.len;
-    memcpy(l->bundle.region.base + BATCH_HEADER, operations.ptr, operations.len);
+        return NULL;
+    l->bundle.first = numbers.first;
+    l->count = (uint32_t)(numbers.end - numbers.first);
+    l->bundle.bytes = bytes;
+    hold_bytes(g, bytes);
+    return l;
+}
+
+static void give_logged(struct load *l)
+{
     finish_load(l);
     int fd = fd_take(&l->bundle.region.fd);
     region_close(&l->bundle.region);
     l->bundle.region.fd = fd;
-    hold_bytes(g, operations.len);
     l->bundle.state = BUNDLE_LOGGED;
-    jobs_build(g->server->jobs, &l->bundle);
+    jobs_build(l->ingest->server->jobs, &l->bundle);
+}
+
+int ingest_recovered(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count,
+                     struct str operations)
+{
+    struct load *l = new_logged(g, stream, task, (struct range){first, first + count}, operations.len);
+    if (!l)
+        return -ENOMEM;
+    memcpy(l->bundle.region.base + BATCH_HEADER, operations.ptr, operations.len);
+    give_logged(l);
+    return 0;
+}
+
+int ingest_lost(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count)
+{
+    size_t size = operation_size(BATCH_LOST_ID, 0);
+    struct load *l = new_logged(g, stream, task, (struct range){first, first + count}, count * size);
+    if (!l)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        operation_encode_lost(l->bundle.region.base + BATCH_HEADER + i * size);
+    give_logged(l);
     return 0;
 }
 

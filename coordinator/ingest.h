@@ -70,4 +70,7 @@ bool ingest_is_idle(const struct ingest *g);
 int ingest_recovered(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count,
                      struct str operations);
 
+/* Those that the log has lost, in a bundle that says so of each: workers refuse them by name and the stream goes on. */
+int ingest_lost(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count);
+
 #endif

@@ -4,22 +4,33 @@
 #include <stdlib.h>
 
 #include "common/bytes.h"
+#include "common/check.h"
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/core_state.h"
 #include "coordinator/ingest.h"
 #include "coordinator/server.h"
 #include "coordinator/tasks_state.h"
 #include "proto/batch.h"
 
+struct lost { /* numbers that neither core.mdb nor the log has */
+    struct oplog_stream stream;
+    struct range numbers;
+    uint64_t task; /* 0: nobody knows */
+};
+
 struct recovery {
     struct server *server;
     uv_timer_t timer;
     uint64_t operations, skipped;
+    struct lost *lost;
+    size_t lost_count, lost_given;
     void (*done)(void *context, int err);
     void *context;
 };
 
-enum { PAUSE_MS = 20 };
+enum { PAUSE_MS = 20, LOST_AT_ONCE = 1 << 16 };
+static const uint64_t lost_most = 1 << 30; /* no log is so large: somebody has tampered with it */
 
 static struct stream *find_stream(struct server *s, const struct oplog_stream *name)
 {
@@ -27,34 +38,93 @@ static struct stream *find_stream(struct server *s, const struct oplog_stream *n
     return i && i->edition == name->edition && name->shard < i->shards ? &i->streams[name->shard] : NULL;
 }
 
-static void set_next_sequences(struct server *s)
+static void set_next_sequence(struct server *s, struct stream *stream, const struct oplog_stream *name)
 {
-    for (struct index *i = s->indexes.first; i; i = i->next) {
+    uint64_t next = stream->watermark, tail = oplog_tail(s->log, name);
+    if (stream->applied.count)
+        next = stream->applied.at[stream->applied.count - 1].end;
+    stream->next_sequence = tail > next ? tail : next;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- what is
+ * lost */
+
+static void add_lost(struct recovery *r, const struct lost *one, const char *index)
+{
+    struct lost *grown = realloc(r->lost, (r->lost_count + 1) * sizeof *grown);
+    require(grown);
+    r->lost = grown;
+    grown[r->lost_count++] = *one;
+    log_error("operations are lost: they were accepted, but the log is damaged index=%s shard=%u first=%llu end=%llu "
+              "task=%llu",
+              index, one->stream.shard, (unsigned long long)one->numbers.first, (unsigned long long)one->numbers.end,
+              (unsigned long long)one->task);
+}
+
+/* Numbers are dense: one that was given, is not applied and does not stand in the log will never come. */
+static void find_lost(struct recovery *r, struct stream *stream, const struct oplog_stream *name)
+{
+    struct ranges known = {.at = NULL};
+    struct lost lost = {.stream = *name};
+    uint64_t at = stream->watermark;
+    oplog_present(r->server->log, name, &known);
+    ranges_add_all(&known, &stream->applied);
+    while (!stream->damaged && ranges_gap(&known, at, stream->next_sequence, &lost.numbers)) {
+        lost.task = oplog_lost_task(r->server->log, name, lost.numbers.first, &lost.numbers.end);
+        at = lost.numbers.end;
+        if (lost.numbers.end - lost.numbers.first > lost_most)
+            stream_damaged(stream, "the log has lost more of its operations than a log can hold");
+        else
+            add_lost(r, &lost, stream->index->name);
+    }
+    ranges_finish(&known);
+}
+
+static void prepare_streams(struct recovery *r)
+{
+    for (struct index *i = r->server->indexes.first; i; i = i->next)
         for (uint32_t shard = 0; shard < i->shards; shard++) {
             struct stream *stream = &i->streams[shard];
             const struct oplog_stream name = {i->number, i->edition, shard};
-            uint64_t next = stream->watermark;
-            if (stream->applied.count)
-                next = stream->applied.at[stream->applied.count - 1].end;
-            uint64_t tail = oplog_tail(s->log, &name);
-            stream->next_sequence = tail > next ? tail : next;
-            oplog_trim(s->log, &name, stream->watermark);
+            set_next_sequence(r->server, stream, &name);
+            find_lost(r, stream, &name);
+            oplog_trim(r->server->log, &name, stream->watermark);
         }
-    }
 }
+
+/* Some of them, as operations that will be refused. False when there are none left. */
+static bool give_lost(struct recovery *r, int *err)
+{
+    if (r->lost_given == r->lost_count)
+        return false;
+    struct lost *one = &r->lost[r->lost_given];
+    struct stream *stream = find_stream(r->server, &one->stream);
+    uint64_t left = one->numbers.end - one->numbers.first;
+    uint32_t count = (uint32_t)(left < LOST_AT_ONCE ? left : LOST_AT_ONCE);
+    if (stream && one->task)
+        tasks_revive(r->server->tasks, one->task, stream->index, NULL);
+    if (stream)
+        *err = ingest_lost(r->server->ingest, stream, one->task, one->numbers.first, count);
+    one->numbers.first += count;
+    r->lost_given += !stream || one->numbers.first == one->numbers.end;
+    return true;
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * entries */
 
 static int give_run(struct recovery *r, struct stream *stream, const struct oplog_entry *e, uint64_t first,
                     uint32_t count, struct str operations)
 {
     r->operations += count;
-    stream->recovered = first + count;
+    ranges_add(&stream->recovered, first, first + count);
     return ingest_recovered(r->server->ingest, stream, e->task, first, count, operations);
 }
 
-/* The log has a stream's operations in order; a group that was written again after a failure stands there twice. */
+/* What was written again after a failure, or carried over to a newer file, may stand in the log twice. */
 static bool is_wanted(const struct stream *s, uint64_t sequence)
 {
-    return sequence >= s->recovered && !stream_is_applied(s, sequence);
+    return !ranges_has(&s->recovered, sequence) && !stream_is_applied(s, sequence);
 }
 
 /* The catalog is written behind the log: a task may have got further than it says there. */
@@ -101,28 +171,49 @@ static int take_entry(struct recovery *r, const struct oplog_entry *e)
     return err;
 }
 
+static void forget_ranges(const struct server *s)
+{
+    for (struct index *i = s->indexes.first; i; i = i->next)
+        for (uint32_t shard = 0; shard < i->shards; shard++)
+            ranges_finish(&i->streams[shard].recovered);
+}
+
 static void finish(struct recovery *r, int err)
 {
-    oplog_end_reading(r->server->log);
     if (err)
         log_error("the log cannot be read: %s", err_str(err));
     else if (r->operations)
         log_info("recovered from the log operations=%llu applied_already=%llu", (unsigned long long)r->operations,
                  (unsigned long long)r->skipped);
-    tasks_recovered(r->server->tasks);
+    tasks_recovered(r->server->tasks, oplog_has_lost_unnamed(r->server->log));
+    oplog_end_reading(r->server->log);
+    forget_ranges(r->server);
+    free(r->lost);
+    r->lost = NULL;
     r->done(r->context, err);
+}
+
+/* 1: there is more, 0: that was all. */
+static int take_some(struct recovery *r)
+{
+    struct oplog_entry e;
+    int err = 0;
+    if (give_lost(r, &err))
+        return err ? err : 1;
+    int got = oplog_next(r->server->log, &e);
+    if (got > 0)
+        err = take_entry(r, &e);
+    return err ? err : got;
 }
 
 static void on_turn(uv_timer_t *timer)
 {
     struct recovery *r = timer->data;
     while (!ingest_is_full(r->server->ingest)) {
-        struct oplog_entry e;
-        int got = oplog_next(r->server->log, &e);
-        int err = got > 0 ? take_entry(r, &e) : got;
-        if (err < 0 || got == 0) {
+        int got = take_some(r);
+        if (got <= 0) {
             uv_timer_stop(timer);
-            finish(r, err);
+            finish(r, got);
             return;
         }
     }
@@ -134,7 +225,7 @@ int recover_start(struct server *s, void (*done)(void *context, int err), void *
     if (!r)
         return -ENOMEM;
     *r = (struct recovery){.server = s, .done = done, .context = context};
-    set_next_sequences(s);
+    prepare_streams(r);
     int err = uv_timer_init(s->loop, &r->timer);
     r->timer.data = r;
     if (!err)

@@ -42,6 +42,15 @@ static enum task_status known_status(const char *name)
     return TASK_FAILED;
 }
 
+static const char *known_failure(const char *code)
+{
+    static const char *const codes[] = {CODE_LOST, CODE_STOPPING};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strcmp(codes[i], code) == 0)
+            return codes[i];
+    return CODE_INTERNAL;
+}
+
 /* ------------------------------------------------------------------------------------------------------------- the
  * table */
 
@@ -271,9 +280,13 @@ void tasks_changed(struct tasks *t, struct task *task)
         task->started_at = clock_wall_us();
     }
     if (task->received_all && task->outstanding == 0 && !task_has_ended(task)) {
+        if (task->received < task->refused) /* of what the log lost the catalog had not heard */
+            task->received = task->refused;
         task->searchable = task->accepted = task->received;
         bool nothing_worked = task->received && task->refused == task->received;
-        tasks_finish(t, task, nothing_worked ? TASK_FAILED : TASK_SUCCEEDED, NULL, NULL);
+        tasks_finish(t, task, nothing_worked || task->doubtful ? TASK_FAILED : TASK_SUCCEEDED,
+                     task->doubtful ? CODE_LOST : NULL,
+                     "a part of the log was damaged that may have held operations of this task");
     }
 }
 
@@ -283,7 +296,7 @@ void tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r)
     if (!e)
         return;
     for (size_t i = 0; i < e->error_count; i++)
-        if (e->errors[i].position == r->position)
+        if (e->errors[i].position == r->position && strcmp(e->errors[i].text, r->id) == 0)
             return; /* told again after a restart */
     task->refused++;
     mark(t, e);
@@ -354,7 +367,7 @@ static void load_one(void *context, uint64_t uid, struct str packed)
         e->task.refused = m->refused;
         if (m->failure) {
             e->failure = strdup(m->failure->message);
-            e->failure_code = CODE_INTERNAL;
+            e->failure_code = known_failure(m->failure->code);
         }
         e->dirty = false;
     }
@@ -404,7 +417,7 @@ struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, co
 }
 
 /* After recovery has counted what the log still holds for each: the rest of a former life's tasks are over. */
-void tasks_recovered(struct tasks *t)
+void tasks_recovered(struct tasks *t, bool some_are_lost)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct task *task = &t->entries[i]->task;
@@ -412,6 +425,7 @@ void tasks_recovered(struct tasks *t)
             continue;
         task->received_all = true;
         bool of_operations = strcmp(task->type, "add") == 0 || strcmp(task->type, "delete") == 0;
+        task->doubtful = of_operations && some_are_lost;
         if (of_operations)
             tasks_changed(t, task);
         else

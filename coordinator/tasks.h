@@ -25,6 +25,7 @@ struct task {
     uint64_t received, accepted, searchable, refused; /* operations */
     bool received_all;                                /* the client said `last`, or is gone */
     uint64_t outstanding;                             /* bundles of it that are not applied yet */
+    bool doubtful;                                    /* the log has lost operations and cannot say whose */
 };
 
 /* Loads what the catalog has; tasks of a former life that had not ended are processing again. */

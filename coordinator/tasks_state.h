@@ -45,7 +45,7 @@ const struct task *tasks_at(const struct tasks *t, size_t i); /* by rising uid *
 /* What changed goes to the catalog: once per loop turn at most, and every so often. */
 void tasks_flush(struct tasks *t);
 void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context); /* this one, now */
-void tasks_recovered(struct tasks *t);
+void tasks_recovered(struct tasks *t, bool some_are_lost); /* lost: not even their task is known */
 
 /* At start: the task of that number, made again if the former life ended before the catalog had it; NULL if it is
  * forgotten. `index` and `type` may be NULL while they are not known. */

@@ -68,6 +68,16 @@ void operation_pad(char *to)
     memset(to + used, 0, load_u32(to + O_SIZE) - used);
 }
 
+void operation_encode_lost(char *to)
+{
+    const struct str id = STR("lost");
+    operation_encode(to,
+                     &(struct operation){
+                         .kind = OPERATION_LOST, .hash = hash64(id), .position = POSITION_UNKNOWN, .id = id},
+                     0);
+    operation_pad(to);
+}
+
 void batch_header_encode(char to[BATCH_HEADER], const struct batch_header *h)
 {
     memset(to, 0, BATCH_HEADER);
@@ -112,7 +122,7 @@ int operation_decode(struct str *rest, struct operation *out)
     size_t size = load_u32(at + O_SIZE), id = load_u16(at + O_ID_LENGTH), body = load_u32(at + O_BODY);
     unsigned kind = (unsigned char)at[O_KIND];
     if (size > rest->len || id == 0 || id > BATCH_MAX_ID || body > size || size != operation_size(id, body) ||
-        kind > OPERATION_PATCH)
+        kind > OPERATION_LOST)
         return ERR_CORRUPT;
     struct operation o = {
         .kind = (enum operation_kind)kind,

@@ -28,7 +28,8 @@ enum {
     BATCH_MAX_ID = 256,
 };
 
-enum operation_kind { OPERATION_PUT, OPERATION_DELETE, OPERATION_PATCH };
+/* LOST stands in a region for an operation that was accepted, but whose record in the log is damaged. */
+enum operation_kind { OPERATION_PUT, OPERATION_DELETE, OPERATION_PATCH, OPERATION_LOST };
 
 struct operation {
     enum operation_kind kind;
@@ -52,6 +53,12 @@ size_t operation_size(size_t id_length, size_t body_length);
  * operation_pad zeroes what is after it. `to` is aligned to 8 and has operation_size bytes. */
 char *operation_encode(char *to, const struct operation *o, size_t body_length);
 void operation_pad(char *to);
+
+#define POSITION_UNKNOWN UINT64_MAX
+
+/* A LOST one: of operation_size(BATCH_LOST_ID, 0) bytes, which no other is smaller than. */
+enum { BATCH_LOST_ID = 4 };
+void operation_encode_lost(char *to);
 
 void batch_header_encode(char to[BATCH_HEADER], const struct batch_header *h);
 

@@ -29,6 +29,7 @@ enum { PROTOCOL_VERSION = 1 };
 #define CODE_ID_MISMATCH "id_mismatch"             /* the id beside the body is not the one in it */
 #define CODE_QUARANTINED "quarantined"             /* the operation ended every worker that tried it */
 #define CODE_TOO_MUCH_MEMORY "too_much_memory"     /* its analysis needs more than worker_memory */
+#define CODE_LOST "lost"                           /* accepted, then damaged in the log before it was applied */
 #define CODE_QUERY_TOO_LARGE "query_too_large"
 #define CODE_DEADLINE "deadline"
 #define CODE_BUSY "busy"                           /* a quota is full: try again later */

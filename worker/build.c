@@ -134,6 +134,17 @@ static void put(struct build *b, const struct operation *o, uint64_t task)
         add_document(b, o);
 }
 
+/* Its id is gone with it: it is named by its number. Where nobody knows the task, nobody is to be told. */
+static void refuse_lost(struct build *b, const struct operation *o, uint64_t task)
+{
+    char name[64];
+    snprintf(name, sizeof name, "shard %u sequence %llu", b->worker->job->place->shard, (unsigned long long)o->sequence);
+    struct operation named = *o;
+    named.id = copy(str_of(name), sizeof name);
+    if (task)
+        refuse(b, &named, task, CODE_LOST, "it was accepted, but its record in the log is damaged");
+}
+
 static const Mayfly__Internal__Skip *find_skip(const job_message *job, uint64_t sequence)
 {
     for (size_t i = 0; i < job->n_skip; i++)
@@ -173,6 +184,9 @@ static void apply(struct build *b, const struct operation *o, uint64_t task)
         break;
     case OPERATION_PATCH:
         refuse(b, o, task, CODE_NOT_SUPPORTED, "partial updates are not supported yet");
+        break;
+    case OPERATION_LOST:
+        refuse_lost(b, o, task);
         break;
     }
 }

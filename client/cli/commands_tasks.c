@@ -84,9 +84,13 @@ static void print_errors(const Mayfly__Task *t)
     enum { SHOWN = 10 };
     if (t->failure)
         printf("task %" PRIu64 ": %s (%s)\n", t->uid, t->failure->message, t->failure->code);
-    for (size_t i = 0; i < t->n_errors && i < SHOWN; i++)
-        printf("task %" PRIu64 ": refused '%s' (operation %" PRIu64 "): %s (%s)\n", t->uid, t->errors[i]->id,
-               t->errors[i]->position, t->errors[i]->message, t->errors[i]->code);
+    for (size_t i = 0; i < t->n_errors && i < SHOWN; i++) {
+        const Mayfly__Refusal *r = t->errors[i];
+        printf("task %" PRIu64 ": refused '%s'", t->uid, r->id);
+        if (r->position != UINT64_MAX) /* a lost operation's is not known */
+            printf(" (operation %" PRIu64 ")", r->position);
+        printf(": %s (%s)\n", r->message, r->code);
+    }
     if (t->n_errors > SHOWN)
         printf("task %" PRIu64 ": %zu more, see --json\n", t->uid, t->n_errors - SHOWN);
 }

@@ -33,7 +33,7 @@ static void say_refused(const char *place, struct str id, uint64_t position, con
         buf_append_str(&line, STR(" "));
         buf_append_json(&line, (struct str){.ptr = id.ptr, .len = id.len < 256 ? id.len : 256});
     }
-    if (!*place)
+    if (!*place && position != UINT64_MAX) /* a lost operation's is not known */
         buf_printf(&line, " (operation %" PRIu64 ")", position);
     buf_printf(&line, ": %s (%s)\n", message, code);
     fwrite(line.data, 1, line.len, stderr);

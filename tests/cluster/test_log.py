@@ -1,0 +1,145 @@
+"""The durable log from outside: what it holds while nothing is applied, what damage costs, and what memory it saves."""
+import contextlib
+import os
+import pathlib
+import signal
+import struct
+
+import pytest
+
+import mayfly
+
+HEADER, FILE_HEADER = 72, 24  # coordinator/oplog_record.h
+
+
+def documents(first, end, text="water"):
+    return [{"id": i, "title": f"{text} number {i}"} for i in range(first, end)]
+
+
+def count(client, index="books", query="water"):
+    return len(client.search(index, query, limit=10000, documents=False).hits)
+
+
+def nursery_of(client):
+    return next(p.pid for p in client.stats().processes if p.role == "nursery")
+
+
+@contextlib.contextmanager
+def held_up(client):
+    """No job begins: the nursery stands still."""
+    pid = nursery_of(client)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def die_with_a_full_log(server, write):
+    """What `write` does with a client is accepted, nothing is applied, and the server is killed."""
+    with server.client() as m:
+        m.create_index("books")
+        pid = nursery_of(m)
+        os.kill(pid, signal.SIGSTOP)
+        result = write(m)
+    server.kill()
+    os.kill(pid, signal.SIGKILL)
+    return result
+
+
+def ended(client, uid):
+    """The task at its end; None if the server was killed before the catalog heard of it, and the log lost its trace."""
+    try:
+        return client.wait_task(uid)
+    except mayfly.Failure as failure:
+        assert failure.code == "task_not_found"
+        return None
+
+
+def log_files(server):
+    return sorted((server.data / "log").glob("*.log"), key=lambda path: int(path.stem))
+
+
+def records(path):
+    """(offset, length, first sequence number, count) of each record."""
+    data, at = path.read_bytes(), FILE_HEADER
+    while at < len(data):
+        assert data[at:at + 4] == b"MFR2"
+        size = HEADER + struct.unpack_from("<I", data, at + 12)[0]
+        yield at, size, struct.unpack_from("<Q", data, at + 56)[0], struct.unpack_from("<I", data, at + 32)[0]
+        at += size
+
+
+def flip(path, offset):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 0x10]))
+
+
+# -------------------------------------------------------------------------------------------------------------- damage
+
+
+@pytest.mark.parametrize("where", ["payload", "header"])
+def test_damage_in_the_middle_costs_that_record_and_says_so(make_server, where):
+    server = make_server(shards=1)
+    tasks = die_with_a_full_log(server, lambda m: [m.add("books", documents(i * 10, i * 10 + 10)).task for i in range(5)])
+    [path] = log_files(server)
+    at, size, first, number = list(records(path))[2]
+    flip(path, at + (HEADER + 100 if where == "payload" else 60))
+    server.start()
+    with server.client() as m:
+        after = [ended(m, task) for task in tasks]
+        lost = {i for i in range(50)} - {int(h.id) for h in m.search("books", "water", limit=100).hits}
+        assert lost == set(range(first - 1, first - 1 + number)) and number == 10
+        if where == "payload":
+            assert [t.status for t in after] == ["succeeded"] * 2 + ["failed"] + ["succeeded"] * 2
+            errors = after[2].errors
+            assert {e.code for e in errors} == {"lost"} and len(errors) == after[2].refused == 10
+            assert errors[0].id == f"shard 0 sequence {first}" and errors[0].position == 2**64 - 1
+        else:  # whose they were nobody knows: no task of then may call itself whole
+            assert all(t.status == "failed" and t.failure.code == "lost" for t in after if t)
+            assert all(after[:2] + after[3:])
+        m.add("books", documents(0, 50), wait="searchable")
+        assert count(m) == 50
+        assert not path.exists()  # nobody needs it
+    log = server.log()
+    assert f"offset={at} bytes={size}" in log and "error mayflyd: a log file is damaged" in log
+    assert f"error mayflyd: operations are lost: they were accepted, but the log is damaged index=books shard=0 first={first} end={first + number}" in log
+    server.stop()
+    server.start()
+    with server.client() as m:
+        assert [m.wait_task(t.uid).status for t in after if t] == [t.status for t in after if t]
+        assert count(m) == 50
+        assert m.add("books", documents(0, 1, "fire"), wait="searchable").refused == 0
+
+
+def test_damage_within_one_bulk_load_is_told_to_its_task(make_server):
+    """Even if the damage is in the header: what stands on both sides is of one task."""
+    server = make_server(shards=1)
+    pad = "x" * 30000
+    load = [{"id": i, "title": "water", "pad": pad} for i in range(200)]
+    result = die_with_a_full_log(server, lambda m: m.add("books", load))
+    assert result.accepted == 200
+    [path] = log_files(server)
+    at, size, first, number = list(records(path))[3]
+    flip(path, at + 30)
+    server.start()
+    with server.client() as m:
+        task = m.wait_task(result.task)
+        assert task.refused == number == len(task.errors) and {e.code for e in task.errors} == {"lost"}
+        assert count(m) == 200 - number
+
+
+def test_a_torn_tail_is_no_damage(make_server):
+    server = make_server(shards=1)
+    tasks = die_with_a_full_log(server, lambda m: [m.add("books", documents(i * 10, i * 10 + 10)).task for i in range(3)])
+    [path] = log_files(server)
+    os.truncate(path, path.stat().st_size - 5)
+    server.start()
+    with server.client() as m:
+        for task in tasks[:2]:
+            assert m.wait_task(task).status == "succeeded"
+        assert count(m) == 20
+    assert "cut a torn tail" in server.log() and "error" not in server.log()
