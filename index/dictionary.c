@@ -12,20 +12,41 @@ int dictionary_out_open(struct dictionary_out *d, struct store_writer *store)
 void dictionary_out_close(struct dictionary_out *d)
 {
     stream_writer_close(&d->stream);
+    bytes_out_free(&d->texts);
+    bytes_out_free(&d->entries);
     bytes_out_free(&d->block);
     stream_writer_close(&d->index);
 }
 
-enum { ELSEWHERE = 2, NIBBLE = 15 };
+enum { ELSEWHERE = 2, INLINED = 4, FLAG_BITS = 3, NIBBLE = 15, BLOCK_HEADER = 3, PLACES = 16 };
+
+/* A text is at most two varints of two bytes longer than its rest. */
+static_assert(TERMS_PER_BLOCK * (1 + MAX_KEY + 4) <= UINT16_MAX, "heads and texts fit their size");
+static_assert(TERMS_PER_BLOCK <= UINT8_MAX, "terms of a block fit their number");
 
 static void end_block(struct dictionary_out *d)
 {
-    if (d->block.len == 0)
+    if (d->block_terms == 0)
         return;
-    uint64_t at[2] = {stream_writer_place(&d->stream, d->block.data, d->block.len), d->prefix};
+    struct bytes_out *b = &d->block;
+    uint8_t header[BLOCK_HEADER] = {(uint8_t)d->block_terms};
+    uint64_t places[2] = {d->postings, d->positions};
+    store_u16(header + 1, (uint16_t)(d->block_terms + d->texts.len));
+    b->len = 0;
+    bytes_out_append(b, header, sizeof header);
+    bytes_out_append(b, d->heads, d->block_terms);
+    bytes_out_append(b, d->texts.data, d->texts.len);
+    bytes_out_append(b, places, sizeof places);
+    bytes_out_append(b, d->sizes, d->block_terms);
+    bytes_out_append(b, d->entries.data, d->entries.len);
+
+    uint64_t at[2] = {stream_writer_place(&d->stream, b->data, b->len), d->prefix};
     stream_writer_place(&d->index, at, sizeof at);
     d->blocks++;
-    d->block.len = 0;
+    d->block_terms = 0;
+    d->texts.len = d->entries.len = 0;
+    d->has_places = false;
+    d->postings = d->positions = 0;
 }
 
 static size_t shared_prefix(struct str a, const char *b, size_t length)
@@ -36,66 +57,86 @@ static size_t shared_prefix(struct str a, const char *b, size_t length)
     return n;
 }
 
-static void put_key(struct bytes_out *b, struct str key, size_t shared)
+static void put_key(struct dictionary_out *d, struct str key, size_t shared)
 {
     size_t rest = key.len - shared;
-    uint8_t head = (uint8_t)((shared < NIBBLE ? shared : NIBBLE) << 4 | (rest < NIBBLE ? rest : NIBBLE));
-    bytes_out_append(b, &head, 1);
+    d->heads[d->block_terms] = (uint8_t)((shared < NIBBLE ? shared : NIBBLE) << 4 | (rest < NIBBLE ? rest : NIBBLE));
     if (shared >= NIBBLE)
-        bytes_out_varint(b, shared - NIBBLE);
+        bytes_out_varint(&d->texts, shared - NIBBLE);
     if (rest >= NIBBLE)
-        bytes_out_varint(b, rest - NIBBLE);
-    bytes_out_append(b, key.ptr + shared, rest);
+        bytes_out_varint(&d->texts, rest - NIBBLE);
+    bytes_out_append(&d->texts, key.ptr + shared, rest);
 }
 
-static void put_place(struct bytes_out *b, uint64_t place)
+static bool is_behind(uint64_t place, uint64_t base)
 {
-    bytes_out_varint(b, place >> 32);
-    bytes_out_varint(b, (uint32_t)place);
+    return place >> 32 == base >> 32 && place >= base;
 }
 
-static bool follows(struct list_place list, struct list_place before)
+static void put_list(struct bytes_out *b, struct list_place list, uint64_t base, bool elsewhere)
 {
-    return list.place == before.place + before.length;
+    if (elsewhere)
+        bytes_out_varint(b, list.place >> 32);
+    bytes_out_varint(b, elsewhere ? (uint32_t)list.place : list.place - base);
+    bytes_out_varint(b, list.length);
 }
 
-static void put_lists(struct dictionary_out *d, const struct dictionary_entry *e, bool is_stem, bool is_first)
+static void put_lists(struct dictionary_out *d, const struct dictionary_entry *e, uint64_t documents, bool is_stem)
 {
-    bool elsewhere = is_first || !follows(e->postings, d->before.postings) ||
-                     (is_stem && !follows(e->positions, d->before.positions));
-    bytes_out_varint(&d->block, (uint64_t)e->documents << 2 | (elsewhere ? ELSEWHERE : 0) | (e->flags & TERM_IS_WORD));
-    if (elsewhere) {
-        put_place(&d->block, e->postings.place);
-        put_place(&d->block, e->positions.place);
+    if (!d->has_places) {
+        d->postings = e->postings.place;
+        d->positions = is_stem ? e->positions.place : 0;
+        d->has_places = true;
     }
-    bytes_out_varint(&d->block, e->postings.length);
+    bool elsewhere = !is_behind(e->postings.place, d->postings) ||
+                     (is_stem && !is_behind(e->positions.place, d->positions));
+    bytes_out_varint(&d->entries, documents | (elsewhere ? ELSEWHERE : 0));
+    put_list(&d->entries, e->postings, d->postings, elsewhere);
     if (is_stem)
-        bytes_out_varint(&d->block, e->positions.length);
+        put_list(&d->entries, e->positions, d->positions, elsewhere);
+}
+
+/* Its size, or 0 if an inlined list is too long. */
+static size_t put_entry(struct dictionary_out *d, const struct dictionary_entry *e, bool is_stem)
+{
+    size_t before = d->entries.len;
+    uint64_t documents = (uint64_t)e->documents << FLAG_BITS | (e->flags & TERM_IS_WORD);
+    if (e->inlined.len) {
+        bytes_out_varint(&d->entries, documents | INLINED);
+        bytes_out_append(&d->entries, e->inlined.ptr, e->inlined.len);
+    } else {
+        put_lists(d, e, documents, is_stem);
+    }
+    size_t size = d->entries.len - before;
+    return size <= UINT8_MAX ? size : 0;
 }
 
 int dictionary_out_add(struct dictionary_out *d, struct str key, const struct dictionary_entry *e)
 {
     if (key.len < 2 || key.len > MAX_KEY || str_compare((struct str){d->key, d->key_length}, key) >= 0)
         return ERR_INVALID;
-    if (d->terms % TERMS_PER_BLOCK == 0)
+    if (d->block_terms == TERMS_PER_BLOCK || d->key[0] != key.ptr[0])
         end_block(d);
-    bool is_first = d->block.len == 0, is_stem = key.ptr[0] == TERM_STEM;
+    bool is_first = d->block_terms == 0;
     if (is_first)
         d->prefix = dictionary_prefix(key);
-    put_key(&d->block, key, is_first ? 0 : shared_prefix(key, d->key, d->key_length));
-    put_lists(d, e, is_stem, is_first);
+    put_key(d, key, is_first ? 0 : shared_prefix(key, d->key, d->key_length));
+    size_t size = put_entry(d, e, key.ptr[0] == TERM_STEM);
+    if (size == 0)
+        return d->entries.failed ? ERR_FULL : ERR_INVALID;
+    d->sizes[d->block_terms] = (uint8_t)size;
     memcpy(d->key, key.ptr, key.len);
     d->key_length = key.len;
-    d->before = *e;
+    d->block_terms++;
     d->terms++;
-    return d->block.failed ? ERR_FULL : 0;
+    return d->texts.failed || d->entries.failed || d->block.failed ? ERR_FULL : 0;
 }
 
 void dictionary_out_finish(struct dictionary_out *d)
 {
     end_block(d);
     stream_writer_finish(&d->index);
-    d->failed = d->block.failed;
+    d->failed = d->texts.failed || d->entries.failed || d->block.failed;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- reading
@@ -115,80 +156,103 @@ static const uint8_t *get_u32(const uint8_t *at, const uint8_t *end, uint32_t *o
     return at;
 }
 
-static const uint8_t *get_place(const uint8_t *at, const uint8_t *end, struct list_place *out)
+bool dictionary_block_open(struct dictionary_block *b, const uint8_t *at, const uint8_t *end)
 {
-    uint32_t part = 0, offset = 0;
-    at = get_u32(at, end, &part);
-    at = get_u32(at, end, &offset);
-    *out = (struct list_place){.place = place_of(part, offset)};
+    if (end - at < BLOCK_HEADER)
+        return false;
+    uint32_t terms = at[0], size = load_u16(at + 1);
+    at += BLOCK_HEADER;
+    if (terms == 0 || terms > TERMS_PER_BLOCK || terms > size || size + PLACES + terms > end - at)
+        return false;
+    *b = (struct dictionary_block){
+        .heads = at,
+        .text = at + terms,
+        .text_end = at + size,
+        .sizes = at + size + PLACES,
+        .entries = at + size + PLACES + terms,
+        .end = end,
+        .terms = terms,
+    };
+    struct dictionary_block first = *b;
+    struct dictionary_text t;
+    if (!dictionary_text(&first, &t))
+        return false;
+    b->kind = t.bytes[0];
+    return b->kind == TERM_STEM || b->kind == TERM_WORD;
+}
+
+static const uint8_t *get_length(const uint8_t *at, const uint8_t *end, uint32_t *length)
+{
+    uint32_t more = 0;
+    if (*length < NIBBLE)
+        return at;
+    at = get_u32(at, end, &more);
+    if (!at || more > MAX_KEY)
+        return NULL;
+    *length += more;
     return at;
 }
 
-static const uint8_t *get_key(const uint8_t *at, const uint8_t *end, struct dictionary_step *step)
+bool dictionary_long_text(struct dictionary_block *b, struct dictionary_text *t)
 {
-    if (at >= end)
-        return NULL;
-    uint32_t more = 0;
-    step->shared = *at >> 4;
-    step->rest = *at++ & NIBBLE;
-    if (step->shared == NIBBLE) {
-        at = get_u32(at, end, &more);
-        if (more > MAX_KEY)
-            return NULL;
-        step->shared += more;
-    }
-    if (step->rest == NIBBLE) {
-        at = get_u32(at, end, &more);
-        if (more > MAX_KEY)
-            return NULL;
-        step->rest += more;
-    }
-    if (!at || step->rest == 0 || step->rest > (size_t)(end - at) || step->shared + step->rest > MAX_KEY)
-        return NULL;
-    step->bytes = at;
-    return at + step->rest;
+    const uint8_t *at = get_length(b->text, b->text_end, &t->shared);
+    if (at)
+        at = get_length(at, b->text_end, &t->rest);
+    t->bytes = at;
+    return at && t->shared + t->rest <= MAX_KEY;
 }
 
 /* Places are checked against the extents when a list is opened, so that wrapping around does no harm here. */
-static const uint8_t *get_lists(const uint8_t *at, const uint8_t *end, bool is_stem, struct dictionary_entry *entry)
+static const uint8_t *get_list(const uint8_t *at, const uint8_t *end, const uint8_t *base, bool elsewhere,
+                               struct list_place *out)
+{
+    uint32_t part = 0, offset = 0;
+    if (elsewhere)
+        at = get_u32(at, end, &part);
+    at = get_u32(at, end, &offset);
+    out->place = elsewhere ? place_of(part, offset) : load_u64(base) + offset;
+    return get_u32(at, end, &out->length);
+}
+
+static bool get_entry(const struct dictionary_block *b, const uint8_t *at, const uint8_t *end,
+                      struct dictionary_entry *out)
 {
     uint64_t documents;
+    const uint8_t *places = b->text_end;
     at = varint_get(at, end, &documents);
-    if (!at || documents >> 2 > UINT32_MAX)
-        return NULL;
-    entry->documents = (uint32_t)(documents >> 2);
-    entry->flags = (unsigned)(documents & TERM_IS_WORD);
-    entry->postings.place += entry->postings.length;
-    entry->positions.place += entry->positions.length;
-    entry->positions.length = 0;
-    if (documents & ELSEWHERE) {
-        at = get_place(at, end, &entry->postings);
-        at = get_place(at, end, &entry->positions);
+    if (!at || documents >> FLAG_BITS > UINT32_MAX)
+        return false;
+    *out = (struct dictionary_entry){
+        .documents = (uint32_t)(documents >> FLAG_BITS),
+        .flags = (unsigned)(documents & TERM_IS_WORD),
+    };
+    if (documents & INLINED) {
+        out->inlined = (struct str){(const char *)at, (size_t)(end - at)};
+        return at < end;
     }
-    at = get_u32(at, end, &entry->postings.length);
-    return is_stem ? get_u32(at, end, &entry->positions.length) : at;
+    at = get_list(at, end, places, documents & ELSEWHERE, &out->postings);
+    if (b->kind == TERM_STEM)
+        at = get_list(at, end, places + 8, documents & ELSEWHERE, &out->positions);
+    return at == end;
 }
 
-const uint8_t *dictionary_step(const uint8_t *at, const uint8_t *end, uint8_t *kind, struct dictionary_step *step,
-                               struct dictionary_entry *entry)
+bool dictionary_entry(const struct dictionary_block *b, uint32_t term, struct dictionary_entry *out)
 {
-    at = get_key(at, end, step);
-    if (!at)
-        return NULL;
-    if (step->shared == 0)
-        *kind = step->bytes[0];
-    return get_lists(at, end, *kind == TERM_STEM, entry);
+    size_t before = 0;
+    for (uint32_t i = 0; i < term; i++)
+        before += b->sizes[i];
+    if (before + b->sizes[term] > (size_t)(b->end - b->entries))
+        return false;
+    return get_entry(b, b->entries + before, b->entries + before + b->sizes[term], out);
 }
 
-const uint8_t *dictionary_read(const uint8_t *at, const uint8_t *end, char key[MAX_KEY], size_t *key_length,
-                               struct dictionary_entry *entry)
+bool dictionary_read(struct dictionary_block *b, char key[MAX_KEY], size_t *key_length, struct dictionary_entry *out)
 {
-    struct dictionary_step step;
-    uint8_t kind = (uint8_t)key[0];
-    at = dictionary_step(at, end, &kind, &step, entry);
-    if (!at || step.shared > *key_length || step.shared + step.rest < 2)
-        return NULL;
-    memcpy(key + step.shared, step.bytes, step.rest);
-    *key_length = step.shared + step.rest;
-    return at;
+    struct dictionary_text t;
+    bool is_first = b->at == 0;
+    if (!dictionary_text(b, &t) || (!is_first && t.shared > *key_length) || t.shared + t.rest < 2)
+        return false;
+    memcpy(key + t.shared, t.bytes, t.rest);
+    *key_length = t.shared + t.rest;
+    return dictionary_entry(b, b->at - 1, out);
 }

@@ -1,14 +1,22 @@
-/* dictionary.h - a segment's terms in blocks of 64, front-coded, rising by key (one byte of kind, then the text).
+/* dictionary.h - a segment's terms in blocks of up to 64, front-coded, rising by key (one byte of kind, then the text).
  *
- * entry: a byte, varints (v) and bytes:
+ * A block holds terms of one kind. What they are called stands in front of what they stand for, so that a scan reads
+ * nothing else, and lengths in front of letters and sizes in front of entries, so that any term is reached without
+ * reading those before it:
  *
- *   | s << 4 | r | v: shared - 15 if s is 15 | v: rest - 15 if r is 15 | `rest` bytes |
- *   | v: documents << 2 | ELSEWHERE | TERM_IS_WORD |
- *   | v if ELSEWHERE: part and offset of the postings, part and offset of the positions |
- *   | v: length of the postings | v, stems only: length of the positions |
+ *   | terms u8 | size of heads and texts u16 | heads, u8 a term | texts, one a term |
+ *   | places u64, u64 | sizes, u8 a term | entries, one a term |
  *
- * `shared` bytes of the key are those of the key before, `rest` follow (at least one). Without ELSEWHERE the lists
- * begin where those of the term before end; the first entry of a block shares nothing and has it.
+ *   head:   | shared << 4 | rest |                            a nibble each, 15 for 15 and more
+ *   text:   | v: shared - 15 if that is 15 | v: rest - 15 if that is 15 | `rest` bytes |
+ *   entry:  | v: documents << 3 | INLINED | ELSEWHERE | TERM_IS_WORD |
+ *     INLINED    | the list itself (postings.h) |
+ *     ELSEWHERE  | v, v: part and offset of the postings | v: length | stems: the same of the positions |
+ *     else       | v: postings' offset behind `places` | v: length | stems: the same of the positions |
+ *
+ * (v = varint.) `shared` bytes of the key are those of the key before, `rest` follow (at least one); the first term of a
+ * block shares nothing, the others at least the kind. `places` are where the postings and positions begin of the first
+ * term that has them outside. `sizes` are those of the entries.
  *
  * The block index says of each block where it is and how its first key begins, 16 bytes:
  *
@@ -35,17 +43,21 @@ struct dictionary_entry {
     uint32_t documents;
     unsigned flags;
     struct list_place postings, positions;
+    struct str inlined; /* the list itself, in place of the two; empty: none */
 };
 
 struct dictionary_out {
     struct stream_writer stream;
-    struct bytes_out block;
+    struct bytes_out texts, entries, block; /* of the open block; `block` joins them */
+    uint8_t heads[TERMS_PER_BLOCK], sizes[TERMS_PER_BLOCK];
+    uint32_t block_terms;
+    uint64_t postings, positions; /* places of the open block */
+    bool has_places;
     struct stream_writer index;
     uint32_t blocks;
     uint64_t terms;
     size_t key_length;
     char key[MAX_KEY];
-    struct dictionary_entry before;
     uint64_t prefix; /* of the block's first key */
     bool failed;
 };
@@ -65,19 +77,63 @@ static inline uint64_t dictionary_prefix(struct str key)
     return load_be64(bytes);
 }
 
-/* What an entry says but for its key. */
-struct dictionary_step {
+/* A block being read, term by term. */
+struct dictionary_block {
+    const uint8_t *heads, *text, *text_end; /* text: of the next term; text_end: of all */
+    const uint8_t *sizes, *entries, *end;
+    uint32_t terms, at; /* in the block; before the next one */
+    uint8_t kind;
+};
+
+/* False if it is damaged. */
+bool dictionary_block_open(struct dictionary_block *b, const uint8_t *at, const uint8_t *end);
+
+struct dictionary_text {
     uint32_t shared, rest;
     const uint8_t *bytes; /* the rest of the key */
 };
 
-/* The entry at `at`; *entry is the one before and becomes this one. *kind is the first byte of the key before,
- * then of this one. The byte after it, or NULL if it is damaged. */
-const uint8_t *dictionary_step(const uint8_t *at, const uint8_t *end, uint8_t *kind, struct dictionary_step *step,
-                               struct dictionary_entry *entry);
+/* Lengths of 15 and more. */
+bool dictionary_long_text(struct dictionary_block *b, struct dictionary_text *t);
 
-/* The same, and `key` holds the key before (key_length bytes) and becomes this one's. */
-const uint8_t *dictionary_read(const uint8_t *at, const uint8_t *end, char key[MAX_KEY], size_t *key_length,
-                               struct dictionary_entry *entry);
+/* The next of its terms (b->at < b->terms), or false if it is damaged. */
+static inline bool dictionary_text(struct dictionary_block *b, struct dictionary_text *t)
+{
+    uint8_t head = b->heads[b->at];
+    t->shared = head >> 4;
+    t->rest = head & 15;
+    t->bytes = b->text;
+    if ((t->shared == 15 || t->rest == 15) && !dictionary_long_text(b, t))
+        return false;
+    if (t->rest == 0 || t->rest > (size_t)(b->text_end - t->bytes) || (t->shared == 0) != (b->at == 0))
+        return false;
+    b->text = t->bytes + t->rest;
+    b->at++;
+    return true;
+}
+
+/* Past terms that share more than `shared` bytes with the one before, and those that share as many and go on with a
+ * byte below `next`. It may stop earlier, at a term that dictionary_text must look at. */
+static inline void dictionary_skip(struct dictionary_block *b, uint32_t shared, uint8_t next)
+{
+    uint32_t at = b->at;
+    const uint8_t *text = b->text;
+    for (; at < b->terms; at++) {
+        uint32_t head = b->heads[at], begin = head >> 4, rest = head & 15;
+        if (begin == 15 || rest == 15 || rest >= (size_t)(b->text_end - text))
+            break;
+        if (!((begin > shared) | ((begin == shared) & (text[0] < next))))
+            break;
+        text += rest;
+    }
+    b->text = text;
+    b->at = at;
+}
+
+/* The entry of a term by its number, wherever the block stands. */
+bool dictionary_entry(const struct dictionary_block *b, uint32_t term, struct dictionary_entry *out);
+
+/* The next term with all its bytes: `key` holds the key before (key_length bytes) and becomes this one's. */
+bool dictionary_read(struct dictionary_block *b, char key[MAX_KEY], size_t *key_length, struct dictionary_entry *out);
 
 #endif

@@ -48,7 +48,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-enum { FORMAT_VERSION = 1, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
+enum { FORMAT_VERSION = 2, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
 
 enum section {
     SECTION_TOC = 0x01,

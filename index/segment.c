@@ -133,16 +133,15 @@ static int open_sections(struct segment *s)
     return err ? err : open_streams(s);
 }
 
-/* What is given out as an array is checked whole, now. */
+/* What is given out as an array is checked whole, now; so is the block index, of which a lookup reads a dozen places. */
 static int check_arrays(struct segment *s)
 {
-    const struct extent *arrays[] = {&s->lengths, &s->stamps};
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        int err = store_check(s->store, arrays[i], 0, arrays[i]->size);
-        if (err)
-            return err;
-    }
-    return 0;
+    int err = store_check(s->store, &s->lengths, 0, s->lengths.size);
+    if (!err)
+        err = store_check(s->store, &s->stamps, 0, s->stamps.size);
+    for (uint32_t i = 0; i < s->blocks.parts.count && !err; i++)
+        err = store_check(s->store, &s->blocks.parts.extents[i], 0, s->blocks.parts.extents[i].size);
+    return err;
 }
 
 int segment_open(const char *path, struct segment **out)

@@ -11,6 +11,7 @@
 
 #include "common/arena.h"
 #include "common/str.h"
+#include "index/dictionary.h"
 #include "index/segment_writer.h"
 
 struct segment;
@@ -50,6 +51,7 @@ struct term {
     uint32_t documents; /* postings, deleted ones included */
     unsigned flags;
     struct list_view postings, positions;
+    struct str inlined; /* the list, in the mapping, in place of the two; empty: none */
 };
 
 bool segment_find_term(const struct segment *s, struct str key, struct term *out, int *err);
@@ -57,12 +59,11 @@ bool segment_find_term(const struct segment *s, struct str key, struct term *out
 /* All terms at or after a key, in order. `key` of a term is valid until the next call. */
 struct term_cursor {
     const struct segment *segment;
-    const uint8_t *at, *end; /* in the current block */
-    uint32_t block;          /* after the current one */
+    struct dictionary_block open; /* the current one */
+    uint32_t block;               /* after the current one */
     size_t key_length;
-    char key[1 + 512];
-    struct list_view postings, positions; /* of the term before */
-    struct term pending;                  /* found by seek, given by next */
+    char key[MAX_KEY];
+    struct term pending; /* found by seek, given by next */
     bool has_pending;
     int err;
 };

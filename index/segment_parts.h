@@ -1,5 +1,6 @@
 /* segment_parts.h - an open segment from the inside: its extents, resolved.  Used by segment.c, bodies.c, terms.c,
- * postings.c. */
+ * postings.c,
+ * typo.c. */
 #ifndef INDEX_SEGMENT_PARTS_H
 #define INDEX_SEGMENT_PARTS_H
 
@@ -33,5 +34,10 @@ int segment_view(const struct segment *s, const struct parts *p, uint64_t place,
 /* An element of a table, checked. */
 int segment_element(const struct segment *s, const struct table *t, uint32_t at, const uint8_t **out);
 int segment_element_u64(const struct segment *s, const struct table *t, uint32_t at, uint64_t *out);
+
+/* Blocks of the dictionary, `block` below toc.blocks. The block index was checked at opening. */
+int segment_block(const struct segment *s, uint32_t block, struct dictionary_block *out);
+uint64_t segment_block_prefix(const struct segment *s, uint32_t block);
+uint32_t segment_blocks_below(const struct segment *s, uint64_t prefix); /* how many begin with a lower one */
 
 #endif

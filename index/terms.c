@@ -8,82 +8,82 @@
 #include "index/dictionary.h"
 #include "index/segment_parts.h"
 
-/* From a block's place to the end of its extent, or to where the next block of the same extent begins. */
-static int view_block(const struct segment *s, uint32_t block, const uint8_t **out_at, const uint8_t **out_end)
+enum { BLOCKS_PER_PART = TABLE_PAYLOAD / DICTIONARY_INDEX };
+
+/* The block index was checked when the segment was opened. */
+static const uint8_t *index_entry(const struct segment *s, uint32_t block)
 {
-    const uint8_t *entry, *next = NULL;
-    int err = segment_element(s, &s->blocks, block, &entry);
-    if (!err && block + 1 < s->toc.blocks)
-        err = segment_element(s, &s->blocks, block + 1, &next);
-    if (err)
-        return err;
-    uint64_t place = load_u64(entry);
+    return s->blocks.parts.extents[block / BLOCKS_PER_PART].payload + block % BLOCKS_PER_PART * DICTIONARY_INDEX;
+}
+
+uint64_t segment_block_prefix(const struct segment *s, uint32_t block)
+{
+    return load_u64(index_entry(s, block) + 8);
+}
+
+/* From a block's place to the end of its extent, or to where the next block of the same extent begins. */
+int segment_block(const struct segment *s, uint32_t block, struct dictionary_block *out)
+{
+    uint64_t place = load_u64(index_entry(s, block));
+    uint64_t next = block + 1 < s->toc.blocks ? load_u64(index_entry(s, block + 1)) : UINT64_MAX;
     uint32_t part = (uint32_t)(place >> 32), offset = (uint32_t)place;
     if (part >= s->dictionary.count)
         return ERR_CORRUPT;
-    uint32_t end = s->dictionary.extents[part].size;
-    if (next && load_u64(next) >> 32 == part)
-        end = (uint32_t)load_u64(next);
+    uint32_t end = next >> 32 == part ? (uint32_t)next : s->dictionary.extents[part].size;
+    const uint8_t *at;
     if (end <= offset)
         return ERR_CORRUPT;
-    err = segment_view(s, &s->dictionary, place, end - offset, out_at);
-    if (!err)
-        *out_end = *out_at + (end - offset);
-    return err;
+    int err = segment_view(s, &s->dictionary, place, end - offset, &at);
+    if (err)
+        return err;
+    return dictionary_block_open(out, at, at + (end - offset)) ? 0 : ERR_CORRUPT;
+}
+
+uint32_t segment_blocks_below(const struct segment *s, uint64_t prefix)
+{
+    uint32_t low = 0;
+    for (uint32_t count = s->toc.blocks; count > 0;) {
+        uint32_t half = count / 2;
+        bool is_below = segment_block_prefix(s, low + half) < prefix;
+        low = is_below ? low + half + 1 : low;
+        count = is_below ? count - half - 1 : half;
+    }
+    return low;
 }
 
 /* The first key of a block, as a view into it. */
 static int first_key(const struct segment *s, uint32_t block, struct str *out)
 {
-    const uint8_t *at, *end;
-    struct dictionary_step step;
-    struct dictionary_entry entry = {0};
-    uint8_t kind = 0;
-    int err = view_block(s, block, &at, &end);
+    struct dictionary_block b;
+    struct dictionary_text first;
+    int err = segment_block(s, block, &b);
     if (err)
         return err;
-    if (!dictionary_step(at, end, &kind, &step, &entry) || step.shared)
+    if (!dictionary_text(&b, &first))
         return ERR_CORRUPT;
-    *out = (struct str){.ptr = (const char *)step.bytes, .len = step.rest};
+    *out = (struct str){.ptr = (const char *)first.bytes, .len = first.rest};
     return 0;
 }
 
-/* How the first key of a block compares with `key`: by the index, unless they begin alike. */
-static int compare_first(const struct segment *s, uint32_t block, struct str key, uint64_t prefix, int *out)
-{
-    const uint8_t *entry;
-    struct str first;
-    int err = segment_element(s, &s->blocks, block, &entry);
-    if (err)
-        return err;
-    uint64_t found = load_u64(entry + 8);
-    if (found != prefix) {
-        *out = found < prefix ? -1 : 1;
-        return 0;
-    }
-    err = first_key(s, block, &first);
-    if (!err)
-        *out = str_compare(first, key);
-    return err;
-}
-
-/* The last block whose first key is not above `key`; 0 if all are. */
+/* The last block whose first key is not above `key`; 0 if all are. By the index, but for blocks that begin alike. */
 static int find_block(const struct segment *s, struct str key, uint32_t *out)
 {
-    uint32_t low = 0, high = s->toc.blocks;
     uint64_t prefix = dictionary_prefix(key);
-    while (high - low > 1) {
+    uint32_t low = segment_blocks_below(s, prefix), high = low;
+    if (low < s->toc.blocks && segment_block_prefix(s, low) == prefix)
+        high = prefix == UINT64_MAX ? s->toc.blocks : segment_blocks_below(s, prefix + 1);
+    while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = 0;
-        int err = compare_first(s, middle, key, prefix, &order);
+        struct str first;
+        int err = first_key(s, middle, &first);
         if (err)
             return err;
-        if (order <= 0)
-            low = middle;
+        if (str_compare(first, key) <= 0)
+            low = middle + 1;
         else
             high = middle;
     }
-    *out = low;
+    *out = low ? low - 1 : 0;
     return 0;
 }
 
@@ -95,6 +95,7 @@ static struct term term_of(struct str key, const struct dictionary_entry *e)
         .flags = e->flags,
         .postings = {e->postings.place, e->postings.length},
         .positions = {e->positions.place, e->positions.length},
+        .inlined = e->inlined,
     };
 }
 
@@ -108,35 +109,27 @@ static bool read_next(struct term_cursor *c, struct term *out)
 {
     if (c->err)
         return false;
-    if (c->at == c->end) {
+    if (c->open.at == c->open.terms) {
         if (c->block >= c->segment->toc.blocks)
             return false;
-        int err = view_block(c->segment, c->block++, &c->at, &c->end);
+        int err = segment_block(c->segment, c->block++, &c->open);
         if (err)
             return fail(c, err);
         c->key_length = 0;
-        c->key[0] = 0;
     }
-    struct dictionary_entry e = {
-        .postings = {c->postings.place, c->postings.length},
-        .positions = {c->positions.place, c->positions.length},
-    };
-    c->at = dictionary_read(c->at, c->end, c->key, &c->key_length, &e);
-    if (!c->at)
+    struct dictionary_entry e;
+    if (!dictionary_read(&c->open, c->key, &c->key_length, &e))
         return fail(c, ERR_CORRUPT);
     *out = term_of((struct str){c->key, c->key_length}, &e);
-    c->postings = out->postings;
-    c->positions = out->positions;
     return true;
 }
 
 void term_cursor_seek(struct term_cursor *c, const struct segment *s, struct str from)
 {
     c->segment = s;
-    c->at = c->end = NULL;
+    c->open = (struct dictionary_block){0};
     c->block = 0;
     c->key_length = 0;
-    c->postings = c->positions = (struct list_view){0};
     c->has_pending = false;
     c->err = find_block(s, from, &c->block);
     while (read_next(c, &c->pending)) {
@@ -165,28 +158,26 @@ static uint32_t common(const uint8_t *a, size_t a_length, const char *b, size_t 
     return n;
 }
 
-/* Without building keys: `matched` bytes of `key` are those of the entry before, which is below it. An entry that
- * shares more than that is below it too, one that shares less is above it. False: not there, or *err. */
-static bool find_in_block(const uint8_t *at, const uint8_t *end, struct str key, struct dictionary_entry *e, int *err)
+/* Without building keys: `matched` bytes of `key` are those of the term before, which is below it. A term that shares
+ * more than that is below it too, one that shares less is above it. False: not there, or *err. */
+static bool find_in_block(struct dictionary_block *b, struct str key, int *err)
 {
     uint32_t matched = 0;
-    uint8_t kind = 0;
-    while (at < end) {
-        struct dictionary_step step;
-        at = dictionary_step(at, end, &kind, &step, e);
-        if (!at) {
+    for (; b->at < b->terms; dictionary_skip(b, matched, (uint8_t)key.ptr[matched])) {
+        struct dictionary_text t;
+        if (!dictionary_text(b, &t)) {
             *err = ERR_CORRUPT;
             return false;
         }
-        if (step.shared > matched)
+        if (t.shared > matched)
             continue;
-        if (step.shared < matched)
+        if (t.shared < matched)
             return false;
-        uint32_t more = common(step.bytes, step.rest, key.ptr + matched, key.len - matched);
+        uint32_t more = common(t.bytes, t.rest, key.ptr + matched, key.len - matched);
         matched += more;
-        if (more == step.rest && matched == key.len)
+        if (more == t.rest && matched == key.len)
             return true;
-        if (matched == key.len || (more < step.rest && step.bytes[more] > (uint8_t)key.ptr[matched]))
+        if (matched == key.len || (more < t.rest && t.bytes[more] > (uint8_t)key.ptr[matched]))
             return false;
     }
     return false;
@@ -194,20 +185,22 @@ static bool find_in_block(const uint8_t *at, const uint8_t *end, struct str key,
 
 bool segment_find_term(const struct segment *s, struct str key, struct term *out, int *err)
 {
-    const uint8_t *at, *end;
-    struct dictionary_entry e = {0};
+    struct dictionary_block b;
+    struct dictionary_entry e;
     uint32_t block = 0;
     if (key.len < 2 || s->toc.blocks == 0)
         return false;
     int failure = find_block(s, key, &block);
     if (!failure)
-        failure = view_block(s, block, &at, &end);
+        failure = segment_block(s, block, &b);
+    if (!failure && !find_in_block(&b, key, &failure) && !failure)
+        return false;
+    if (!failure)
+        failure = dictionary_entry(&b, b.at - 1, &e) ? 0 : ERR_CORRUPT;
     if (failure) {
         *err = failure;
         return false;
     }
-    if (!find_in_block(at, end, key, &e, err))
-        return false;
     *out = term_of(key, &e);
     return true;
 }

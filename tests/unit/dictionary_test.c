@@ -10,8 +10,10 @@
 // cmocka wants the four above first
 #include <cmocka.h>
 
+#include "common/bytes.h"
 #include "common/err.h"
 #include "index/segment.h"
+#include "index/store.h"
 
 enum { KEYS = 3000 };
 
@@ -162,11 +164,96 @@ static void walks_from_any_key(void **state)
     free(keys);
 }
 
+/* ------------------------------------------------------------------------------------------- entries, without a segment
+ */
+
+static struct dictionary_entry made_entry(size_t i, const char *list)
+{
+    struct dictionary_entry e = {.documents = 1 + (uint32_t)(i % 7) * 40, .flags = i % 3 == 0};
+    if (i % 4 < 2)
+        e.inlined = (struct str){list + i % 50, 1 + i % 48};
+    else
+        e.postings = (struct list_place){place_of((uint32_t)i / 900, (uint32_t)i % 900 * 100), i % 5 ? 100 : 7};
+    return e;
+}
+
+static void expect_entry(const struct dictionary_entry *e, const struct dictionary_entry *expected)
+{
+    assert_int_equal(e->documents, expected->documents);
+    assert_int_equal(e->flags, expected->flags);
+    if (expected->inlined.len) {
+        assert_true(str_equal(e->inlined, expected->inlined));
+        return;
+    }
+    assert_int_equal(e->inlined.len, 0);
+    assert_int_equal(e->postings.place, expected->postings.place);
+    assert_int_equal(e->postings.length, expected->postings.length);
+}
+
+/* Blocks lie one behind the other: the index of the file is not needed to read them. */
+static void inlined_lists_and_places_come_back(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/mayfly-dictionary-XXXXXX", path[64], list[100];
+    struct key *keys = calloc(KEYS, sizeof *keys);
+    size_t count = make_keys(keys);
+    for (size_t i = 0; i < sizeof list; i++)
+        list[i] = (char)(i * 37);
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/seg-1.mdb", directory);
+
+    struct store_writer *w;
+    struct dictionary_out d;
+    uint64_t bytes;
+    assert_int_equal(store_create(path, 1 << 20, &w), 0);
+    assert_int_equal(dictionary_out_open(&d, w), 0);
+    for (size_t i = 0; i < count; i++) {
+        struct dictionary_entry e = made_entry(i, list);
+        assert_int_equal(dictionary_out_add(&d, view(&keys[i]), &e), 0);
+    }
+    dictionary_out_finish(&d);
+    stream_writer_finish(&d.stream);
+    uint32_t blocks = d.blocks;
+    dictionary_out_close(&d);
+    assert_int_equal(store_finish(w, &bytes), 0);
+
+    struct store *s;
+    struct extent texts, index;
+    assert_int_equal(store_open(path, &s), 0);
+    assert_int_equal(store_extent(s, SECTION_DICTIONARY, 0, &texts), 0);
+    assert_int_equal(store_extent(s, SECTION_BLOCKS, 0, &index), 0);
+    assert_int_equal(index.size, blocks * DICTIONARY_INDEX);
+    size_t at = 0;
+    for (uint32_t n = 0; n < blocks; n++) {
+        char key[MAX_KEY];
+        size_t length = 0;
+        struct dictionary_block b;
+        struct dictionary_entry e = {0};
+        uint64_t place = load_u64(index.payload + n * DICTIONARY_INDEX);
+        assert_true(dictionary_block_open(&b, texts.payload + place, texts.payload + texts.size));
+        assert_int_equal(load_u64(index.payload + n * DICTIONARY_INDEX + 8), dictionary_prefix(view(&keys[at])));
+        while (b.at < b.terms) {
+            struct dictionary_entry expected = made_entry(at, list);
+            assert_true(dictionary_read(&b, key, &length, &e));
+            assert_true(str_equal((struct str){key, length}, view(&keys[at])));
+            assert_int_equal(b.kind, keys[at].text[0]);
+            expect_entry(&e, &expected);
+            at++;
+        }
+    }
+    assert_int_equal(at, count);
+    store_close(s);
+    unlink(path);
+    rmdir(directory);
+    free(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_each_key_and_no_other),
         cmocka_unit_test(walks_from_any_key),
+        cmocka_unit_test(inlined_lists_and_places_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
