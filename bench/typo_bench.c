@@ -1,0 +1,171 @@
+/*
+ * typo_bench - how fast the dictionary of one shard of an index finds words, in process, warm.
+ *
+ *   typo_bench DIRECTORY [--rounds N] [--samples N]
+ *
+ * DIRECTORY is a shard's ("DATA/indexes/1/1/0"); its largest segment is taken. SAMPLES words of its dictionary (default
+ * 2,000, chosen by a fixed sequence) are looked up as they are and with a letter appended. Prints a line for each, with
+ * percentiles of the median of ROUNDS times, in microseconds.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "index/core.h"
+#include "index/segment.h"
+#include "index/snapshot.h"
+#include "index/store.h"
+
+enum { MAX_ROUNDS = 99 };
+
+struct sample {
+    char key[MAX_KEY + 1];
+    size_t length;
+};
+
+struct bench {
+    unsigned rounds, sample_count;
+    const struct segment *segment;
+    struct sample *samples;
+    uint64_t terms;
+};
+
+_Noreturn static void die(const char *what, int err)
+{
+    fprintf(stderr, "typo_bench: %s: %s\n", what, err_str(err));
+    exit(EXIT_FAILURE);
+}
+
+static void must(int err, const char *what)
+{
+    if (err)
+        die(what, err);
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 33;
+}
+
+/* Every term has the same chance (reservoir sampling), in mixed order. */
+static void choose_samples(struct bench *b)
+{
+    uint64_t state = 1;
+    struct term t;
+    struct term_cursor c;
+    term_cursor_seek(&c, b->segment, STR(""));
+    for (; term_cursor_next(&c, &t); b->terms++) {
+        uint64_t at = b->terms < b->sample_count ? b->terms : next_random(&state) % (b->terms + 1);
+        if (at >= b->sample_count)
+            continue;
+        memcpy(b->samples[at].key, t.key.ptr, t.key.len);
+        b->samples[at].length = t.key.len;
+    }
+    must(c.err, "reading the dictionary");
+    if (b->terms < b->sample_count)
+        b->sample_count = (unsigned)b->terms;
+    for (size_t i = b->sample_count; i > 1; i--) {
+        size_t other = (size_t)(next_random(&state) % i);
+        struct sample s = b->samples[i - 1];
+        b->samples[i - 1] = b->samples[other];
+        b->samples[other] = s;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------------ lookups
+ */
+
+/* The mean over all samples of a round; of the rounds the median. */
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void measure_lookups(const struct bench *b, const char *name, size_t more)
+{
+    uint64_t times[MAX_ROUNDS];
+    size_t found = 0;
+    for (unsigned round = 0; round < b->rounds; round++) {
+        uint64_t begin = clock_ns();
+        found = 0;
+        for (size_t i = 0; i < b->sample_count; i++) {
+            struct term t;
+            int err = 0;
+            found += segment_find_term(b->segment, (struct str){b->samples[i].key, b->samples[i].length + more}, &t,
+                                       &err);
+        }
+        times[round] = clock_ns() - begin;
+    }
+    qsort(times, b->rounds, sizeof *times, compare);
+    printf("lookup=%s samples=%u found=%zu mean_ns=%.0f\n", name, b->sample_count, found,
+           (double)times[b->rounds / 2] / b->sample_count);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- begin
+ */
+
+static const struct segment *largest_segment(const struct snapshot *s)
+{
+    const struct segment *largest = NULL;
+    for (size_t i = 0; i < s->segment_count; i++) {
+        if (!largest || segment_documents(s->segments[i].segment) > segment_documents(largest))
+            largest = s->segments[i].segment;
+    }
+    if (!largest)
+        die("no segment", ERR_INVALID);
+    return largest;
+}
+
+static void open_index(struct bench *b, const char *directory)
+{
+    struct core *core;
+    struct core_view *view;
+    struct snapshot *snapshot;
+    uint64_t segment;
+    must(core_open_reader(directory, &core), directory);
+    must(core_read(core, NULL, &view), directory);
+    must(snapshot_open(directory, view, NULL, &snapshot, &segment), directory);
+    b->segment = largest_segment(snapshot);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"rounds", required_argument, NULL, 'r'},
+        {"samples", required_argument, NULL, 's'},
+        {0},
+    };
+    struct bench b = {.rounds = 5, .sample_count = 2000};
+    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        if (c == 'r')
+            b.rounds = (unsigned)strtoul(optarg, NULL, 10);
+        else if (c == 's')
+            b.sample_count = (unsigned)strtoul(optarg, NULL, 10);
+        else
+            return 2;
+    }
+    if (argc - optind != 1 || b.rounds == 0 || b.rounds > MAX_ROUNDS || b.sample_count == 0) {
+        fprintf(stderr, "usage: typo_bench DIRECTORY [--rounds N] [--samples N]\n");
+        return 2;
+    }
+    store_name_errors();
+    open_index(&b, argv[optind]);
+    b.samples = calloc(b.sample_count, sizeof *b.samples);
+    if (!b.samples)
+        abort();
+    choose_samples(&b);
+    printf("documents=%u terms=%" PRIu64 "\n", segment_documents(b.segment), b.terms);
+    measure_lookups(&b, "present", 0);
+    for (size_t i = 0; i < b.sample_count; i++)
+        b.samples[i].key[b.samples[i].length] = 'q';
+    measure_lookups(&b, "absent", 1);
+    free(b.samples);
+    return 0;
+}
