@@ -160,8 +160,10 @@ static const char *shared_or_skip(void)
     const char *shared = getenv("MAYFLY_SHARED");
     char path[512];
     snprintf(path, sizeof path, "%s/data/README.md", shared ? shared : "");
-    if (!shared || access(path, R_OK))
+    if (!shared || access(path, R_OK)) {
+        print_message("skipped: real text is not in $MAYFLY_SHARED\n");
         skip();
+    }
     return shared;
 }
 

@@ -40,8 +40,10 @@ static FILE *open_list(const char *language, const char *list)
     const char *shared = getenv("MAYFLY_SHARED");
     char path[512], command[1200];
     snprintf(path, sizeof path, "%s/data/robust/snowball-vocab.tar.gz", shared ? shared : "");
-    if (!shared || access(path, R_OK))
+    if (!shared || access(path, R_OK)) {
+        print_message("skipped: Snowball's word lists are not in $MAYFLY_SHARED\n");
         skip();
+    }
     snprintf(command, sizeof command, "tar xzOf '%s' %s/%s.txt 2>/dev/null", path, language, list);
     return popen(command, "r");
 }

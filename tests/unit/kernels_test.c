@@ -30,7 +30,7 @@ static const struct kernels *kernels_of(void **state)
     const char *name = *state;
     const struct kernels *k = kernels_named(name);
     if (!k) {
-        print_message("this processor does not run %s\n", name);
+        print_message("skipped: this processor does not run %s\n", name);
         skip();
     }
     return k;
