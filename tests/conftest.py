@@ -42,6 +42,20 @@ def ndjson(path, limit=None):
     return documents
 
 
+NOTES = []
+
+
+def note(text):
+    """For the reader of a run that passes: what it tried less of than others. ./check shows it."""
+    if text not in NOTES:
+        NOTES.append(text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for text in NOTES:
+        terminalreporter.write_line(f"note: {text}")
+
+
 class Server:
     """One mayflyd with its data below `directory`; options are those of the command line, without the dashes."""
 

@@ -10,7 +10,7 @@ import random
 import re
 import subprocess
 
-from conftest import BIN, ndjson, shared
+from conftest import BIN, ndjson, note, shared
 
 LONG = os.environ.get("MAYFLY_LONG", "") not in ("", "0")
 SANITIZED = bool(os.environ.get("MAYFLY_SANITIZE"))
@@ -26,6 +26,8 @@ FORMS = [Form("last", False, False), Form("all", False, False), Form("frequency"
 
 def documents():
     """Package descriptions, and some text in other languages with ids of their own."""
+    note(f"ranks are compared over {DOCUMENTS + len(LANGUAGES) * FOREIGN} documents and {QUERIES} queries"
+         + (": fewer under sanitizers" if SANITIZED and not LONG else ""))
     chosen = random.Random(1).sample(ndjson("data/facets/debian-packages.ndjson.gz"), DOCUMENTS)
     for language in LANGUAGES:
         for document in ndjson(f"data/text/debian-descriptions-{language}.ndjson.gz", FOREIGN):
