@@ -10,7 +10,7 @@
 #include "coordinator/stats.h"
 #include "coordinator/tasks_state.h"
 
-enum { TASKS_DEFAULT = 1000 };
+enum { TASKS_DEFAULT = 1000, LOOKUP_TRIES = 3 };
 
 const char *server_state_name(const struct server *s)
 {
@@ -52,6 +52,7 @@ struct lookup {
     struct pending pending;
     struct shards *shards;
     struct shard_ticket ticket;
+    uint32_t index, edition, shard, tries;
     char id[BATCH_MAX_ID + 1];
 };
 
@@ -62,12 +63,27 @@ static void cancel_lookup(struct pending *p)
     free(l);
 }
 
-static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a, struct buf *body)
+static shards_answer on_looked_up;
+
+static int send_lookup(struct lookup *l)
 {
-    struct lookup *l = context;
+    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
+    Mayfly__Internal__Lookup lookup = MAYFLY__INTERNAL__LOOKUP__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    place.index = l->index;
+    place.edition = l->edition;
+    place.shard = l->shard;
+    lookup.place = &place;
+    lookup.id = message_data(str_of(l->id));
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP;
+    message.lookup = &lookup;
+    return shards_send(l->shards, l->shard, NULL, &message, on_looked_up, l, &l->ticket);
+}
+
+static void answer_lookup(struct lookup *l, const Mayfly__Internal__ShardEnvelope *a, const struct buf *body)
+{
     struct session *s = l->pending.session;
     uint64_t request = l->pending.request;
-    session_remove_pending(&l->pending);
     if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED && a->fetched->found) {
         Mayfly__Document document;
         mayfly__document__init(&document);
@@ -83,6 +99,17 @@ static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a
     } else {
         session_error(s, request, CODE_INTERNAL, NULL, "the shard gave an answer that does not fit");
     }
+}
+
+static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a, struct buf *body)
+{
+    struct lookup *l = context;
+    bool lost = a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED &&
+                strcmp(a->failed->code, CODE_UNAVAILABLE) == 0;
+    if (lost && l->tries++ < LOOKUP_TRIES && send_lookup(l) == 0)
+        return; /* another reader has it now */
+    answer_lookup(l, a, body);
+    session_remove_pending(&l->pending);
     free(l);
 }
 
@@ -98,24 +125,16 @@ void handle_get(struct session *s, const Mayfly__Envelope *e)
                       "an id is 1 to 256 bytes of valid UTF-8 without control characters");
         return;
     }
-    struct stream *stream = index_route(index, hash64(id));
-    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
-    Mayfly__Internal__Lookup lookup = MAYFLY__INTERNAL__LOOKUP__INIT;
-    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    place.index = index->number;
-    place.edition = index->edition;
-    place.shard = stream->shard;
-    lookup.place = &place;
-    lookup.id = message_data(id);
-    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP;
-    message.lookup = &lookup;
     struct lookup *l = calloc(1, sizeof *l);
     require(l != NULL);
     l->shards = server->shards;
+    l->index = index->number;
+    l->edition = index->edition;
+    l->shard = index_route(index, hash64(id))->shard;
     memcpy(l->id, id.ptr, id.len);
-    if (shards_send(server->shards, stream->shard, NULL, &message, on_looked_up, l, &l->ticket)) {
+    if (send_lookup(l)) {
+        session_error(s, e->request, CODE_UNAVAILABLE, NULL, "shard %u is not there at the moment", l->shard);
         free(l);
-        session_error(s, e->request, CODE_UNAVAILABLE, NULL, "shard %u is not there at the moment", stream->shard);
         return;
     }
     session_add_pending(s, &l->pending, e->request, cancel_lookup);

@@ -1,14 +1,30 @@
 /* The rounds of a search. One shard: one round. Several: Prepare to all, the candidates' frequencies added up, Execute
- * with weights, the hits merged, Fetch to the winners' shards. */
+ * with weights, the hits merged, Fetch to the winners' shards. Whoever fails or is late is left out of what follows, and
+ * the answer is partial. */
 #include "coordinator/scatter_state.h"
 
 #include <string.h>
 
-enum { MOVED_MOST = 5 };
+#include "common/clock.h"
+
+enum {
+    RESTARTS_MOST = 5, /* of a search whose generations moved on between its rounds */
+    GRACE_MS = 50,     /* shards cut off by themselves at the deadline: their answers are on the way */
+    WAIT_LEAST_MS = 10,
+};
 
 static void start_round(struct search *s, enum search_round round);
 
-/* Some shards did not answer: the others' answer stands, as partial. None did: why not. True if the search goes on. */
+/* -------------------------------------------------------------------------------------------------------------
+ * who is left out */
+
+static bool query_is_wrong(const char *code)
+{
+    return strcmp(code, CODE_UNAVAILABLE) != 0 && strcmp(code, CODE_DEADLINE) != 0 && strcmp(code, CODE_BUSY) != 0;
+}
+
+/* True if the search goes on with those that are left. What the query itself is at fault for is the same on every
+ * shard, so it ends the search. */
 static bool survives(struct search *s)
 {
     const struct part *failed = NULL;
@@ -19,17 +35,43 @@ static bool survives(struct search *s)
         else
             alive++;
     }
-    if (!failed)
+    if (!failed || (alive && !query_is_wrong(failed->code) && !s->request->no_partial))
         return true;
-    /* What the query itself is at fault for is the same on every shard. */
-    bool query_is_wrong = strcmp(failed->code, CODE_UNAVAILABLE) != 0 && strcmp(failed->code, CODE_DEADLINE) != 0 &&
-                          strcmp(failed->code, CODE_BUSY) != 0;
-    if (alive && !query_is_wrong) {
-        s->partial = true;
-        return true;
-    }
     search_fail(s, failed->code, failed->message);
     return false;
+}
+
+static void leave_out_the_late(struct search *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct part *p = &s->parts[i];
+        if (!p->ticket.request)
+            continue;
+        shards_abandon(s->server->shards, &p->ticket);
+        p->ticket = (struct shard_ticket){0};
+        search_let_go(p);
+        search_part_fail(p, CODE_DEADLINE, "shard %u did not answer within the deadline", p->shard);
+    }
+    s->waiting = 0;
+}
+
+static uint32_t count_failed(const struct search *s)
+{
+    uint32_t failed = 0;
+    for (uint32_t i = 0; i < s->count; i++)
+        failed += s->parts[i].failed;
+    return failed;
+}
+
+/* -------------------------------------------------------------------------------------------------------------
+ * from round to round */
+
+static void weigh_and_execute(struct search *s)
+{
+    if (search_weigh(s))
+        search_fail(s, CODE_QUERY_TOO_LARGE, "the query has more words than a search may take");
+    else
+        start_round(s, ROUND_EXECUTE);
 }
 
 static void merge(struct search *s)
@@ -44,84 +86,92 @@ static void merge(struct search *s)
         lists[i] = s->parts[i].hits;
         counts[i] = s->parts[i].failed ? 0 : s->parts[i].hit_count;
     }
+    s->merged_without = count_failed(s);
     if (merge_hits(&s->arena, lists, counts, s->count, s->request->offset, s->request->limit, &s->hits, &s->hit_count))
         search_fail(s, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
-    else if (s->count > 1 && !s->request->no_documents && s->hit_count)
+    else if (search_fetches(s) && s->hit_count)
         start_round(s, ROUND_FETCH);
     else
         search_reply(s);
 }
 
-void search_round_over(struct search *s)
+/* Without its documents a hit is none: if a shard was lost meanwhile, the page is that of the others. */
+static void after_fetch(struct search *s)
 {
-    if (s->moved && s->moved < MOVED_MOST * s->count && s->round != ROUND_FETCH) {
-        for (uint32_t i = 0; i < s->count; i++)
-            shards_abandon(s->server->shards, &s->parts[i].prepared);
-        start_round(s, ROUND_PREPARE);
-        return;
-    }
-    if (s->moved && s->round == ROUND_FETCH) {
-        search_fail(s, CODE_UNAVAILABLE, "the index changed faster than the search; try again");
-        return;
-    }
-    if (!survives(s))
-        return;
-    int err = s->round == ROUND_PREPARE ? search_weigh(s) : 0;
-    if (err)
-        search_fail(s, CODE_QUERY_TOO_LARGE, "the query has more words than a search may take");
-    else if (s->round == ROUND_PREPARE)
-        start_round(s, ROUND_EXECUTE);
-    else if (s->round == ROUND_EXECUTE)
+    if (count_failed(s) > s->merged_without)
         merge(s);
     else
         search_reply(s);
 }
 
+/* A generation that round 1 named is gone: its statistics are worth nothing. */
+static void restart(struct search *s)
+{
+    if (++s->restarts > RESTARTS_MOST) {
+        search_fail(s, CODE_UNAVAILABLE, "the index changed faster than the search; try again");
+        return;
+    }
+    for (uint32_t i = 0; i < s->count; i++)
+        search_let_go(&s->parts[i]);
+    search_begin(s);
+}
+
+void search_round_over(struct search *s)
+{
+    static void (*const next[])(struct search *) = {
+        [ROUND_PREPARE] = weigh_and_execute, [ROUND_EXECUTE] = merge, [ROUND_FETCH] = after_fetch};
+    if (s->moved)
+        restart(s);
+    else if (survives(s))
+        next[s->round](s);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- deadlines
+ */
+
+/* Round 1 has half of what is left, so that those who answered have the other half. */
+static uint64_t limit_ms(const struct search *s)
+{
+    uint64_t now = clock_us();
+    uint64_t left = s->deadline_us > now ? (s->deadline_us - now) / 1000 : 0;
+    return s->round == ROUND_PREPARE ? left / 2 : left + GRACE_MS;
+}
+
+static bool has_statistics(const struct search *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (search_counts(&s->parts[i]))
+            return true;
+    return false;
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+    struct search *s = timer->data;
+    if (s->round == ROUND_PREPARE && !has_statistics(s) && limit_ms(s) > WAIT_LEAST_MS) {
+        uv_timer_start(timer, on_limit, limit_ms(s), 0); /* there is nobody to go on with */
+        return;
+    }
+    leave_out_the_late(s);
+    search_round_over(s);
+}
+
 static void start_round(struct search *s, enum search_round round)
 {
     s->round = round;
-    if (round == ROUND_PREPARE)
-        s->moved = 0;
+    s->moved = false;
     s->waiting = 1; /* until all are sent: a failure to send must not end the round in between */
-    for (uint32_t i = 0; i < s->count; i++) {
-        s->parts[i].answered = false;
+    uv_timer_start(s->timer, on_limit, limit_ms(s), 0);
+    for (uint32_t i = 0; i < s->count; i++)
         if (!s->parts[i].failed)
-            search_send(&s->parts[i], round);
-    }
+            search_send(&s->parts[i]);
     if (--s->waiting == 0)
         search_round_over(s);
 }
 
 void search_begin(struct search *s)
 {
+    for (uint32_t i = 0; i < s->count; i++)
+        s->parts[i].statistics = NULL;
     start_round(s, s->count == 1 ? ROUND_EXECUTE : ROUND_PREPARE);
-}
-
-/* -------------------------------------------------------------------------------------------------------------
- * deadline */
-
-/* Whoever has not answered by now is left out. */
-void search_on_deadline(uv_timer_t *timer)
-{
-    struct search *s = timer->data;
-    for (uint32_t i = 0; i < s->count; i++) {
-        struct part *p = &s->parts[i];
-        if (!p->ticket.request)
-            continue;
-        shards_abandon(s->server->shards, &p->ticket);
-        p->ticket = (struct shard_ticket){0};
-        search_part_fail(p, CODE_DEADLINE, "the search took longer than its deadline");
-    }
-    s->partial = true;
-    s->waiting = 0;
-    if (s->round == ROUND_FETCH) {
-        search_fail(s, CODE_DEADLINE, "the documents could not be read within the deadline");
-        return;
-    }
-    if (!survives(s))
-        return;
-    if (s->round == ROUND_PREPARE)
-        search_fail(s, CODE_DEADLINE, "the search took longer than its deadline");
-    else
-        merge(s);
 }

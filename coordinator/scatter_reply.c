@@ -15,7 +15,7 @@ void search_free(struct search *s)
 {
     for (uint32_t i = 0; s->parts && i < s->count; i++) {
         shards_abandon(s->server->shards, &s->parts[i].ticket);
-        shards_abandon(s->server->shards, &s->parts[i].prepared);
+        search_let_go(&s->parts[i]);
         buf_finish(&s->parts[i].body);
     }
     if (s->timer && s->timer->data)
@@ -83,34 +83,30 @@ static bool fit_one_answer(const struct str *documents, size_t count)
     return bytes <= ANSWER_MAX_DOCUMENTS || bytes == largest;
 }
 
-static void fill_found(struct search *s, Mayfly__Found *found)
+/* True if something is missing: the first reason. */
+static bool is_partial(const struct search *s, Mayfly__Error *why)
 {
     for (uint32_t i = 0; i < s->count; i++) {
-        found->estimated_total += s->parts[i].failed ? 0 : s->parts[i].estimated;
-        found->partial |= s->parts[i].partial;
+        const struct part *p = &s->parts[i];
+        if (!p->failed && !p->partial)
+            continue;
+        mayfly__error__init(why);
+        why->code = message_string(p->failed ? p->code : CODE_DEADLINE);
+        why->message = message_string(p->failed ? p->message : "the deadline cut the search off");
+        return true;
     }
-    found->partial |= s->partial;
-    found->took_us = clock_us() - s->started_us;
+    return false;
 }
 
-void search_reply(struct search *s)
+static void send_found(struct search *s, Mayfly__Found *found, const struct str *documents)
 {
-    Mayfly__Found found = MAYFLY__FOUND__INIT;
-    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
-    struct str *documents = arena_new_array(&s->arena, s->hit_count, struct str);
-    s->round = ROUND_OVER;
-    if (!documents || !fill_hits(s, &found, documents)) {
-        search_fail(s, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
-        return;
-    }
-    if (!fit_one_answer(documents, s->hit_count)) {
-        search_fail(s, CODE_QUERY_TOO_LARGE, ANSWER_TOO_LARGE);
-        return;
-    }
-    fill_found(s, &found);
-    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_FOUND;
-    answer.found = &found;
     struct session *session = s->pending.session;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_FOUND;
+    answer.found = found;
+    for (uint32_t i = 0; i < s->count; i++)
+        found->estimated_total += s->parts[i].failed ? 0 : s->parts[i].estimated;
+    found->took_us = clock_us() - s->started_us;
     if (mayfly__envelope__get_packed_size(&answer) > FRAME_MAX_ENVELOPE - 64)
         session_error(session, s->pending.request, CODE_QUERY_TOO_LARGE, "limit",
                       "the hits of this page do not fit one answer; ask for fewer");
@@ -118,4 +114,21 @@ void search_reply(struct search *s)
         session_send_pieces(session, s->pending.request, &answer, documents, s->hit_count);
     session_remove_pending(&s->pending);
     search_free(s);
+}
+
+void search_reply(struct search *s)
+{
+    Mayfly__Found found = MAYFLY__FOUND__INIT;
+    Mayfly__Error why;
+    struct str *documents = arena_new_array(&s->arena, s->hit_count, struct str);
+    found.partial = is_partial(s, &why);
+    found.partial_reason = found.partial ? &why : NULL;
+    if (found.partial && s->request->no_partial)
+        search_fail(s, why.code, why.message);
+    else if (!documents || !fill_hits(s, &found, documents))
+        search_fail(s, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
+    else if (!fit_one_answer(documents, s->hit_count))
+        search_fail(s, CODE_QUERY_TOO_LARGE, ANSWER_TOO_LARGE);
+    else
+        send_found(s, &found, documents);
 }

@@ -1,8 +1,6 @@
 /* The messages of a search's rounds to the shards. */
 #include "coordinator/scatter_state.h"
 
-#include <stdio.h>
-
 #include "common/clock.h"
 #include "common/err.h"
 
@@ -39,9 +37,8 @@ static void send_to(struct part *p, const struct shard_ticket *same, Mayfly__Int
         return;
     }
     p->ticket = (struct shard_ticket){0};
-    char why[64];
-    snprintf(why, sizeof why, "shard %u is not there at the moment", p->shard);
-    search_part_fail(p, err == ERR_BUSY ? CODE_BUSY : CODE_UNAVAILABLE, why);
+    search_part_fail(p, err == ERR_BUSY ? CODE_BUSY : CODE_UNAVAILABLE, "shard %u is not there at the moment",
+                     p->shard);
 }
 
 static void send_prepare(struct part *p)
@@ -56,7 +53,6 @@ static void send_prepare(struct part *p)
     message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARE;
     message.prepare = &prepare;
     send_to(p, NULL, &message);
-    p->prepared = p->ticket;
 }
 
 static void send_execute(struct part *p)
@@ -84,11 +80,11 @@ static void send_execute(struct part *p)
         execute.total_length = s->total_length;
         execute.n_words = s->word_count;
         execute.words = s->words;
-        execute.fetch_follows = !r->no_documents;
+        execute.fetch_follows = search_fetches(s);
     }
     message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE;
     message.execute = &execute;
-    send_to(p, s->count == 1 ? NULL : &p->prepared, &message);
+    send_to(p, &p->prepared, &message);
 }
 
 static void send_fetch(struct part *p)
@@ -100,8 +96,10 @@ static void send_fetch(struct part *p)
     Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
     Mayfly__Internal__Fetch__Item *items = arena_new_array(&s->arena, s->hit_count, Mayfly__Internal__Fetch__Item);
     fetch.items = arena_new_array(&s->arena, s->hit_count, Mayfly__Internal__Fetch__Item *);
-    if (!items || !fetch.items)
+    if (!items || !fetch.items) {
+        search_part_fail(p, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
         return;
+    }
     for (size_t i = 0; i < s->hit_count; i++) {
         if (s->hits[i].shard != p->shard)
             continue;
@@ -112,8 +110,7 @@ static void send_fetch(struct part *p)
         fetch.n_items++;
     }
     if (fetch.n_items == 0) {
-        shards_abandon(s->server->shards, &p->prepared); /* what it holds for us */
-        p->prepared = (struct shard_ticket){0};
+        search_let_go(p);
         return;
     }
     fill_text(s, p->shard, &text, &place);
@@ -126,9 +123,15 @@ static void send_fetch(struct part *p)
     send_to(p, &p->prepared, &message);
 }
 
-void search_send(struct part *p, enum search_round round)
+void search_let_go(struct part *p)
+{
+    shards_abandon(p->search->server->shards, &p->prepared);
+    p->prepared = (struct shard_ticket){0};
+}
+
+void search_send(struct part *p)
 {
     static void (*const senders[])(struct part *) = {
         [ROUND_PREPARE] = send_prepare, [ROUND_EXECUTE] = send_execute, [ROUND_FETCH] = send_fetch};
-    senders[round](p);
+    senders[p->search->round](p);
 }

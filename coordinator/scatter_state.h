@@ -14,9 +14,10 @@
 struct part { /* a shard's share of the search */
     struct search *search;
     uint32_t shard;
-    struct shard_ticket prepared; /* of round 1, as long as the reader may hold a generation for it */
+    struct shard_ticket prepared; /* round 1, as long as the shard holds a generation for it; request 0: not */
     struct shard_ticket ticket;   /* of what is in flight; request 0: nothing */
-    bool answered, failed;
+    uint32_t tries;               /* with another reader */
+    bool failed;
     char code[40], message[200]; /* why it failed */
     const Mayfly__Internal__Prepared *statistics;
     struct merged_hit *hits;
@@ -28,7 +29,7 @@ struct part { /* a shard's share of the search */
     struct buf body;
 };
 
-enum search_round { ROUND_PREPARE, ROUND_EXECUTE, ROUND_FETCH, ROUND_OVER };
+enum search_round { ROUND_PREPARE, ROUND_EXECUTE, ROUND_FETCH };
 
 struct search {
     struct pending pending;
@@ -40,27 +41,43 @@ struct search {
     uv_timer_t *timer;                /* freed in its close callback */
     enum search_round round;
     struct part *parts;
-    uint32_t count, waiting, moved;
+    uint32_t count, waiting, restarts;
+    bool moved;
+    uint32_t merged_without; /* as many parts as had failed before the merge */
     Mayfly__Internal__Weighted **words;
     size_t word_count;
     uint64_t documents, total_length;
     struct merged_hit *hits;
     size_t hit_count;
-    bool partial;
 };
 
+/* Also begins again. */
 void search_begin(struct search *s);
-void search_on_deadline(uv_timer_t *timer);
 
-/* A round's message to one shard; the round ends when `waiting` is 0 again. */
-void search_send(struct part *p, enum search_round round);
+/* The round's message to one shard; the round ends when `waiting` is 0 again. */
+void search_send(struct part *p);
 shards_answer search_take;
 void search_round_over(struct search *s);
 
 /* 0, ERR_FULL, or ERR_CORRUPT where the shards do not agree on what the words are. */
 int search_weigh(struct search *s);
 
-void search_part_fail(struct part *p, const char *code, const char *message);
+void search_part_fail(struct part *p, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* What the shard holds for the search is wanted no more. */
+void search_let_go(struct part *p);
+
+/* Whether its statistics are among those that terms are weighed by. */
+static inline bool search_counts(const struct part *p)
+{
+    return p->statistics && !p->failed;
+}
+
+/* Whether a round for the documents follows. */
+static inline bool search_fetches(const struct search *s)
+{
+    return s->count > 1 && !s->request->no_documents;
+}
 
 /* Answers and requests are gone after their callback: what is needed later, again in the search's own arena. */
 void *search_keep(struct search *s, const ProtobufCMessage *message);

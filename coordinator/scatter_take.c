@@ -1,9 +1,11 @@
 /* The shards' answers, as far as the rest of a search needs them, into the search. */
 #include "coordinator/scatter_state.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-enum { COPIED_MOST = 64 << 10 };
+enum { COPIED_MOST = 64 << 10, TRIES_MOST = 3 };
 
 
 /* Answers are gone after the callback: what is needed later is read again into the search's own arena. */
@@ -81,19 +83,23 @@ static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope 
     return s->count > 1 || s->request->no_documents || take_documents(p, lengths, e->n_hits, body);
 }
 
-void search_part_fail(struct part *p, const char *code, const char *message)
+void search_part_fail(struct part *p, const char *code, const char *format, ...)
 {
-    p->failed = true;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(p->message, sizeof p->message, format, arguments);
+    va_end(arguments);
     snprintf(p->code, sizeof p->code, "%s", code);
-    snprintf(p->message, sizeof p->message, "%s", message);
+    p->failed = true;
 }
 
-/* The last request that needs it is answered: the shard has let go of what round 1 made it hold. */
-static void forget_held(struct part *p)
+/* Its process has died, or can open nothing more: another reader of the shard may do. */
+static void take_failed(struct part *p, const Mayfly__Internal__Failed *failed)
 {
-    const struct search *s = p->search;
-    if (s->round == ROUND_FETCH || s->request->no_documents)
-        p->prepared = (struct shard_ticket){0};
+    if (strcmp(failed->code, CODE_UNAVAILABLE) == 0 && p->tries++ < TRIES_MOST)
+        search_send(p);
+    else
+        search_part_fail(p, failed->code, "%s", failed->message);
 }
 
 void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body)
@@ -101,32 +107,33 @@ void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, s
     struct part *p = context;
     struct search *s = p->search;
     bool kept = true;
-    p->ticket = (struct shard_ticket){0};
-    p->answered = true;
+    struct shard_ticket ticket = p->ticket, prepared = p->prepared;
+    p->ticket = p->prepared = (struct shard_ticket){0}; /* after most answers the shard holds nothing */
     switch ((int)answer->message_case) {
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARED:
+        p->prepared = ticket;
         kept = take_prepared(p, answer);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTED:
+        if (search_fetches(s))
+            p->prepared = prepared;
         kept = take_executed(p, answer, body);
-        forget_held(p);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED:
         kept = take_documents(p, answer->fetched->document_length, answer->fetched->n_document_length, body);
-        forget_held(p);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_MOVED:
-        s->moved++;
-        p->answered = false;
+        s->moved = true;
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED:
-        search_part_fail(p, answer->failed->code, answer->failed->message);
+        take_failed(p, answer->failed);
         break;
     default:
         search_part_fail(p, CODE_INTERNAL, "the shard gave an answer that does not fit");
     }
     if (!kept)
-        search_part_fail(p, CODE_QUERY_TOO_LARGE, "the answer needs more memory than a search may take; ask for fewer hits");
+        search_part_fail(p, CODE_QUERY_TOO_LARGE,
+                         "the answer needs more memory than a search may take; ask for fewer hits");
     if (--s->waiting == 0)
         search_round_over(s);
 }

@@ -9,13 +9,13 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
     size_t total = 0, used = 0;
     uint32_t qtf = 1;
     for (uint32_t i = 0; i < s->count; i++)
-        if (s->parts[i].statistics)
+        if (search_counts(&s->parts[i]))
             total += s->parts[i].statistics->words[word]->n_candidates;
     struct candidate *candidates = arena_new_array(&s->arena, total, struct candidate);
     if (!candidates)
         return ERR_FULL;
     for (uint32_t i = 0; i < s->count; i++) {
-        if (!s->parts[i].statistics)
+        if (!search_counts(&s->parts[i]))
             continue;
         const Mayfly__Internal__Word *w = s->parts[i].statistics->words[word];
         qtf = w->count;
@@ -49,7 +49,7 @@ int search_weigh(struct search *s)
     s->documents = s->total_length = 0;
     for (uint32_t i = 0; i < s->count; i++) {
         const Mayfly__Internal__Prepared *p = s->parts[i].statistics;
-        if (!p)
+        if (!search_counts(&s->parts[i]))
             continue;
         s->documents += p->documents;
         s->total_length += p->total_length;

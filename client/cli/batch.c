@@ -149,7 +149,7 @@ static void take_answer(struct batch *b, struct slot *slot, const Mayfly__Envelo
     if (e->message_case != MAYFLY__ENVELOPE__MESSAGE_FOUND)
         return;
     if (e->found->partial)
-        fprintf(stderr, "mayfly: query %s: partial, cut off in time\n", slot->qid);
+        fprintf(stderr, "mayfly: query %s: partial: %s\n", slot->qid, search_partial_reason(e->found));
     if (b->cli->json)
         write_json(slot, e->found);
     else

@@ -43,6 +43,15 @@ static void emit_hit(struct buf *b, const Mayfly__Found__Hit *hit, struct str do
     emit_end(b, '}');
 }
 
+static void emit_reason(struct buf *b, const Mayfly__Error *why)
+{
+    emit_key(b, "partial_reason");
+    emit_begin(b, '{');
+    emit_member_string(b, "code", why->code);
+    emit_member_string(b, "message", why->message);
+    emit_end(b, '}');
+}
+
 static void print_json(const Mayfly__Found *found, struct str body)
 {
     struct buf b = {0};
@@ -57,6 +66,8 @@ static void print_json(const Mayfly__Found *found, struct str body)
     emit_raw(&b, STR("{}"));
     emit_key(&b, "partial");
     emit_bool(&b, found->partial);
+    if (found->partial_reason)
+        emit_reason(&b, found->partial_reason);
     emit_member_number(&b, "took_us", found->took_us);
     emit_end(&b, '}');
     report_json(&b);
@@ -163,8 +174,9 @@ static void print_text(const Mayfly__Found *found, struct str body, uint32_t off
     for (size_t i = 0; i < found->n_hits; i++)
         print_hit(&scratch, found->hits[i], offset + (uint32_t)i + 1, next_document(&body, found->hits[i]),
                   terminal_width());
-    printf("%s%zu of about %" PRIu64 " in %.1f ms%s\n", found->n_hits ? "" : "no hits: ", found->n_hits,
-           found->estimated_total, (double)found->took_us / 1000.0, found->partial ? ", partial: cut off in time" : "");
+    printf("%s%zu of about %" PRIu64 " in %.1f ms%s%s\n", found->n_hits ? "" : "no hits: ", found->n_hits,
+           found->estimated_total, (double)found->took_us / 1000.0, found->partial ? ", partial: " : "",
+           search_partial_reason(found));
     arena_finish(&scratch);
 }
 

@@ -50,6 +50,7 @@ static const struct option search_options[] = {
     {"highlight", "F,...", "show fields with <em> around matching words"},
     {"deadline", "MS", "answer with what there is by then (default the server's)"},
     {"explain", NULL, "say where each score comes from"},
+    {"no-partial", NULL, "fail rather than answer in part"},
     {"batch", "FILE", "queries from a file of `qid TAB text` lines (- reads standard input)"},
     {"depth", "N", "of a batch: queries in flight (default 16)"},
     {0},

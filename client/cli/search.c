@@ -63,6 +63,7 @@ static int take_switches(struct search *s, const struct cli *c)
     s->message.no_prefix = prefix == 1;
     s->message.no_typos = typo == 1;
     s->message.explain = args_flag(c, "explain");
+    s->message.no_partial = args_flag(c, "no-partial");
     return STATUS_DONE;
 }
 
@@ -94,6 +95,13 @@ int search_init(struct search *s, const struct cli *c)
     if (status)
         search_finish(s);
     return status;
+}
+
+const char *search_partial_reason(const Mayfly__Found *found)
+{
+    if (!found->partial)
+        return "";
+    return found->partial_reason ? found->partial_reason->message : "cut off in time"; /* of an older server */
 }
 
 void search_finish(struct search *s)

@@ -21,6 +21,9 @@ enum { SEARCH_MOST = 10000 };
 int search_init(struct search *s, const struct cli *c);
 void search_finish(struct search *s);
 
+/* Empty if the answer is whole. */
+const char *search_partial_reason(const Mayfly__Found *found);
+
 /* Queries of a file, several in flight. An exit status. */
 int batch_run(struct cli *c, struct search *s, const char *path, uint32_t depth);
 

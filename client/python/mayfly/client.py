@@ -37,6 +37,7 @@ class Result:
     estimated_total: int
     partial: bool
     took_us: int
+    reason: object = None  # why it is partial: code and message
 
     @property
     def ids(self):
@@ -262,7 +263,8 @@ class Client:
             at += hit.document_length
             hits.append(Hit(hit.id, hit.score, hit.dropped, hit.stamp, json.loads(text) if text else None,
                             hit.explanation))
-        return Result(hits, found.estimated_total, found.partial, found.took_us)
+        return Result(hits, found.estimated_total, found.partial, found.took_us,
+                      found.partial_reason if found.partial else None)
 
     def cancel(self, request):
         self.send(request=request, cancel=pb.Cancel())

@@ -1,0 +1,58 @@
+"""Searches while a shard's process is held up or gone: those that answer are answered with."""
+import os
+import signal
+
+import mayfly
+import pytest
+
+COUNT = 40
+DEADLINE = 1000  # ms
+
+
+@pytest.fixture
+def server(make_server):
+    made = make_server(shards=2, readers=1)
+    with made.client() as m:
+        m.add("books", [{"id": n, "title": "water"} for n in range(COUNT)], wait="searchable")
+    return made
+
+
+def pid_of(client, shard):
+    return next(p.pid for p in client.stats().processes if p.role == "shard" and p.shard == shard)
+
+
+def test_a_shard_that_is_held_up_is_left_out_in_time(server):
+    with server.client() as m:
+        whole = m.search("books", "water", limit=COUNT)
+        assert len(whole.ids) == COUNT and not whole.partial
+        held_up = pid_of(m, 1)
+        os.kill(held_up, signal.SIGSTOP)
+        try:
+            part = m.search("books", "water", limit=COUNT, deadline_ms=DEADLINE)
+            assert part.partial and part.reason.code == "deadline" and part.took_us < DEADLINE * 1000
+            assert 0 < len(part.ids) < COUNT and all(hit.document["title"] == "water" for hit in part.hits)
+            with pytest.raises(mayfly.Failure) as refused:
+                m.search("books", "water", deadline_ms=DEADLINE, no_partial=True)
+            assert refused.value.code == "deadline"
+            text = server.run("search", "books", "water", "--deadline", DEADLINE).stdout
+            assert "partial: shard 1 did not answer within the deadline" in text
+            found = server.json("search", "books", "water", "--deadline", DEADLINE)
+            assert found["partial"] is True and found["partial_reason"]["code"] == "deadline"
+            refused = server.run("search", "books", "water", "--deadline", DEADLINE, "--no-partial", check=False)
+            assert refused.returncode == 1 and "(deadline)" in refused.stderr
+        finally:
+            os.kill(held_up, signal.SIGCONT)
+        again = m.search("books", "water", limit=COUNT, deadline_ms=60000)
+        assert again.ids == whole.ids and not again.partial
+
+
+def test_a_shard_that_is_killed_meanwhile_is_left_out(server):
+    with server.client() as m:
+        dying = pid_of(m, 1)
+        os.kill(dying, signal.SIGSTOP)  # so that the searches are with it when it ends
+        requests = [m.send_search("books", "water", limit=COUNT, deadline_ms=60000) for _ in range(5)]
+        m.ping()
+        os.kill(dying, signal.SIGKILL)
+        for request in requests:
+            part = m.search_answer(request)
+            assert part.partial and part.reason.code == "unavailable" and 0 < len(part.ids) < COUNT

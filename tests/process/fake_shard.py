@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""Stands in for mayfly-shard: three hits a query, and what the query's text says goes wrong.
+
+A query is words; `WHAT@ROUND@SHARD` or `WHAT@ROUND@SHARD.READER` acts there: `hang` never answers, `die` ends the
+process, `moved` has lost the generation, `late` answers in part. Rounds are prepare, execute, fetch; of a document that is looked
+up, lookup, and the id is the text.
+"""
+import argparse
+import json
+import os
+import socket
+import struct
+
+import internal_pb2 as pb
+
+SOCKET_FD = 3
+
+
+def read_exactly(sock, size):
+    parts = b""
+    while len(parts) < size:
+        part = sock.recv(size - len(parts))
+        if not part:
+            raise SystemExit(0)
+        parts += part
+    return parts
+
+
+class Shard:
+    def __init__(self, shard, reader):
+        self.shard, self.names = shard, (str(shard), f"{shard}.{reader}")
+        self.socket = socket.socket(fileno=SOCKET_FD)
+        self.texts = {}  # of prepared queries
+
+    def serve(self):
+        self.send(pb.ShardEnvelope(ready=pb.Ready()))
+        while True:
+            total, length = struct.unpack("<II", read_exactly(self.socket, 8))
+            envelope = pb.ShardEnvelope.FromString(read_exactly(self.socket, length))
+            kind = envelope.WhichOneof("message")
+            if hasattr(self, kind):
+                getattr(self, kind)(envelope.request, getattr(envelope, kind))
+
+    def send(self, envelope, body=b""):
+        packed = envelope.SerializeToString()
+        self.socket.sendall(struct.pack("<II", 4 + len(packed) + len(body), len(packed)) + packed + body)
+
+    def told(self, text, round):
+        """What goes wrong here; None: nothing."""
+        for word in text.split():
+            what, _, rest = word.partition("@")
+            where, _, who = rest.partition("@")
+            if where == round and who in self.names:
+                return what
+        return None
+
+    def goes_wrong(self, request, text, round):
+        what = self.told(text, round)
+        if what == "die":
+            os._exit(1)
+        if what == "moved":
+            self.send(pb.ShardEnvelope(request=request, moved=pb.Moved()))
+        return what in ("hang", "moved")
+
+    def prepare(self, request, message):
+        text = message.text.query
+        self.texts[request] = text
+        if self.goes_wrong(request, text, "prepare"):
+            return
+        words = [pb.Word(candidates=[pb.Candidate(term=b"a", frequency=5)], count=1)]
+        self.send(pb.ShardEnvelope(request=request, prepared=pb.Prepared(generation=1, documents=10, total_length=100,
+                                                                         words=words)))
+
+    def hits(self, message):
+        documents = sum(1 for _ in message.words) and message.documents  # scores tell whom the weights came from
+        return [pb.Executed.Hit(id=f"{self.shard}-{i}".encode(), score=1000 * documents - 10 * i - self.shard,
+                                stamp=10 * i + self.shard, segment=1, document=i) for i in range(3)][:message.limit]
+
+    def execute(self, request, message):
+        if self.goes_wrong(request, message.text.query, "execute"):
+            return
+        late = self.told(message.text.query, "execute") == "late"
+        self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(hits=self.hits(message), estimated_total=3,
+                                                                         partial=late)))
+
+    def fetch(self, request, message):
+        if self.goes_wrong(request, self.texts.get(message.prepared_by, ""), "fetch"):
+            return
+        bodies = [json.dumps({"from": f"{self.shard}-{item.document}"}).encode() for item in message.items]
+        self.send(pb.ShardEnvelope(request=request, fetched=pb.Fetched(document_length=[len(b) for b in bodies])),
+                  b"".join(bodies))
+
+    def lookup(self, request, message):
+        if self.goes_wrong(request, message.id.decode(), "lookup"):
+            return
+        body = b'{"from":"%s"}' % self.names[1].encode()
+        self.send(pb.ShardEnvelope(request=request, fetched=pb.Fetched(found=True, document_length=[len(body)])), body)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shard", type=int)
+    parser.add_argument("--reader", type=int)
+    parser.add_argument("--query-memory")
+    options = parser.parse_args()
+    Shard(options.shard, options.reader).serve()

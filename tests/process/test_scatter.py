@@ -1,0 +1,127 @@
+"""The rounds of a search when shards hang, die or move on between them: the coordinator with shards of the test's own."""
+import os
+import pathlib
+import shutil
+
+import mayfly
+import pytest
+
+from conftest import BIN
+from test_shard import internal  # noqa: F401  (a fixture)
+
+HERE = pathlib.Path(__file__).parent
+DEADLINE = 600  # ms; of searches that are to run into it
+NEVER = 600_000
+
+
+@pytest.fixture
+def make_client(internal, directory, make_server):  # noqa: F811
+    """make_client(shards=2, readers=1) -> a connection to a coordinator with fake shards, and an index."""
+    libexec = directory / "libexec"
+    libexec.mkdir()
+    shutil.copy(HERE / "fake_shard.py", libexec / "mayfly-shard")
+    os.chmod(libexec / "mayfly-shard", 0o755)
+    (libexec / "mayfly-worker").symlink_to(BIN.resolve() / "mayfly-worker")
+    path = f"{pathlib.Path(internal.__file__).parent}:{os.environ.get('PYTHONPATH', '')}"
+    clients = []
+
+    def make(shards=2, readers=1):
+        server = make_server(environment={"PYTHONPATH": path}, config={"libexec": libexec}, shards=shards, readers=readers)
+        clients.append(server.client())
+        clients[-1].create_index("books")
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def search(client, query, **options):
+    result = client.search("books", query, **{"limit": 4, "deadline_ms": NEVER, **options})
+    for hit in result.hits:
+        assert hit.document is None or hit.document == {"from": hit.id}
+    return result
+
+
+def refusal(client, query, **options):
+    with pytest.raises(mayfly.Failure) as refused:
+        search(client, query, **options)
+    return refused.value.code
+
+
+def test_all_answer(make_client):
+    client = make_client()
+    result = search(client, "a")
+    assert result.ids == ["0-0", "1-0", "0-1", "1-1"] and not result.partial and result.reason is None
+    assert result.estimated_total == 6
+    assert [hit.score for hit in result.hits] == [20000, 19999, 19990, 19989]  # both shards' documents count
+    assert search(client, "a", offset=3).ids == ["1-1", "0-2", "1-2"]
+
+
+@pytest.mark.parametrize("documents", [True, False])
+@pytest.mark.parametrize("round", ["prepare", "execute"])
+def test_who_is_late_is_left_out(make_client, round, documents):
+    result = search(make_client(), f"hang@{round}@1", deadline_ms=DEADLINE, documents=documents)
+    assert result.ids == ["0-0", "0-1", "0-2"] and result.partial and result.estimated_total == 3
+    assert result.reason.code == "deadline" and "shard 1" in result.reason.message
+    if round == "prepare":  # in time for the second round, and with the weights of those who answered
+        assert result.took_us < DEADLINE * 1000
+        assert result.hits[0].score == 10000
+
+
+def test_who_is_late_with_its_documents_is_left_out(make_client):
+    result = search(make_client(), "hang@fetch@0", deadline_ms=DEADLINE)
+    assert result.ids == ["1-0", "1-1", "1-2"] and result.partial
+    assert [hit.document for hit in result.hits] == [{"from": f"1-{i}"} for i in range(3)]
+
+
+@pytest.mark.parametrize("round", ["prepare", "execute", "fetch"])
+def test_when_nobody_answers_it_is_the_deadline(make_client, round):
+    assert refusal(make_client(), f"hang@{round}@0 hang@{round}@1", deadline_ms=DEADLINE) == "deadline"
+
+
+@pytest.mark.parametrize("round", ["prepare", "execute", "fetch"])
+def test_who_dies_and_is_alone_is_left_out(make_client, round):
+    result = search(make_client(), f"die@{round}@0")
+    assert result.ids == ["1-0", "1-1", "1-2"] and result.partial and result.reason.code == "unavailable"
+
+
+@pytest.mark.parametrize("round", ["prepare", "execute", "fetch"])
+def test_who_dies_is_replaced_by_its_other_reader(make_client, round):
+    client = make_client(readers=2)
+    results = [search(client, f"die@{round}@0.0") for _ in range(2)]  # one of them goes to that reader
+    for result in results:
+        assert result.ids == ["0-0", "1-0", "0-1", "1-1"] and not result.partial
+
+
+@pytest.mark.parametrize("round", ["prepare", "execute", "fetch"])
+def test_when_all_die_it_is_said(make_client, round):
+    assert refusal(make_client(), f"die@{round}@0 die@{round}@1") == "unavailable"
+
+
+@pytest.mark.parametrize("query, code", [("hang@prepare@1", "deadline"), ("hang@execute@1", "deadline"),
+                                         ("hang@fetch@1", "deadline"), ("die@prepare@1", "unavailable"),
+                                         ("die@fetch@1", "unavailable"), ("late@execute@1", "deadline")])
+def test_a_client_may_want_all_or_nothing(make_client, query, code):
+    assert refusal(make_client(), query, deadline_ms=DEADLINE, no_partial=True) == code
+
+
+def test_what_a_shard_cut_off_by_itself_is_said(make_client):
+    result = search(make_client(), "late@execute@1")
+    assert len(result.hits) == 4 and result.partial and result.reason.code == "deadline"
+
+
+@pytest.mark.parametrize("round", ["execute", "fetch"])
+def test_generations_that_move_for_ever_end_the_search(make_client, round):
+    assert refusal(make_client(), f"moved@{round}@1") == "unavailable"
+
+
+def test_the_only_shard(make_client):
+    client = make_client(shards=1)
+    assert refusal(client, "hang@execute@0", deadline_ms=DEADLINE) == "deadline"
+    assert refusal(client, "die@execute@0") == "unavailable"
+
+
+def test_a_document_is_asked_for_again_where_a_reader_died(make_client):
+    client = make_client(shards=1, readers=2)
+    assert [client.get("books", "die@lookup@0.0")["from"] for _ in range(2)] == ["0.1", "0.1"]
