@@ -6,7 +6,7 @@ import mayfly
 import pytest
 
 COUNT = 40
-DEADLINE = 1000  # ms
+DEADLINE = 2000  # ms
 
 
 @pytest.fixture
