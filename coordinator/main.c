@@ -122,7 +122,7 @@ static bool has_stopped(struct coordinator *c)
 {
     struct server *s = &c->server;
     return shards_stopped(s->shards) && s->nursery.child.state == CHILD_STOPPED && jobs_are_idle(s->jobs) &&
-           catalog_is_idle(s->catalog);
+           catalog_is_idle(s->catalog) && oplog_is_idle(s->log);
 }
 
 /* In order: clients are answered and let go, the log takes what came, jobs end, then the children. */

@@ -1,21 +1,18 @@
 #include "coordinator/oplog.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
-#include "common/bytes.h"
 #include "common/check.h"
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/logger.h"
+#include "coordinator/oplog_carry.h"
 #include "coordinator/oplog_files.h"
+#include "coordinator/oplog_writer.h"
 
-enum { ROLL_AT = 64 << 20, RETRY_MS = 200, RETRY_MOST_MS = 5000 };
+enum { ROLL_AT = 64 << 20, ROLL_SHARE = 8, RETRY_MS = 200, RETRY_MOST_MS = 5000 };
 
 struct append {
     struct append *next;
@@ -31,10 +28,12 @@ struct oplog {
     uv_timer_t retry;
     uint64_t epoch, quota;
     struct oplog_files files;
+    struct oplog_writer writer;
     struct append *waiting, **waiting_end, *writing;
-    int fd;           /* of the file that is written */
-    uint64_t written, synced; /* bytes in it, and those of groups before this one */
-    bool is_writing;
+    struct carry *carry; /* under way */
+    bool carrying;       /* the group is a part of it */
+    bool in_pool;
+    uint64_t roll_at;
     int result;  /* of the group in the pool */
     int failure; /* of the last group; 0: usable */
     uint64_t retry_ms;
@@ -43,71 +42,13 @@ struct oplog {
 /* ------------------------------------------------------------------------------------------------------------- in the
  * pool */
 
-static int next_file(struct oplog *l)
+static int write_appends(struct oplog *l)
 {
-    uint8_t header[OPLOG_FILE_HEADER];
-    char path[OPLOG_PATH];
-    fd_close(&l->fd);
-    uint64_t number = l->files.last_number + 1;
-    oplog_path(&l->files, number, path);
-    l->fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0640);
-    if (l->fd < 0)
-        return -errno;
-    l->files.last_number = number; /* also if what follows fails: the next try takes another */
-    oplog_file_header(header, number);
-    int err = fd_write_all(l->fd, header, sizeof header);
-    if (!err)
-        err = fd_sync_directory(l->files.directory);
-    l->written = sizeof header;
-    return err;
-}
-
-static int write_record(struct oplog *l, struct oplog_record *r)
-{
-    uint8_t header[OPLOG_RECORD_HEADER];
-    struct str payload = r->entry.operations;
-    r->synced = l->synced;
-    oplog_encode_header(header, r);
-    int err = fd_pwrite_all(l->fd, header, sizeof header, (off_t)l->written);
-    if (!err)
-        err = fd_pwrite_all(l->fd, payload.ptr, payload.len, (off_t)(l->written + sizeof header));
-    l->written += sizeof header + payload.len;
-    return err;
-}
-
-/* One operation, larger than a record. */
-static int write_fragments(struct oplog *l, struct oplog_record *r, struct str operation)
-{
-    r->entry.count = 1;
-    for (size_t at = 0; at < operation.len;) {
-        size_t part = operation.len - at < OPLOG_MAX_PAYLOAD ? operation.len - at : OPLOG_MAX_PAYLOAD;
-        r->flags = (at == 0 ? OPLOG_FIRST : 0u) | (at + part == operation.len ? OPLOG_LAST : 0u);
-        r->entry.operations = (struct str){operation.ptr + at, part};
-        int err = write_record(l, r);
-        if (err)
-            return err;
-        at += part;
-    }
-    return 0;
-}
-
-static int write_entry(struct oplog *l, const struct oplog_entry *e)
-{
-    struct oplog_record r = {.epoch = l->epoch};
-    uint64_t sequence = e->first;
     int err = 0;
-    for (size_t at = 0; at < e->operations.len && !err;) {
-        bool fits = oplog_split(e, &at, &r);
-        r.entry.first = sequence;
-        if (fits) {
-            err = write_record(l, &r);
-            sequence += r.entry.count;
-        } else {
-            size_t size = load_u32(e->operations.ptr + at);
-            err = write_fragments(l, &r, (struct str){e->operations.ptr + at, size});
-            at += size;
-            sequence++;
-        }
+    for (struct append *a = l->writing; a && !err; a = a->next) {
+        a->from = l->writer.written;
+        err = oplog_writer_entry(&l->writer, &a->entry, l->epoch);
+        a->to = l->writer.written;
     }
     return err;
 }
@@ -116,17 +57,11 @@ static void in_pool(uv_work_t *work)
 {
     struct oplog *l = work->data;
     int err = 0;
-    if (l->fd < 0 || l->written > ROLL_AT || l->failure)
-        err = next_file(l);
-    l->synced = l->written;
-    for (struct append *a = l->writing; a && !err; a = a->next) {
-        a->from = l->written;
-        err = write_entry(l, &a->entry);
-        a->to = l->written;
-    }
-    if (!err && fdatasync(l->fd) < 0)
-        err = -errno;
-    l->result = err;
+    if (l->writer.fd < 0 || l->writer.written > l->roll_at || l->failure)
+        err = oplog_writer_next(&l->writer);
+    if (!err)
+        err = l->carrying ? carry_some(l->carry, &l->writer) : write_appends(l);
+    l->result = err ? err : oplog_writer_sync(&l->writer);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- in the
@@ -136,20 +71,26 @@ static void after_pool(uv_work_t *work, int status);
 
 static void start_writing(struct oplog *l)
 {
-    if (l->is_writing || !l->writing)
+    if (l->in_pool || !(l->writing || l->carrying))
         return;
-    l->is_writing = true;
+    l->in_pool = true;
+    l->roll_at = l->quota / ROLL_SHARE < ROLL_AT ? l->quota / ROLL_SHARE : ROLL_AT;
     l->work.data = l;
     require(uv_queue_work(l->loop, &l->work, in_pool, after_pool) == 0);
 }
 
-static void take_waiting(struct oplog *l)
+/* Groups of appends and parts of what is carried over take turns. */
+static void take_waiting(struct oplog *l, bool carry_first)
 {
-    if (l->writing)
+    if (l->writing || l->carrying)
         return;
-    l->writing = l->waiting;
-    l->waiting = NULL;
-    l->waiting_end = &l->waiting;
+    if (l->carry && (carry_first || !l->waiting)) {
+        l->carrying = true;
+    } else {
+        l->writing = l->waiting;
+        l->waiting = NULL;
+        l->waiting_end = &l->waiting;
+    }
     start_writing(l);
 }
 
@@ -169,18 +110,52 @@ static void poison(struct oplog *l)
     l->retry_ms = l->retry_ms * 2 < RETRY_MOST_MS ? l->retry_ms * 2 : RETRY_MOST_MS;
 }
 
+static uint64_t open_file(const struct oplog *l)
+{
+    return l->in_pool || l->writing || l->carrying || l->writer.fd >= 0 ? l->files.last_number : 0;
+}
+
+static void look_for_carry(struct oplog *l)
+{
+    if (l->carry)
+        return;
+    l->carry = carry_begin(&l->files, open_file(l), l->quota);
+    if (l->carry)
+        take_waiting(l, true);
+}
+
+static void finish_carry(struct oplog *l)
+{
+    l->carrying = false;
+    if (!carry_done(l->carry, &l->files, &l->writer))
+        return;
+    l->carry = NULL;
+    look_for_carry(l);
+}
+
+static struct append *finish_appends(struct oplog *l)
+{
+    struct append *all = l->writing;
+    l->writing = NULL;
+    for (struct append *a = all; a; a = a->next) {
+        oplog_note(&l->files, l->writer.number, &a->entry, a->from, a->to);
+        l->files.appended += a->to - a->from;
+    }
+    return all;
+}
+
 static void finish_group(struct oplog *l)
 {
-    struct append *a = l->writing;
-    l->writing = NULL;
     if (l->failure)
         log_info("the log can be written again");
     l->failure = 0;
     l->retry_ms = RETRY_MS;
-    oplog_note_size(&l->files, l->files.last_number, l->written);
-    for (struct append *one = a; one; one = one->next)
-        oplog_note(&l->files, l->files.last_number, &one->entry, one->from, one->to);
-    take_waiting(l); /* the next group is on its way while this one is told */
+    l->files.last_number = l->writer.number;
+    oplog_note_size(&l->files, l->writer.number, l->writer.written);
+    struct append *a = finish_appends(l);
+    if (l->carrying)
+        finish_carry(l);
+    take_waiting(l, a != NULL); /* the next group is on its way while this one is told */
     while (a) {
         struct append *next = a->next;
         a->done(a->context);
@@ -192,9 +167,10 @@ static void finish_group(struct oplog *l)
 static void after_pool(uv_work_t *work, int status)
 {
     struct oplog *l = work->data;
-    l->is_writing = false;
+    l->in_pool = false;
     if (status)
         l->result = status;
+    l->files.last_number = l->writer.number;
     if (l->result)
         poison(l);
     else
@@ -209,13 +185,18 @@ int oplog_append(struct oplog *l, const struct oplog_entry *e, oplog_done *done,
     *a = (struct append){.entry = *e, .done = done, .context = context};
     *l->waiting_end = a;
     l->waiting_end = &a->next;
-    take_waiting(l);
+    take_waiting(l, false);
     return 0;
 }
 
 bool oplog_is_writing(const struct oplog *l)
 {
-    return l->writing != NULL;
+    return l->writing || l->carrying;
+}
+
+bool oplog_is_idle(const struct oplog *l)
+{
+    return !l->in_pool;
 }
 
 int oplog_usable(const struct oplog *l)
@@ -238,7 +219,7 @@ int oplog_open(uv_loop_t *loop, const char *directory, uint64_t epoch, uint64_t 
     struct oplog *l = calloc(1, sizeof *l);
     if (!l)
         return -ENOMEM;
-    *l = (struct oplog){.loop = loop, .epoch = epoch, .quota = quota, .fd = -1, .retry_ms = RETRY_MS};
+    *l = (struct oplog){.loop = loop, .epoch = epoch, .quota = quota, .retry_ms = RETRY_MS};
     l->waiting_end = &l->waiting;
     l->retry.data = l;
     int err = uv_timer_init(loop, &l->retry);
@@ -248,6 +229,7 @@ int oplog_open(uv_loop_t *loop, const char *directory, uint64_t epoch, uint64_t 
         free(l);
         return err;
     }
+    l->writer = (struct oplog_writer){.directory = l->files.directory, .fd = -1, .number = l->files.last_number};
     *out = l;
     return 0;
 }
@@ -256,7 +238,8 @@ void oplog_close(struct oplog *l)
 {
     if (!l)
         return;
-    fd_close(&l->fd);
+    fd_close(&l->writer.fd);
+    carry_free(l->carry);
     oplog_files_close(&l->files);
     free(l);
 }
@@ -269,14 +252,16 @@ int oplog_next(struct oplog *l, struct oplog_entry *out)
 void oplog_end_reading(struct oplog *l)
 {
     oplog_files_end_reading(&l->files);
+    look_for_carry(l);
 }
 
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence)
 {
     /* Past the quota nothing more is written: the file that is open must not hold it up for ever. */
-    if (!l->writing && l->files.bytes > l->quota)
-        fd_close(&l->fd);
-    oplog_files_trim(&l->files, s, sequence, l->is_writing || l->fd >= 0 ? l->files.last_number : 0);
+    if (!oplog_is_writing(l) && l->files.bytes > l->quota)
+        fd_close(&l->writer.fd);
+    oplog_files_trim(&l->files, s, sequence, open_file(l));
+    look_for_carry(l);
 }
 
 void oplog_drop_index(struct oplog *l, uint32_t index)

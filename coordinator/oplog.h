@@ -1,7 +1,8 @@
 /* oplog.h - the log: accepted operations that are not applied yet, on disk: log/<n>.log.
  *
  * Append-only files of records with CRC-32C; one fdatasync per group, in libuv's pool, at most one in flight; a file is
- * unlinked when every stream has applied past it. When it is opened, a torn tail is cut; damage before what is whole is
+ * unlinked when every stream has applied past it; what a stuck stream still needs of old ones is carried over to a new one
+ * (oplog_carry.h). When it is opened, a torn tail is cut; damage before what is whole is
  * reported and stepped over. After a failed sync the log is poisoned: writes are refused until it is reopened. The
  * interface is per stream, and is what several machines will be given by another log: append, read, trim, tail. */
 #ifndef COORDINATOR_OPLOG_H
@@ -33,13 +34,15 @@ struct oplog_entry {
 /* Opens the directory and looks at every record. `quota` is bytes on disk. */
 struct uv_loop_s;
 int oplog_open(struct uv_loop_s *loop, const char *directory, uint64_t epoch, uint64_t quota, struct oplog **out);
-void oplog_close(struct oplog *l); /* no append in flight */
+void oplog_close(struct oplog *l); /* it is idle */
 
 /* The operations must stay readable until `done`, which says that they are durable: a failed write is tried again in a
  * new file until it succeeds, and meanwhile oplog_is_usable is false. Splits what is larger than a record. */
 typedef void oplog_done(void *context);
 int oplog_append(struct oplog *l, const struct oplog_entry *e, oplog_done *done, void *context);
-bool oplog_is_writing(const struct oplog *l); /* an append is in flight: later ones will share the next sync */
+bool oplog_is_writing(const struct oplog *l); /* a group is in flight: later appends will share the next sync */
+
+bool oplog_is_idle(const struct oplog *l); /* nothing of it is in libuv's pool */
 
 /* 0; ERR_FULL past the quota, or why the last write failed: new operations are to be refused. */
 int oplog_usable(const struct oplog *l);

@@ -54,7 +54,7 @@ static int cut(struct oplog_files *f, size_t at, uint64_t end)
 {
     char path[OPLOG_PATH];
     struct log_file *file = &f->files[at];
-    oplog_path(f, file->number, path);
+    oplog_path(f->directory, file->number, path);
     log_warn("cut a torn tail of %llu bytes: %s", (unsigned long long)(file->bytes - end), path);
     if (truncate(path, (off_t)end) < 0)
         return -errno;

@@ -11,9 +11,9 @@
 #include "common/err.h"
 #include "common/logger.h"
 
-void oplog_path(const struct oplog_files *f, uint64_t number, char out[OPLOG_PATH])
+void oplog_path(const char *directory, uint64_t number, char out[OPLOG_PATH])
 {
-    snprintf(out, OPLOG_PATH, "%s/%llu.log", f->directory, (unsigned long long)number);
+    snprintf(out, OPLOG_PATH, "%s/%llu.log", directory, (unsigned long long)number);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the
@@ -39,7 +39,7 @@ static uint32_t stream_of(struct oplog_files *f, const struct oplog_stream *s)
     struct stream_state *grown = realloc(f->streams, (f->stream_count + 1) * sizeof *grown);
     require(grown != NULL);
     f->streams = grown;
-    grown[f->stream_count] = (struct stream_state){.stream = *s};
+    grown[f->stream_count] = (struct stream_state){.stream = *s, .moved = f->appended};
     return (uint32_t)f->stream_count++;
 }
 
@@ -91,18 +91,18 @@ void oplog_note_size(struct oplog_files *f, uint64_t number, uint64_t bytes)
     file->bytes = bytes;
 }
 
-static bool is_extent_needed(const struct oplog_files *f, const struct extent *e)
+bool oplog_is_needed(const struct oplog_files *f, const struct extent *e)
 {
     return f->streams[e->stream].trimmed < e->end;
 }
 
 static bool is_needed(const struct oplog_files *f, struct log_file *file)
 {
-    if (file->needed < file->extent_count && is_extent_needed(f, &file->extents[file->needed]))
+    if (file->needed < file->extent_count && oplog_is_needed(f, &file->extents[file->needed]))
         return true;
     for (size_t i = 0; i < file->extent_count; i++) {
         file->needed = i;
-        if (is_extent_needed(f, &file->extents[i]))
+        if (oplog_is_needed(f, &file->extents[i]))
             return true;
     }
     return false;
@@ -111,7 +111,7 @@ static bool is_needed(const struct oplog_files *f, struct log_file *file)
 static void remove_file(struct oplog_files *f, size_t at)
 {
     char path[OPLOG_PATH];
-    oplog_path(f, f->files[at].number, path);
+    oplog_path(f->directory, f->files[at].number, path);
     if (unlink(path) < 0 && errno != ENOENT)
         log_warn("a log file that nobody needs could not be removed: %s", path);
     f->bytes -= f->files[at].bytes;
@@ -138,7 +138,18 @@ void oplog_files_trim(struct oplog_files *f, const struct oplog_stream *s, uint6
     if (sequence <= state->trimmed)
         return;
     state->trimmed = sequence;
+    state->moved = f->appended;
     remove_unneeded(f, open);
+}
+
+void oplog_files_leave(struct oplog_files *f, uint64_t number, bool stays)
+{
+    struct log_file *file = file_of(f, number);
+    file->stays = stays;
+    if (stays)
+        return;
+    file->extent_count = 0;
+    remove_unneeded(f, f->last_number);
 }
 
 void oplog_files_drop(struct oplog_files *f, uint32_t index)
@@ -196,7 +207,7 @@ int oplog_files_next(struct oplog_files *f, struct oplog_entry *out)
             return 0;
         char path[OPLOG_PATH];
         f->reading_number = f->files[f->reading].number;
-        oplog_path(f, f->reading_number, path);
+        oplog_path(f->directory, f->reading_number, path);
         int err = oplog_scan_open(&f->scan, path, f->reading_number);
         if (err && err != ERR_CORRUPT)
             return err;
@@ -246,7 +257,7 @@ static int scan_file(struct oplog_files *f, uint64_t number, uint64_t *out_end)
 {
     struct oplog_piece p;
     char path[OPLOG_PATH];
-    oplog_path(f, number, path);
+    oplog_path(f->directory, number, path);
     int event = 0, err = oplog_scan_open(&f->scan, path, number);
     if (err)
         return err == ERR_CORRUPT ? 0 : err;

@@ -26,12 +26,14 @@ struct log_file {
     size_t extent_count;
     size_t needed; /* an extent that was needed when one looked last: asked first */
     bool old;      /* was there at start */
+    bool stays;    /* it cannot be read: not to be carried over */
 };
 
 struct stream_state {
     struct oplog_stream stream;
     uint64_t tail;    /* after its last operation */
     uint64_t trimmed; /* everything below is applied */
+    uint64_t moved;   /* how much had been appended when that rose last */
 };
 
 struct damage {
@@ -49,6 +51,7 @@ struct oplog_files {
     struct stream_state *streams;
     size_t stream_count;
     uint64_t last_number, bytes;
+    uint64_t appended; /* bytes, since start */
 
     /* Reading at start. */
     size_t reading; /* which file */
@@ -60,7 +63,7 @@ struct oplog_files {
 
 int oplog_files_open(struct oplog_files *f, const char *directory);
 void oplog_files_close(struct oplog_files *f);
-void oplog_path(const struct oplog_files *f, uint64_t number, char out[OPLOG_PATH]);
+void oplog_path(const char *directory, uint64_t number, char out[OPLOG_PATH]);
 
 /* A whole entry stands in that file from byte `from` to `to`. */
 void oplog_note(struct oplog_files *f, uint64_t number, const struct oplog_entry *e, uint64_t from, uint64_t to);
@@ -69,6 +72,8 @@ void oplog_note_size(struct oplog_files *f, uint64_t number, uint64_t bytes);
 
 /* Unlinks what nobody needs; `open` is the file that is written now, which stays. */
 void oplog_files_trim(struct oplog_files *f, const struct oplog_stream *s, uint64_t sequence, uint64_t open);
+bool oplog_is_needed(const struct oplog_files *f, const struct extent *e);
+void oplog_files_leave(struct oplog_files *f, uint64_t number, bool stays); /* what it has stands in newer files */
 void oplog_files_drop(struct oplog_files *f, uint32_t index);
 uint64_t oplog_files_tail(const struct oplog_files *f, const struct oplog_stream *s);
 void oplog_files_present(const struct oplog_files *f, const struct oplog_stream *s, struct ranges *add);

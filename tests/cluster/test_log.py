@@ -35,10 +35,11 @@ def held_up(client):
         os.kill(pid, signal.SIGCONT)
 
 
-def die_with_a_full_log(server, write):
+def die_with_a_full_log(server, write, create=True):
     """What `write` does with a client is accepted, nothing is applied, and the server is killed."""
     with server.client() as m:
-        m.create_index("books")
+        if create:
+            m.create_index("books")
         pid = nursery_of(m)
         os.kill(pid, signal.SIGSTOP)
         result = write(m)
@@ -143,3 +144,41 @@ def test_a_torn_tail_is_no_damage(make_server):
             assert m.wait_task(task).status == "succeeded"
         assert count(m) == 20
     assert "cut a torn tail" in server.log() and "error" not in server.log()
+
+
+# ---------------------------------------------------------------------------------------------------------- carry-over
+
+
+def test_a_damaged_index_does_not_fill_the_log(make_server):
+    """What is accepted for it stays in the log, a little in every file, while hundreds of MB of another come and go."""
+    server = make_server(shards=1, config={"log-quota": "64M"})
+    pad = "x" * 100000
+
+    def write(m):
+        for i in range(72):  # a little of one index among a lot of the other, in every file of the log
+            assert m.add("books", documents(i * 5, i * 5 + 5)).refused == 0
+            assert m.add("films", [{"id": i * 8 + k, "title": "fire", "pad": pad} for k in range(8)]).refused == 0
+
+    with server.client() as m:
+        m.add("books", documents(10000, 10001), wait="searchable")
+    die_with_a_full_log(server, write, create=False)
+    [core] = (server.data / "indexes").glob("*/*/*/core.mdb")
+    whole = core.read_bytes()
+    core.write_bytes(b"\0" * len(whole))
+    server.start()
+    with server.client() as m:
+        for task in m.tasks("films", limit=1000):
+            m.wait_task(task.uid)
+        assert [r.code for r in m.add("books", documents(0, 1)).refusals] == ["index_damaged"]
+        for i in range(25):
+            load = [{"id": i * 100 + k, "title": "fire", "pad": pad} for k in range(100)]
+            assert m.add("films", load, wait="searchable").refused == 0
+        assert m.stats().log_bytes < 32 << 20
+    assert "carried over" in server.log()
+    server.kill()
+    core.write_bytes(whole)
+    server.start()
+    with server.client() as m:
+        for task in m.tasks("books", limit=1000):
+            m.wait_task(task.uid)
+        assert count(m) == 361
