@@ -392,6 +392,11 @@ uint64_t jobs_exits(const struct jobs *j, enum exit_reason reason)
     return reason < EXIT_REASONS ? j->exits[reason] : 0;
 }
 
+size_t jobs_removals(const struct jobs *j, uint64_t *out_due_ms)
+{
+    return removal_waiting(j->removal, out_due_ms);
+}
+
 size_t jobs_running(const struct jobs *j)
 {
     return j->running_count;

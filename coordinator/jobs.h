@@ -34,6 +34,9 @@ void jobs_forget(struct jobs *j, struct index *gone);
 uint64_t jobs_exits(const struct jobs *j, enum exit_reason reason); /* since start */
 size_t jobs_running(const struct jobs *j);
 
+/* As removal_waiting() of removal.h. */
+size_t jobs_removals(const struct jobs *j, uint64_t *out_due_ms);
+
 /* Visits the last-words page of each running worker. */
 typedef void jobs_worker_visitor(void *context, int pid, const struct stream *s, const struct last_words *words);
 void jobs_visit(const struct jobs *j, jobs_worker_visitor *visit, void *context);

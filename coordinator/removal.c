@@ -145,6 +145,20 @@ bool removal_is_idle(const struct removal *r)
     return !r->removing;
 }
 
+size_t removal_waiting(const struct removal *r, uint64_t *out_due_ms)
+{
+    size_t count = 0;
+    uint64_t now = uv_now(r->loop), last = now;
+    for (const struct doomed *d = r->removing; d; d = d->next)
+        count++;
+    for (const struct doomed *d = r->waiting; d; d = d->next) {
+        count++;
+        last = d->due > last ? d->due : last;
+    }
+    *out_due_ms = last - now;
+    return count;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     free(handle->data);

@@ -4,6 +4,7 @@
 #define COORDINATOR_REMOVAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "coordinator/index.h"
@@ -19,6 +20,9 @@ void removal_destroy(struct removal *r);       /* what still waits is an orphan 
 
 void removal_segment(struct removal *r, const struct stream *s, uint64_t segment, uint64_t grace_ms);
 void removal_index(struct removal *r, uint32_t number, uint64_t grace_ms);
+
+/* What is dropped and not removed yet, and in how long the last of it is due. */
+size_t removal_waiting(const struct removal *r, uint64_t *out_due_ms);
 
 /* After the survey: directories of indexes that the catalog does not have, and segment files that no live core.mdb
  * names. Streams that are damaged are left as they are. */

@@ -175,6 +175,7 @@ int stats_collect(const struct stats_sources *from, struct arena *arena, Mayfly_
     out->region_budget = from->config->region_memory;
     out->log_quota = from->config->log_quota;
     out->cap_enforced_by = message_string("rlimit");
+    out->removals = jobs_removals(from->jobs, &out->removals_due_ms);
     int err = collect_processes(from, arena, out);
     if (!err)
         err = collect_exits(from->jobs, arena, out);

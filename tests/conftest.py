@@ -56,6 +56,21 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"note: {text}")
 
 
+def await_ends(pids, limit):
+    """Until all of these processes, anybody's children, have ended."""
+    end = time.monotonic() + limit
+    for pid in pids:
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            ready, _, _ = select.select([pidfd], [], [], max(0, end - time.monotonic()))
+        finally:
+            os.close(pidfd)
+        assert ready, f"process {pid} has not ended within {limit} s"
+
+
 class Server:
     """One mayflyd with its data below `directory`; options are those of the command line, without the dashes."""
 

@@ -104,6 +104,8 @@ static void print_json(const Mayfly__Stats *s)
     emit_member_string(&b, "version", s->version);
     emit_member_string(&b, "state", s->state);
     emit_member_string(&b, "cap_enforced_by", s->cap_enforced_by);
+    emit_member_number(&b, "removals", s->removals);
+    emit_member_number(&b, "removals_due_ms", s->removals_due_ms);
     emit_end(&b, '}');
     report_json(&b);
     buf_finish(&b);

@@ -114,6 +114,7 @@ void prometheus_print(const Mayfly__Stats *s)
     single("region_budget_bytes", "gauge", "Bytes that batch regions may take.", s->region_budget);
     single("log_bytes", "gauge", "Size of the operation log.", s->log_bytes);
     single("log_quota_bytes", "gauge", "Size that the operation log may have.", s->log_quota);
+    single("removals", "gauge", "Dropped segments and indexes whose files are not removed yet.", s->removals);
     single("searches_total", "counter", "Searches answered since the start.", s->searches);
     single("operations_total", "counter", "Operations accepted since the start.", s->operations);
     single("connections", "gauge", "Open connections.", s->connections);

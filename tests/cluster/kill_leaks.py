@@ -95,24 +95,16 @@ def table(server):
     return result
 
 
-def besides_deleted(now, before):
-    """Whether tables differ in more than removed files that are still open."""
-    def without(found):
-        return {name: sorted([p for p in counts if p[0] != "deleted file"] for counts in processes)
-                for name, processes in found.items()}
-    return without(now) != without(before)
-
-
 def reader_slots(path):
     """Pids in the reader table."""
     out = subprocess.run([str(SLOTS), str(path)], capture_output=True, text=True, check=True).stdout
     return [int(pid) for pid in out.split()]
 
 
-def stale_slots(server):
+def stale_slots(server, index):
     alive = {server.process.pid, *server.children()}
     found = []
-    for core in server.data.glob("indexes/*/*/*/core.mdb"):
+    for core in server.data.glob(f"indexes/{index}/*/*/core.mdb"):
         slots = reader_slots(core)
         found += [f"{core.relative_to(server.data)}: slot of pid {pid}" for pid in slots if pid not in alive]
         found += [f"{core.relative_to(server.data)}: {n} slots of pid {pid}"
@@ -121,12 +113,14 @@ def stale_slots(server):
 
 
 def unknown_files(server):
-    paths = (p.relative_to(server.data) for p in server.data.rglob("*") if not p.is_dir())
-    return [str(p) for p in paths if not FILES.fullmatch(str(p))]
+    """os.walk passes over a dropped index that is being removed meanwhile."""
+    paths = (os.path.relpath(os.path.join(folder, name), server.data)
+             for folder, _, names in os.walk(server.data) for name in names)
+    return [path for path in paths if not FILES.fullmatch(path)]
 
 
-def segment_files(server):
-    return len(list(server.data.glob("indexes/*/*/*/seg-*.mdb")))
+def segment_files(server, index):
+    return len(list(server.data.glob(f"indexes/{index}/*/*/seg-*.mdb")))
 
 
 def index_directories(server):
