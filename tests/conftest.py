@@ -71,6 +71,12 @@ def await_ends(pids, limit):
         assert ready, f"process {pid} has not ended within {limit} s"
 
 
+def await_tasks(client):
+    """Until every task that there is now has ended; all of them."""
+    return [client.wait_task(task.uid) if task.status in ("enqueued", "processing") else task
+            for task in client.tasks(limit=100000)]
+
+
 class Server:
     """One mayflyd with its data below `directory`; options are those of the command line, without the dashes."""
 

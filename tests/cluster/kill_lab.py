@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import kill_leaks as leaks  # noqa: E402
 import mayfly  # noqa: E402
 import mayfly_pb2 as pb  # noqa: E402
-from conftest import Server, await_ends  # noqa: E402
+from conftest import Server, await_ends, await_tasks  # noqa: E402
 from kill_model import Model  # noqa: E402
 
 INDEX = "kills"
@@ -50,7 +50,8 @@ class Lab:
     # ------------------------------------------------------------------------------------------------- clients
 
     def connected(self, work):
-        """Calls work(client) again and again, on new connections, until the end."""
+        """Calls work(client) again and again, on new connections, until the end. As clients do, it tries again after a
+        moment where the server is not there."""
         while not self.ending.is_set():
             try:
                 with self.server.client(timeout=30) as client:
@@ -163,7 +164,7 @@ class Lab:
             pids = leaks.family(self.server)[kind]
             if pids:
                 return self.random.choice(pids)
-            time.sleep(0.001)
+            time.sleep(0.001)  # nothing tells when another process forks
         return None
 
     def kill(self, kind, alone=False):
@@ -191,7 +192,7 @@ class Lab:
         return True
 
     def await_search(self, kind, begun):
-        """Until an answer is whole again."""
+        """Until an answer is whole again: that is measured by asking."""
         entry = self.model.ids["w0x0"]
         why = "nothing was answered"
         while time.monotonic() < begun + 30:
@@ -214,9 +215,7 @@ class Lab:
         """Until every task has ended."""
         try:
             with self.server.client(timeout=SETTLE) as client:
-                for task in client.tasks(limit=100000):
-                    if task.status in ("enqueued", "processing"):
-                        task = client.wait_task(task.uid)
+                for task in await_tasks(client):
                     if task.index == INDEX and (task.status == "failed" or task.refused):
                         self.model.blame(f"a task failed: {task}")
         except (OSError, mayfly.Closed) as failure:
@@ -308,7 +307,7 @@ class Lab:
         limit = time.monotonic() + 30
         while True:
             first = leaks.table(self.server)
-            time.sleep(0.5)
+            time.sleep(0.5)  # that nothing changes is seen by looking twice
             if leaks.table(self.server) == first and "worker" not in first:
                 return first
             if time.monotonic() > limit:

@@ -9,6 +9,7 @@ import pytest
 
 import nursery as harness
 from conftest import START_LIMIT
+from watch import Watch
 from test_shard import Shard, failure, internal  # noqa: F401  (a fixture)
 
 PLACE = (1, 1, 0)
@@ -189,6 +190,7 @@ def open_files(shard, path):
 
 
 def wait_until(claim):
+    """For what nothing tells: that another process has come to a system call."""
     end = time.monotonic() + START_LIMIT
     while not claim():
         assert time.monotonic() < end
@@ -207,8 +209,9 @@ def test_a_forgotten_index_is_closed(shard, index, internal):  # noqa: F811
 
 def test_an_idle_shard_lets_go_of_an_index_that_is_removed(shard, index):
     shard.ask(execute=index.search("cats"))
-    shutil.rmtree(index.path())
-    wait_until(lambda: open_files(shard, index.path()) == [])
+    with Watch(*open_files(shard, index.path())) as watch:
+        shutil.rmtree(index.path())
+        watch.wait(lambda: open_files(shard, index.path()) == [])
     answer, _ = shard.ask(execute=index.search("cats"))
     assert ids(answer) == []
 

@@ -9,7 +9,8 @@ import time
 import pytest
 
 import mayfly
-from conftest import BIN, Server
+from conftest import BIN, Server, await_ends, await_tasks
+from watch import Watch
 
 AGAIN = 2.0  # seconds within which search answers again
 if os.environ.get("MAYFLY_SANITIZE"):
@@ -26,24 +27,14 @@ def pids(server, role):
         return [p.pid for p in m.stats().processes if p.role == role]
 
 
-def is_running(pid):
-    """Not ended: whether and when an orphan that has ended is reaped is up to the system's init."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def wait_until(claim, limit=30.0):
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
+def held(claim):
+    """The same, where a failure is a no."""
+    def holds():
         try:
-            if claim():
-                return
+            return claim()
         except (mayfly.Failure, mayfly.Closed, OSError):
-            pass
-        time.sleep(0.02)
-    raise AssertionError(f"not within {limit} s: {claim}")
+            return False
+    return holds
 
 
 def ended(*arguments, limit=30):
@@ -87,9 +78,10 @@ def test_a_second_server_on_the_same_data_waits_then_refuses(make_server, direct
     second = Server(directory / "0", lock_timeout=60)
     second.data, second.socket, second.log_path = first.data, directory / "other", directory / "log2"
     starting = threading.Thread(target=second.start)
-    starting.start()
-    time.sleep(0.3)
-    assert second.process is not None and second.process.poll() is None
+    with Watch(directory) as watch:
+        starting.start()
+        watch.wait(lambda: "waiting for a former life" in second.log())
+    assert second.process.poll() is None
     first.stop()
     starting.join()
     assert second.is_running()
@@ -100,12 +92,13 @@ def test_a_killed_shard_is_replaced(server):
     with server.client() as m:
         m.add("films", documents(0, 200), wait="searchable")
         before = pids(server, "shard")
-        os.kill(before[0], signal.SIGKILL)
-        wait_until(lambda: len(m.search("films", "bridge").hits) == 20, AGAIN)
-        wait_until(lambda: len(pids(server, "shard")) == len(before) and before[0] not in pids(server, "shard"))
-        for pid in pids(server, "shard"): # all of them at once
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: len(m.search("films", "bridge").hits) == 20, AGAIN)
+        with Watch(server.log_path) as deaths:  # and births are logged
+            os.kill(before[0], signal.SIGKILL)
+            deaths.wait(held(lambda: len(m.search("films", "bridge").hits) == 20), AGAIN)
+            deaths.wait(lambda: len(pids(server, "shard")) == len(before) and before[0] not in pids(server, "shard"))
+            for pid in pids(server, "shard"): # all of them at once
+                os.kill(pid, signal.SIGKILL)
+            deaths.wait(held(lambda: len(m.search("films", "bridge").hits) == 20), AGAIN)
         m.add("films", documents(200, 10), wait="searchable")
         assert m.search("films", "bridge", limit=1000).estimated_total >= 200
 
@@ -173,6 +166,7 @@ def test_a_crash_loop_is_cut_off(directory, broken_shards):
 def test_sigterm_during_load_ends_in_order(make_server):
     server = make_server()
     accepted = []
+    many = threading.Event()
 
     def load():
         try:
@@ -180,20 +174,23 @@ def test_sigterm_during_load_ends_in_order(make_server):
                 for turn in range(10000):
                     m.add("films", documents(turn * 20, 20), wait="accepted")
                     accepted.append(turn)
+                    if turn == 20:
+                        many.set()
         except (mayfly.Failure, mayfly.Closed, OSError):
             pass
 
     loader = threading.Thread(target=load)
     loader.start()
-    wait_until(lambda: len(accepted) > 20)
+    assert many.wait(30)
     family = server.children()
     assert family
     server.stop(expect=0)
     loader.join()
-    wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in family), 5)
+    await_ends(family, 5)
     server.start()
     with server.client() as m:
-        wait_until(lambda: len(m.search("films", "bridge", limit=10000).hits) >= min(10000, len(accepted) * 20))
+        await_tasks(m)
+        assert len(m.search("films", "bridge", limit=10000).hits) >= min(10000, len(accepted) * 20)
 
 
 def test_children_end_with_a_killed_coordinator(make_server):
@@ -202,7 +199,7 @@ def test_children_end_with_a_killed_coordinator(make_server):
         m.add("films", documents(0, 10), wait="searchable")
     family = server.children()
     server.kill()
-    wait_until(lambda: not any(is_running(pid) for pid in family), 10)
+    await_ends(family, 10)
     server.start()
     with server.client() as m:
         assert len(m.search("films", "bridge").hits) == 10
@@ -243,13 +240,14 @@ def test_refusals_are_told_once(make_server):
 def test_reload_takes_what_may_change(make_server):
     server = make_server(config={"log-level": "info", "deadline-ms": 1000})
     server.config = {"log-level": "info", "deadline-ms": 1200, "max-connections": 7}
-    server.arguments() # writes the file
-    server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "deadline-ms" in server.log() and "max-connections" in server.log())
-    server.config["colour"] = "red"
-    server.arguments()
-    server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "colour" in server.log())
+    with Watch(server.log_path) as watch:
+        server.arguments() # writes the file
+        server.process.send_signal(signal.SIGHUP)
+        watch.wait(lambda: "deadline-ms" in server.log() and "max-connections" in server.log())
+        server.config["colour"] = "red"
+        server.arguments()
+        server.process.send_signal(signal.SIGHUP)
+        watch.wait(lambda: "colour" in server.log())
     assert server.is_running()
 
 
@@ -273,7 +271,10 @@ def test_no_zombies_and_no_leaked_descriptors(server):
         fds = len(list(pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()))
         return "Z" not in states and fds <= before
 
-    wait_until(settled, 10)
+    end = time.monotonic() + 10
+    while not settled():  # nothing tells when another process closes a descriptor
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_search_in_flight_is_answered_before_the_stop(make_server):
@@ -285,8 +286,9 @@ def test_a_search_in_flight_is_answered_before_the_stop(make_server):
             os.kill(pid, signal.SIGSTOP)
         requests = [m.send_search("films", "bridge") for _ in range(20)]
         m.ping() # so that they all have been taken
-        server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: "stopping" in server.log())
+        with Watch(server.log_path) as watch:
+            server.process.send_signal(signal.SIGTERM)
+            watch.wait(lambda: "stopping" in server.log())
         assert server.is_running()
         for pid in shards:
             os.kill(pid, signal.SIGCONT)
