@@ -8,12 +8,15 @@ Own memory is RssAnon + RssShmem of /proc/PID/status: what only this process can
 is page cache.
 """
 import json
+import os
 import pathlib
+import select
 import subprocess
 import sys
 import time
 
 PERIOD = 0.02  # seconds
+REST = 60  # seconds at most until merges have ended
 
 
 def descendants(pid):
@@ -61,6 +64,22 @@ def roles(mayfly, socket):
     return names
 
 
+def await_rest(names, server):
+    """Until the workers have ended that merge what was indexed. One may begin after another: so two looks find none."""
+    quiet, end = 0, time.monotonic() + REST
+    while quiet < 2 and time.monotonic() < end:
+        workers = [pid for pid in descendants(server) if pid not in names]
+        quiet = 0 if workers else quiet + 1
+        for pid in workers:
+            try:
+                pidfd = os.pidfd_open(pid)
+            except ProcessLookupError:
+                continue
+            select.select([pidfd], [], [], max(0, end - time.monotonic()))
+            os.close(pidfd)
+        time.sleep(0.1)
+
+
 def watch(out_path, mayfly, socket, server, command):
     names = roles(mayfly, socket)
     before = sample(server)
@@ -75,7 +94,7 @@ def watch(out_path, mayfly, socket, server, command):
             worker_peak = max(worker_peak, sum(busy.values()))
             total_peak = max(total_peak, sum(now.values()))
             time.sleep(PERIOD)
-    time.sleep(0.2)
+    await_rest(names, server)
     after = sample(server)
     rows = [[names[pid], before.get(pid, 0), peak[pid], after.get(pid, 0)] for pid in sorted(names)]
     remaining = sum(kb for pid, kb in after.items() if pid not in names)
