@@ -10,9 +10,11 @@
 #include "proto/weight.h"
 #include "shard/fetch.h"
 #include "shard/hold.h"
+#include "shard/outbox.h"
 #include "shard/rules.h"
 
 enum {
+    SLOW_POSTINGS = 100 * 1000,         /* some hundred microseconds: answers that are ready do not wait for it */
     HOLD_SLACK_US = 1000 * 1000,        /* beyond the deadline: what is on its way still finds its generation */
     HOLD_DEFAULT_US = 60 * 1000 * 1000, /* of a request without deadline */
 };
@@ -277,6 +279,15 @@ static bool own_statistics(struct search *s, struct statistics *out)
 /* ------------------------------------------------------------------------------------------------------------- round 2
  */
 
+/* How much work it may be. */
+static uint64_t postings_of(const struct search *s, const struct statistics *statistics)
+{
+    uint64_t postings = 0;
+    for (size_t i = 0; i < query_words(s->query); i++)
+        postings += statistics->weights[i].frequency;
+    return postings;
+}
+
 static bool run(struct search *s, const struct statistics *statistics, uint32_t limit, struct query_result *out)
 {
     struct query_fault fault = {0};
@@ -287,6 +298,8 @@ static bool run(struct search *s, const struct statistics *statistics, uint32_t 
         .limit = limit,
         .deadline_us = s->deadline_us,
     };
+    if (postings_of(s, statistics) > SLOW_POSTINGS)
+        outbox_flush(s->shard->outbox);
     weight_norms(run.norms, length_decoded, statistics->documents, statistics->total_length);
     int err = query_execute(s->out->arena, s->query, s->snapshot, &run, out, &fault);
     return err ? fail_at(s, err, &fault) : true;

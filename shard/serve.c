@@ -1,11 +1,10 @@
 #include "shard/serve.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "common/check.h"
 #include "common/clock.h"
@@ -16,6 +15,7 @@
 #include "shard/fetch.h"
 #include "shard/hold.h"
 #include "shard/memory.h"
+#include "shard/outbox.h"
 #include "shard/peek.h"
 #include "shard/places.h"
 #include "shard/request.h"
@@ -25,7 +25,7 @@ enum {
     READ_SIZE = 64 << 10,
     MAX_QUEUED = 16 << 20, /* bytes of requests that wait; more stay in the socket */
     TICK_US = 1000 * 1000,
-    MAX_PIECES = 64, /* of a frame in one system call */
+    TURN_US = 1000, /* answers wait for each other no longer */
 };
 
 /* One that waits for its turn, as it arrived. */
@@ -44,6 +44,7 @@ struct server {
     char *input; /* READ_SIZE */
     struct queued *first, **last;
     size_t queued_bytes;
+    struct outbox out;
     uint64_t next_tick_us;
     uint64_t query_memory; /* wanted by Configure; taken between requests */
     int err;               /* ERR_CLOSED: the coordinator is gone */
@@ -51,43 +52,6 @@ struct server {
 
 /* ------------------------------------------------------------------------------------------------------------- sending
  */
-
-static void wait_until_writable(struct server *v)
-{
-    struct pollfd wait = {.fd = v->sock, .events = POLLOUT};
-    if (poll(&wait, 1, -1) < 0 && errno != EINTR)
-        v->err = -errno;
-}
-
-/* Takes `size` sent bytes off the front. */
-static void advance(struct iovec **pieces, size_t *count, size_t size)
-{
-    while (*count > 0 && size >= (*pieces)->iov_len) {
-        size -= (*pieces)->iov_len;
-        ++*pieces;
-        --*count;
-    }
-    if (size > 0) {
-        (*pieces)->iov_base = (char *)(*pieces)->iov_base + size;
-        (*pieces)->iov_len -= size;
-    }
-}
-
-/* All of it before anything else is done: what it consists of lies in the arena and in mapped files, not in a queue. */
-static void send_pieces(struct server *v, struct iovec *pieces, size_t count)
-{
-    advance(&pieces, &count, 0);
-    while (count > 0 && !v->err) {
-        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count < MAX_PIECES ? count : MAX_PIECES};
-        ssize_t sent = sendmsg(v->sock, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent >= 0)
-            advance(&pieces, &count, (size_t)sent);
-        else if (errno == EAGAIN)
-            wait_until_writable(v);
-        else if (errno != EINTR)
-            v->err = errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : -errno;
-    }
-}
 
 static void send_reply(struct server *v, struct reply *r)
 {
@@ -100,21 +64,17 @@ static void send_reply(struct server *v, struct reply *r)
         pieces = reply_frame(r, &count);
     }
     require(pieces);
-    send_pieces(v, pieces, count);
+    outbox_put(&v->out, pieces, count);
 }
 
 static void send_ready(struct server *v)
 {
-    struct buf frame = {0};
     Mayfly__Internal__Ready ready = MAYFLY__INTERNAL__READY__INIT;
     Mayfly__Internal__ShardEnvelope envelope = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
     envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_READY;
     envelope.ready = &ready;
-    message_frame(&frame, &envelope.base, (struct str){0});
-    v->err = frame.err;
-    if (!v->err)
-        send_pieces(v, &(struct iovec){frame.data, frame.len}, 1);
-    buf_finish(&frame);
+    message_frame(&v->out.waiting, &envelope.base, (struct str){0});
+    v->err = v->out.waiting.err;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ handling
@@ -270,12 +230,13 @@ static void receive_bytes(struct server *v, struct str input)
     }
 }
 
-/* What the socket has now. */
+/* What the socket has now. With nothing to do, as soon as it has something, or when it is time for the next tick: the
+ * socket's own time limit saves asking whether there is something to read. */
 static void receive(struct server *v)
 {
     ssize_t size = READ_SIZE;
     while (size == READ_SIZE && v->queued_bytes < MAX_QUEUED && !v->err) {
-        size = recv(v->sock, v->input, READ_SIZE, MSG_DONTWAIT);
+        size = recv(v->sock, v->input, READ_SIZE, v->first ? MSG_DONTWAIT : 0);
         if (size > 0)
             receive_bytes(v, (struct str){v->input, (size_t)size});
         else if (size == 0)
@@ -301,34 +262,43 @@ static void tick(struct server *v)
     memory_release_excess();
 }
 
-static void wait_for_input(struct server *v)
+/* Answers what waits, all answers in one system call; but none waits longer for the others than TURN_US, or for a query
+ * that is known to be slow (search.c). Then the coordinator is heard again: it may have abandoned what is queued. */
+static void take_turn(struct server *v)
 {
-    uint64_t now = clock_us();
-    uint64_t left = v->next_tick_us > now ? v->next_tick_us - now : 0;
-    struct pollfd wait = {.fd = v->sock, .events = POLLIN};
-    if (poll(&wait, 1, (int)(left / 1000) + 1) < 0 && errno != EINTR)
-        v->err = -errno;
+    uint64_t began = v->first ? clock_us() : 0;
+    while (v->first && !v->err) {
+        answer_first(v);
+        if (clock_us() - began >= TURN_US)
+            break;
+    }
+    outbox_flush(&v->out);
+    if (!v->err)
+        v->err = v->out.err;
 }
 
 int serve(struct shard *s, int sock)
 {
-    struct server v = {.shard = s, .sock = sock, .input = malloc(READ_SIZE)};
+    struct server v = {.shard = s, .sock = sock, .input = malloc(READ_SIZE), .out = {.sock = sock}};
+    struct timeval limit = {.tv_sec = TICK_US / 1000000};
     if (!v.input)
         return -ENOMEM;
+    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0)
+        return -errno;
     v.last = &v.first;
     v.next_tick_us = clock_us() + TICK_US;
+    s->outbox = &v.out;
     send_ready(&v);
     while (!v.err) {
-        receive(&v);
-        if (v.first && !v.err)
-            answer_first(&v);
-        else if (!v.err)
-            wait_for_input(&v);
+        take_turn(&v);
+        if (!v.err)
+            receive(&v);
         tick(&v);
     }
     while (v.first)
         drop_queued(&v, v.first->request);
     frame_reader_finish(&v.reader);
+    outbox_finish(&v.out);
     free(v.input);
     return v.err == ERR_CLOSED ? 0 : v.err;
 }

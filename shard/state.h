@@ -9,6 +9,7 @@
 #include "proto/last_words.h"
 
 struct holds;
+struct outbox;
 struct places;
 struct rules_cache;
 
@@ -19,6 +20,7 @@ struct shard {
     struct places *places;
     struct rules_cache *rules;
     struct holds *holds;
+    struct outbox *outbox;    /* answers that wait for the end of the turn */
     struct last_words *words; /* shared with the coordinator */
 };
 
