@@ -1,3 +1,4 @@
+/* outbox_test - small frames leave together, large ones at once, all in order. */
 #include "shard/outbox.h"
 
 #include <setjmp.h>

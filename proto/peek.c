@@ -1,4 +1,4 @@
-#include "shard/peek.h"
+#include "proto/peek.h"
 
 #include <stddef.h>
 

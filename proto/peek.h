@@ -1,6 +1,7 @@
-/* peek.h - which request an envelope is, without unpacking it: that takes memory which the request may not have. */
-#ifndef SHARD_PEEK_H
-#define SHARD_PEEK_H
+/* peek.h - which request a ShardEnvelope is, without unpacking it: that takes memory, which a shard's query may not have,
+ * and which in the coordinator is that of whoever waits for the answer. */
+#ifndef PROTO_PEEK_H
+#define PROTO_PEEK_H
 
 #include <stdbool.h>
 #include <stdint.h>
