@@ -77,7 +77,8 @@ static int send_lookup(struct lookup *l)
     lookup.id = message_data(str_of(l->id));
     message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP;
     message.lookup = &lookup;
-    return shards_send(l->shards, l->shard, NULL, &message, on_looked_up, l, &l->ticket);
+    const struct shard_caller caller = {.answer = on_looked_up, .context = l};
+    return shards_send(l->shards, l->shard, NULL, &message, &caller, &l->ticket);
 }
 
 static void answer_lookup(struct lookup *l, const Mayfly__Internal__ShardEnvelope *a, const struct buf *body)

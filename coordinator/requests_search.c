@@ -1,17 +1,10 @@
 /* A request to search: whether it can be done, and its beginning; scatter.c has the rest. */
 #include "coordinator/requests.h"
 
-#include <stdlib.h>
-
-#include "common/check.h"
 #include "common/clock.h"
-#include "common/err.h"
 #include "coordinator/scatter_state.h"
 
-enum {
-    SEARCH_MEMORY = 256 << 20, /* address space; what is touched is bounded by the shards' answers */
-    HITS_MOST = 10000,
-};
+enum { HITS_MOST = 10000 };
 
 static const char *what_is_not_there(const Mayfly__Search *m, const char **out_field)
 {
@@ -54,44 +47,54 @@ static void cancel(struct pending *pending)
     search_free((struct search *)pending);
 }
 
-static int init(struct search *s, struct session *session, const Mayfly__Envelope *e)
+/* The request is gone after its handler: once more, in the search's own arena. */
+static const Mayfly__Search *keep(struct arena *a, const Mayfly__Search *request)
 {
-    struct server *server = session_server(session);
-    s->server = server;
+    size_t size = mayfly__search__get_packed_size(request);
+    uint8_t *bytes = arena_alloc(a, size + 1);
+    if (!bytes)
+        return NULL;
+    mayfly__search__pack(request, bytes);
+    return (const Mayfly__Search *)message_unpack_any(a, request->base.descriptor,
+                                                      (struct str){(const char *)bytes, size});
+}
+
+static struct search *make(struct workspace *w, struct server *server, struct index *index,
+                           const Mayfly__Search *request)
+{
+    struct search *s = arena_new(&w->arena, struct search);
+    struct part *parts = arena_new_array(&w->arena, index->shards, struct part);
+    const Mayfly__Search *kept = keep(&w->arena, request);
+    if (!s || !parts || !kept)
+        return NULL;
+    uint64_t deadline_ms = kept->deadline_ms ? kept->deadline_ms : server->config.deadline_ms;
+    *s = (struct search){.server = server, .space = w, .arena = &w->arena, .index = index, .request = kept};
     s->started_us = clock_us();
-    uint64_t deadline_ms = e->search->deadline_ms ? e->search->deadline_ms : server->config.deadline_ms;
     s->deadline_us = s->started_us + deadline_ms * 1000;
-    int err = arena_init(&s->arena, SEARCH_MEMORY, 0);
-    if (err)
-        return err;
-    s->request = search_keep(s, &e->search->base);
-    s->count = s->index->shards;
-    s->parts = arena_new_array(&s->arena, s->count, struct part);
-    s->timer = calloc(1, sizeof *s->timer);
-    if (!s->request || !s->parts || !s->timer)
-        return ERR_FULL;
+    s->parts = parts;
+    s->count = index->shards;
     for (uint32_t i = 0; i < s->count; i++)
-        s->parts[i] = (struct part){.search = s, .shard = i};
-    err = uv_timer_init(server->loop, s->timer);
-    s->timer->data = s;
-    return err;
+        parts[i] = (struct part){.search = s, .shard = i};
+    w->timer.data = s;
+    index_hold(index);
+    return s;
 }
 
 void handle_search(struct session *session, const Mayfly__Envelope *e)
 {
+    struct server *server = session_server(session);
     struct index *index = is_acceptable(session, e) ? requests_index(session, e->request, e->search->index) : NULL;
     if (!index)
         return;
-    struct search *s = calloc(1, sizeof *s);
-    require(s != NULL);
-    s->index = index;
-    index_hold(index);
-    if (init(s, session, e)) {
-        search_free(s);
+    struct workspace *w = workspace_take(&server->spare, server->loop);
+    struct search *s = w ? make(w, server, index, e->search) : NULL;
+    if (!s) {
+        if (w)
+            workspace_give_back(&server->spare, w);
         session_error(session, e->request, CODE_BUSY, NULL, "there is no memory for a search at the moment");
         return;
     }
-    session_server(session)->searches++;
+    server->searches++;
     session_add_pending(session, &s->pending, e->request, cancel);
     search_begin(s);
 }

@@ -76,8 +76,8 @@ static void weigh_and_execute(struct search *s)
 
 static void merge(struct search *s)
 {
-    const struct merged_hit **lists = arena_new_array(&s->arena, s->count, const struct merged_hit *);
-    size_t *counts = arena_new_array(&s->arena, s->count, size_t);
+    const struct merged_hit **lists = arena_new_array(s->arena, s->count, const struct merged_hit *);
+    size_t *counts = arena_new_array(s->arena, s->count, size_t);
     if (!lists || !counts) {
         search_fail(s, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
         return;
@@ -87,7 +87,7 @@ static void merge(struct search *s)
         counts[i] = s->parts[i].failed ? 0 : s->parts[i].hit_count;
     }
     s->merged_without = count_failed(s);
-    if (merge_hits(&s->arena, lists, counts, s->count, s->request->offset, s->request->limit, &s->hits, &s->hit_count))
+    if (merge_hits(s->arena, lists, counts, s->count, s->request->offset, s->request->limit, &s->hits, &s->hit_count))
         search_fail(s, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
     else if (search_fetches(s) && s->hit_count)
         start_round(s, ROUND_FETCH);
@@ -161,7 +161,7 @@ static void start_round(struct search *s, enum search_round round)
     s->round = round;
     s->moved = false;
     s->waiting = 1; /* until all are sent: a failure to send must not end the round in between */
-    uv_timer_start(s->timer, on_limit, limit_ms(s), 0);
+    uv_timer_start(&s->space->timer, on_limit, limit_ms(s), 0);
     for (uint32_t i = 0; i < s->count; i++)
         if (!s->parts[i].failed)
             search_send(&s->parts[i]);

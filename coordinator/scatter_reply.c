@@ -1,30 +1,19 @@
 /* The end of a search: its answer, or why there is none. */
 #include "coordinator/scatter_state.h"
 
-#include <stdlib.h>
-
 #include "common/clock.h"
 #include "proto/frame.h"
 
-static void free_timer(uv_handle_t *timer)
-{
-    free(timer);
-}
-
 void search_free(struct search *s)
 {
+    struct server *server = s->server;
     for (uint32_t i = 0; s->parts && i < s->count; i++) {
-        shards_abandon(s->server->shards, &s->parts[i].ticket);
+        shards_abandon(server->shards, &s->parts[i].ticket);
         search_let_go(&s->parts[i]);
         buf_finish(&s->parts[i].body);
     }
-    if (s->timer && s->timer->data)
-        uv_close((uv_handle_t *)s->timer, free_timer);
-    else
-        free(s->timer);
-    arena_finish(&s->arena);
     index_release(s->index);
-    free(s);
+    workspace_give_back(&server->spare, s->space);
 }
 
 void search_fail(struct search *s, const char *code, const char *message)
@@ -59,9 +48,9 @@ static void fill_hit(const struct merged_hit *from, size_t document_length, Mayf
 /* False past the arena's cap. */
 static bool fill_hits(struct search *s, Mayfly__Found *found, struct str *documents)
 {
-    size_t *taken = arena_new_array(&s->arena, s->count, size_t);
-    Mayfly__Found__Hit *hits = arena_new_array(&s->arena, s->hit_count, Mayfly__Found__Hit);
-    found->hits = arena_new_array(&s->arena, s->hit_count, Mayfly__Found__Hit *);
+    size_t *taken = arena_new_array(s->arena, s->count, size_t);
+    Mayfly__Found__Hit *hits = arena_new_array(s->arena, s->hit_count, Mayfly__Found__Hit);
+    found->hits = arena_new_array(s->arena, s->hit_count, Mayfly__Found__Hit *);
     if (!taken || !hits || !found->hits)
         return false;
     for (size_t i = 0; i < s->hit_count; i++) {
@@ -120,7 +109,7 @@ void search_reply(struct search *s)
 {
     Mayfly__Found found = MAYFLY__FOUND__INIT;
     Mayfly__Error why;
-    struct str *documents = arena_new_array(&s->arena, s->hit_count, struct str);
+    struct str *documents = arena_new_array(s->arena, s->hit_count, struct str);
     found.partial = is_partial(s, &why);
     found.partial_reason = found.partial ? &why : NULL;
     if (found.partial && s->request->no_partial)

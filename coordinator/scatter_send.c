@@ -31,7 +31,8 @@ static void fill_text(const struct search *s, uint32_t shard, Mayfly__Internal__
 static void send_to(struct part *p, const struct shard_ticket *same, Mayfly__Internal__ShardEnvelope *message)
 {
     struct search *s = p->search;
-    int err = shards_send(s->server->shards, p->shard, same, message, search_take, p, &p->ticket);
+    const struct shard_caller caller = {.answer = search_take, .context = p, .arena = s->arena};
+    int err = shards_send(s->server->shards, p->shard, same, message, &caller, &p->ticket);
     if (!err) {
         s->waiting++;
         return;
@@ -94,8 +95,8 @@ static void send_fetch(struct part *p)
     Mayfly__Internal__QueryText text;
     Mayfly__Internal__Fetch fetch = MAYFLY__INTERNAL__FETCH__INIT;
     Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    Mayfly__Internal__Fetch__Item *items = arena_new_array(&s->arena, s->hit_count, Mayfly__Internal__Fetch__Item);
-    fetch.items = arena_new_array(&s->arena, s->hit_count, Mayfly__Internal__Fetch__Item *);
+    Mayfly__Internal__Fetch__Item *items = arena_new_array(s->arena, s->hit_count, Mayfly__Internal__Fetch__Item);
+    fetch.items = arena_new_array(s->arena, s->hit_count, Mayfly__Internal__Fetch__Item *);
     if (!items || !fetch.items) {
         search_part_fail(p, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
         return;

@@ -3,12 +3,11 @@
 #ifndef COORDINATOR_SCATTER_STATE_H
 #define COORDINATOR_SCATTER_STATE_H
 
-#include <uv.h>
-
 #include "common/arena.h"
 #include "coordinator/merge_hits.h"
 #include "coordinator/server.h"
 #include "coordinator/session.h"
+#include "coordinator/workspace.h"
 #include "proto/message.h"
 
 struct part { /* a shard's share of the search */
@@ -35,10 +34,10 @@ struct search {
     struct pending pending;
     struct server *server;
     struct index *index; /* held */
-    struct arena arena;
+    struct workspace *space;
+    struct arena *arena; /* of the workspace; the search itself lies in it */
     const Mayfly__Search *request;    /* in the arena */
     uint64_t started_us, deadline_us; /* on clock_us */
-    uv_timer_t *timer;                /* freed in its close callback */
     enum search_round round;
     struct part *parts;
     uint32_t count, waiting, restarts;
@@ -78,9 +77,6 @@ static inline bool search_fetches(const struct search *s)
 {
     return s->count > 1 && !s->request->no_documents;
 }
-
-/* Answers and requests are gone after their callback: what is needed later, again in the search's own arena. */
-void *search_keep(struct search *s, const ProtobufCMessage *message);
 
 void search_reply(struct search *s);
 void search_fail(struct search *s, const char *code, const char *message);

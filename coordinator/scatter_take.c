@@ -1,4 +1,4 @@
-/* The shards' answers, as far as the rest of a search needs them, into the search. */
+/* The shards' answers, which lie in the search's own arena. */
 #include "coordinator/scatter_state.h"
 
 #include <stdarg.h>
@@ -6,24 +6,6 @@
 #include <string.h>
 
 enum { COPIED_MOST = 64 << 10, TRIES_MOST = 3 };
-
-
-/* Answers are gone after the callback: what is needed later is read again into the search's own arena. */
-void *search_keep(struct search *s, const ProtobufCMessage *message)
-{
-    size_t size = protobuf_c_message_get_packed_size(message);
-    uint8_t *bytes = arena_alloc(&s->arena, size + 1);
-    if (!bytes)
-        return NULL;
-    protobuf_c_message_pack(message, bytes);
-    return message_unpack_any(&s->arena, message->descriptor, (struct str){(const char *)bytes, size});
-}
-
-static bool take_prepared(struct part *p, const Mayfly__Internal__ShardEnvelope *answer)
-{
-    p->statistics = search_keep(p->search, &answer->prepared->base);
-    return p->statistics != NULL;
-}
 
 /* Small ones are copied; a large buffer changes hands. */
 static bool keep_body(struct part *p, struct buf *body, struct str *out)
@@ -34,7 +16,7 @@ static bool keep_body(struct part *p, struct buf *body, struct str *out)
         *body = (struct buf){0};
         *out = (struct str){p->body.data, p->body.len};
     } else {
-        *out = arena_copy(&p->search->arena, (struct str){body->data, body->len});
+        *out = arena_copy(p->search->arena, (struct str){body->data, body->len});
     }
     return out->ptr != NULL;
 }
@@ -42,7 +24,7 @@ static bool keep_body(struct part *p, struct buf *body, struct str *out)
 static bool take_documents(struct part *p, const uint32_t *lengths, size_t count, struct buf *body)
 {
     struct str rest;
-    p->documents = arena_new_array(&p->search->arena, count, struct str);
+    p->documents = arena_new_array(p->search->arena, count, struct str);
     if (!p->documents || !keep_body(p, body, &rest))
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -60,13 +42,13 @@ static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope 
 {
     struct search *s = p->search;
     const Mayfly__Internal__Executed *e = answer->executed;
-    p->hits = arena_new_array(&s->arena, e->n_hits, struct merged_hit);
-    uint32_t *lengths = arena_new_array(&s->arena, e->n_hits, uint32_t);
+    p->hits = arena_new_array(s->arena, e->n_hits, struct merged_hit);
+    uint32_t *lengths = arena_new_array(s->arena, e->n_hits, uint32_t);
     if (!p->hits || !lengths)
         return false;
     for (size_t i = 0; i < e->n_hits; i++) {
         const Mayfly__Internal__Executed__Hit *h = e->hits[i];
-        p->hits[i] = (struct merged_hit){.id = arena_copy(&s->arena, message_bytes(h->id)),
+        p->hits[i] = (struct merged_hit){.id = arena_copy(s->arena, message_bytes(h->id)),
                                          .score = h->score,
                                          .stamp = h->stamp,
                                          .segment = h->segment,
@@ -112,7 +94,7 @@ void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, s
     switch ((int)answer->message_case) {
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARED:
         p->prepared = ticket;
-        kept = take_prepared(p, answer);
+        p->statistics = answer->prepared;
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTED:
         if (search_fetches(s))

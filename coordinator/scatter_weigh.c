@@ -11,7 +11,7 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
     for (uint32_t i = 0; i < s->count; i++)
         if (search_counts(&s->parts[i]))
             total += s->parts[i].statistics->words[word]->n_candidates;
-    struct candidate *candidates = arena_new_array(&s->arena, total, struct candidate);
+    struct candidate *candidates = arena_new_array(s->arena, total, struct candidate);
     if (!candidates)
         return ERR_FULL;
     for (uint32_t i = 0; i < s->count; i++) {
@@ -24,13 +24,13 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
                                                     w->candidates[k]->frequency};
     }
     struct weighted_word weighted;
-    int err = select_terms(&s->arena, candidates, used, qtf, s->documents, &weighted);
+    int err = select_terms(s->arena, candidates, used, qtf, s->documents, &weighted);
     if (err)
         return err;
     out->frequency = weighted.frequency;
-    out->terms = arena_new_array(&s->arena, weighted.count, Mayfly__Internal__Weighted__Term *);
+    out->terms = arena_new_array(s->arena, weighted.count, Mayfly__Internal__Weighted__Term *);
     Mayfly__Internal__Weighted__Term *terms =
-        arena_new_array(&s->arena, weighted.count, Mayfly__Internal__Weighted__Term);
+        arena_new_array(s->arena, weighted.count, Mayfly__Internal__Weighted__Term);
     if (!out->terms || !terms)
         return ERR_FULL;
     for (; out->n_terms < weighted.count; out->n_terms++) {
@@ -58,8 +58,8 @@ int search_weigh(struct search *s)
         s->word_count = p->n_words;
         any = true;
     }
-    Mayfly__Internal__Weighted *words = arena_new_array(&s->arena, s->word_count, Mayfly__Internal__Weighted);
-    s->words = arena_new_array(&s->arena, s->word_count, Mayfly__Internal__Weighted *);
+    Mayfly__Internal__Weighted *words = arena_new_array(s->arena, s->word_count, Mayfly__Internal__Weighted);
+    s->words = arena_new_array(s->arena, s->word_count, Mayfly__Internal__Weighted *);
     if (!words || !s->words)
         return ERR_FULL;
     for (size_t i = 0; i < s->word_count; i++) {

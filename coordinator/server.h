@@ -14,6 +14,7 @@
 #include "coordinator/oplog.h"
 #include "coordinator/shards.h"
 #include "coordinator/tasks.h"
+#include "coordinator/workspace.h"
 
 enum server_state { SERVER_STARTING, SERVER_READY, SERVER_STOPPING };
 
@@ -33,6 +34,7 @@ struct server {
     struct shards *shards;
     struct ingest *ingest;
     struct sessions *sessions;
+    struct workspaces spare; /* of searches that are over */
 
     uint64_t searches, operations; /* since start */
 };

@@ -12,6 +12,7 @@
 #include "common/logger.h"
 #include "coordinator/shards_start.h"
 #include "proto/frame.h"
+#include "proto/peek.h"
 
 enum {
     READ_SIZE = 256 << 10,
@@ -48,19 +49,25 @@ static struct flight *take_flight(struct reader *r, uint64_t request)
     return f;
 }
 
-static void fail_all(struct reader *r)
+static void fail_flight(struct flight *f, const char *code, const char *message)
 {
     Mayfly__Internal__Failed failed;
     Mayfly__Internal__ShardEnvelope answer = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
     mayfly__internal__failed__init(&failed);
-    failed.code = message_string(CODE_UNAVAILABLE);
-    failed.message = message_string("the shard's process ended while it worked on this");
+    failed.code = message_string(code);
+    failed.message = message_string(message);
+    answer.request = f->request;
     answer.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED;
     answer.failed = &failed;
-    while (r->flights) { /* looked at afresh each time: the callee may abandon others */
+    f->caller.answer(f->caller.context, &answer, &(struct buf){0});
+}
+
+/* Looked at afresh each time: the callee may abandon others. */
+static void fail_all(struct reader *r)
+{
+    while (r->flights) {
         struct flight *f = take_flight(r, r->flights->request);
-        answer.request = f->request;
-        f->answer(f->context, &answer, &(struct buf){0});
+        fail_flight(f, CODE_UNAVAILABLE, "the shard's process ended while it worked on this");
         free(f);
     }
 }
@@ -70,10 +77,12 @@ static void fail_all(struct reader *r)
 
 static void on_ready_to(uv_poll_t *poll, int status, int events);
 
+/* Only what changes is told to the loop, for which each time is a system call. */
 static void watch(struct reader *r)
 {
-    if (r->poll)
-        uv_poll_start(r->poll, r->out.len ? UV_READABLE | UV_WRITABLE : UV_READABLE, on_ready_to);
+    int wanted = r->out.len ? UV_READABLE | UV_WRITABLE : UV_READABLE;
+    if (r->poll && r->watched != wanted && uv_poll_start(r->poll, wanted, on_ready_to) == 0)
+        r->watched = wanted;
 }
 
 static void flush(struct reader *r)
@@ -120,29 +129,41 @@ static int queue(struct reader *r, Mayfly__Internal__ShardEnvelope *message)
 /* ------------------------------------------------------------------------------------------------------------- reading
  */
 
-static void give_answer(struct reader *r)
+static void answer_flight(struct reader *r, struct flight *f, struct str envelope)
 {
-    struct shards *s = r->shards;
-    struct str envelope = {r->envelope.data, r->envelope.len};
-    Mayfly__Internal__ShardEnvelope *answer = message_unpack_shard(&s->arena, envelope);
-    if (!answer) {
+    struct arena *arena = f->caller.arena ? f->caller.arena : &r->shards->arena;
+    uint64_t refusals = arena->refusals;
+    Mayfly__Internal__ShardEnvelope *answer = message_unpack_shard(arena, envelope);
+    if (answer)
+        f->caller.answer(f->caller.context, answer, &r->body);
+    else if (arena->refusals > refusals)
+        fail_flight(f, CODE_QUERY_TOO_LARGE, "the answer needs more memory than a search may take; ask for fewer hits");
+    else
+        fail_flight(f, CODE_INTERNAL, "the shard gave an answer that cannot be read");
+    arena_reset(&r->shards->arena, ANSWER_KEPT);
+}
+
+static void give_answer(struct reader *r, struct str envelope)
+{
+    uint64_t request = 0;
+    uint32_t message = 0;
+    if (!peek_envelope(envelope, &request, &message)) {
         log_error("%s gave an answer that cannot be read", r->child.name);
-    } else if (answer->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_READY) {
+    } else if (message == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_READY) {
         child_is_ready(&r->child);
-        s->on_change(s->context);
+        r->shards->on_change(r->shards->context);
     } else {
-        struct flight *f = take_flight(r, answer->request);
-        if (f) { /* else it was abandoned */
-            f->answer(f->context, answer, &r->body);
-            free(f);
-        }
+        struct flight *f = take_flight(r, request);
+        if (f) /* else it was abandoned */
+            answer_flight(r, f, envelope);
+        free(f);
     }
-    arena_reset(&s->arena, ANSWER_KEPT);
     r->envelope.len = r->body.len = 0;
     buf_shrink(&r->envelope, READ_SIZE);
     buf_shrink(&r->body, READ_SIZE);
 }
 
+/* An envelope without a body is read where it lies. */
 static bool take_bytes(struct reader *r, struct str input)
 {
     struct str piece;
@@ -152,9 +173,15 @@ static bool take_bytes(struct reader *r, struct str input)
             return true;
         if (event == FRAME_BAD)
             return false;
+        if (event == FRAME_ENVELOPE && r->frames.body_left == 0) {
+            give_answer(r, piece);
+            continue;
+        }
         buf_append_str(event == FRAME_ENVELOPE ? &r->envelope : &r->body, piece);
+        if (r->envelope.err || r->body.err)
+            return false;
         if (r->frames.body_left == 0)
-            give_answer(r);
+            give_answer(r, (struct str){r->envelope.data, r->envelope.len});
     }
 }
 
@@ -193,6 +220,7 @@ static void on_start(struct child *c)
         return;
     }
     r->poll->data = r;
+    r->watched = 0;
     r->frames = (struct frame_reader){.max_envelope = ENVELOPE_MOST, .max_total = FRAME_MOST};
     watch(r);
 }
@@ -335,7 +363,7 @@ static struct reader *choose(struct shards *s, uint32_t shard, const struct shar
 }
 
 int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *same,
-                Mayfly__Internal__ShardEnvelope *message, shards_answer *answer, void *context,
+                Mayfly__Internal__ShardEnvelope *message, const struct shard_caller *caller,
                 struct shard_ticket *out_ticket)
 {
     struct reader *r = choose(s, shard, same);
@@ -344,7 +372,7 @@ int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *sam
     struct flight *f = malloc(sizeof *f);
     if (!f)
         return -ENOMEM;
-    *f = (struct flight){.next = r->flights, .request = ++s->requests, .answer = answer, .context = context};
+    *f = (struct flight){.next = r->flights, .request = ++s->requests, .caller = *caller};
     message->request = f->request;
     int err = queue(r, message);
     if (err) {

@@ -8,14 +8,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/arena.h"
 #include "common/buf.h"
 #include "proto/message.h"
 
 struct shards;
 
-/* `answer` and `body` are valid during the call; a large body may be taken over, leaving a zeroed buffer. Called exactly
- * once, never from within shards_send. */
+/* `body` is valid during the call, a large one may be taken over, leaving a zeroed buffer. Called exactly once, never from
+ * within shards_send. */
 typedef void shards_answer(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body);
+
+struct shard_caller { /* who waits for an answer */
+    shards_answer *answer;
+    void *context;
+    struct arena *arena; /* what the answer is unpacked into, to stay; NULL: it is gone after the call */
+};
 
 struct shard_ticket { /* which request went where: for the next round and for abandoning */
     uint32_t shard, reader;
@@ -26,7 +33,7 @@ struct shard_ticket { /* which request went where: for the next round and for ab
 /* Sends `message` (its `request` is set here). `same` (may be NULL) names the reader to use; -EAGAIN style errors mean
  * that no reader is there: ERR_CLOSED, nothing will be called. */
 int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *same,
-                Mayfly__Internal__ShardEnvelope *message, shards_answer *answer, void *context,
+                Mayfly__Internal__ShardEnvelope *message, const struct shard_caller *caller,
                 struct shard_ticket *out_ticket);
 
 /* The answer is wanted no more and `answer` will not be called; the shard drops what it holds for the request. */

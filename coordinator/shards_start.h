@@ -13,8 +13,7 @@
 struct flight { /* a request that is not answered yet */
     struct flight *next;
     uint64_t request;
-    shards_answer *answer;
-    void *context;
+    struct shard_caller caller;
 };
 
 struct reader { /* one shard process */
@@ -23,6 +22,7 @@ struct reader { /* one shard process */
     uint32_t shard, number;
     char texts[3][24]; /* of its arguments */
     uv_poll_t *poll;   /* of this life; freed in its close callback */
+    int watched;       /* what for */
     struct frame_reader frames;
     struct buf out, envelope, body;
     struct flight *flights;
