@@ -19,6 +19,7 @@ enum {
     INCOMING_KEEP = 1 << 20,
     ANSWER_MEMORY = 256 << 20, /* address space for one unpacked envelope, which has at most 1 MiB of bytes */
     ANSWER_KEEP = 1 << 20,
+    QUEUE_MOST = 64 << 10,
 };
 
 struct mayfly {
@@ -26,7 +27,7 @@ struct mayfly {
     uint64_t last_request;
     struct buf incoming; /* received: frames from `taken` on */
     size_t taken;
-    struct buf outgoing;        /* header and envelope of the frame being sent */
+    struct buf outgoing;        /* queued frames, header and envelope of the one being sent */
     struct arena arena;         /* the last answer, unpacked */
     struct mayfly_failure lost; /* code is empty while the connection is good */
     uint64_t max_document_size;
@@ -119,20 +120,41 @@ uint64_t mayfly_next_request(struct mayfly *m)
     return ++m->last_request;
 }
 
-int mayfly_send_body(struct mayfly *m, const Mayfly__Envelope *envelope, struct str body,
-                     struct mayfly_failure *failure)
+/* Behind what is queued. */
+static int open_frame(struct mayfly *m, const Mayfly__Envelope *envelope, size_t body, struct mayfly_failure *failure)
 {
     if (m->lost.code[0])
         return lose(m, "", failure);
+    size_t before = m->outgoing.len;
+    message_frame_open(&m->outgoing, &envelope->base, body);
+    if (!m->outgoing.err)
+        return 0;
+    m->outgoing.err = 0;
+    m->outgoing.len = before;
+    return endpoint_fail(failure, MAYFLY_REFUSED, CODE_BAD_REQUEST, "the request does not fit a frame");
+}
+
+static int send_queued(struct mayfly *m, int flags, struct mayfly_failure *failure)
+{
+    struct str queued = {.ptr = m->outgoing.data, .len = m->outgoing.len};
     m->outgoing.len = 0;
-    message_frame_open(&m->outgoing, &envelope->base, body.len);
-    if (m->outgoing.err) {
-        m->outgoing.err = 0;
-        return endpoint_fail(failure, MAYFLY_REFUSED, CODE_BAD_REQUEST, "the request does not fit a frame");
-    }
-    struct str head = {.ptr = m->outgoing.data, .len = m->outgoing.len};
-    int rc = send_bytes(m, head, body.len ? MSG_MORE : 0, failure);
+    return send_bytes(m, queued, flags, failure);
+}
+
+int mayfly_send_body(struct mayfly *m, const Mayfly__Envelope *envelope, struct str body,
+                     struct mayfly_failure *failure)
+{
+    int rc = open_frame(m, envelope, body.len, failure);
+    if (!rc)
+        rc = send_queued(m, body.len ? MSG_MORE : 0, failure);
     return rc ? rc : send_bytes(m, body, 0, failure);
+}
+
+int mayfly_queue(struct mayfly *m, Mayfly__Envelope *envelope, struct mayfly_failure *failure)
+{
+    envelope->request = mayfly_next_request(m);
+    int rc = open_frame(m, envelope, 0, failure);
+    return rc || m->outgoing.len < QUEUE_MOST ? rc : send_queued(m, 0, failure);
 }
 
 int mayfly_send(struct mayfly *m, Mayfly__Envelope *envelope, struct mayfly_failure *failure)
@@ -204,8 +226,12 @@ int mayfly_receive(struct mayfly *m, struct mayfly_answer *out, struct mayfly_fa
         int rc = take_front(m, out, failure);
         if (rc == 1)
             return end_if_for_all(m, out->envelope, failure);
-        if (rc == 0)
-            rc = m->lost.code[0] ? lose(m, "", failure) : read_some(m, 0, failure);
+        if (rc == 0 && m->lost.code[0])
+            return lose(m, "", failure);
+        if (rc == 0 && m->outgoing.len)
+            (void)send_queued(m, 0, failure); /* what came before a failure is still received */
+        else if (rc == 0)
+            rc = read_some(m, 0, failure);
         if (rc < 0)
             return rc;
     }

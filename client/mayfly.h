@@ -51,7 +51,10 @@ struct mayfly_answer {
 /* Gives the envelope the next request number and sends it. */
 int mayfly_send(struct mayfly *m, Mayfly__Envelope *envelope, struct mayfly_failure *failure);
 
-/* The same for a request that has a number already (further frames of a stream), with a body. */
+/* The same, but it may leave later, together with others: at the latest with the next send or receive. */
+int mayfly_queue(struct mayfly *m, Mayfly__Envelope *envelope, struct mayfly_failure *failure);
+
+/* The same as mayfly_send for a request that has a number already (further frames of a stream), with a body. */
 int mayfly_send_body(struct mayfly *m, const Mayfly__Envelope *envelope, struct str body,
                      struct mayfly_failure *failure);
 

@@ -71,7 +71,7 @@ static int send_query(struct batch *b, const char *qid, char *text)
     slot->sent_us = clock_us();
     slot->answered = false;
     slot->output.len = 0;
-    int rc = slot->qid ? mayfly_send(b->cli->connection, &request, &failure) : 0;
+    int rc = slot->qid ? mayfly_queue(b->cli->connection, &request, &failure) : 0;
     if (rc || !slot->qid)
         return rc ? report_failure(b->cli, rc, &failure) : args_usage(b->cli, "out of memory");
     slot->request = request.request;
