@@ -53,6 +53,7 @@ void documents_out_close(struct documents_out *d)
     column_out_free(&d->lengths);
     column_out_free(&d->stamps);
     hashes_out_close(&d->hashes);
+    bytes_out_free(&d->record);
     *d = (struct documents_out){0};
 }
 
@@ -87,13 +88,27 @@ static void add_body(struct documents_out *d, struct str body)
     stream_writer_place(&d->body_ends, &d->body_bytes, sizeof d->body_bytes);
 }
 
-static void add_id(struct documents_out *d, struct str id)
+/* The id, and where which field lies (format.h). */
+static int add_record(struct documents_out *d, const struct segment_document *document)
 {
-    uint8_t text[2 + UINT16_MAX];
-    store_u16(text, (uint16_t)id.len);
-    memcpy(text + 2, id.ptr, id.len);
-    uint64_t place = stream_writer_place(&d->ids, text, 2 + id.len);
+    struct bytes_out *r = &d->record;
+    uint8_t head[RECORD_HEAD] = {0};
+    uint32_t before = 0;
+    r->len = 0;
+    bytes_out_append(r, head, sizeof head);
+    bytes_out_append(r, document->id.ptr, document->id.len);
+    for (size_t i = 0; i < document->range_count; i++) {
+        bytes_out_varint(r, document->ranges[i].field);
+        bytes_out_varint(r, document->ranges[i].from - before);
+        before = document->ranges[i].from;
+    }
+    if (r->failed)
+        return -ENOMEM;
+    store_u16(r->data, (uint16_t)document->id.len);
+    store_u32(r->data + 2, (uint32_t)(r->len - RECORD_HEAD - document->id.len));
+    uint64_t place = stream_writer_place(&d->ids, r->data, r->len);
     stream_writer_place(&d->id_places, &place, sizeof place);
+    return 0;
 }
 
 int documents_out_add(struct documents_out *d, const struct segment_document *document)
@@ -109,7 +124,8 @@ int documents_out_add(struct documents_out *d, const struct segment_document *do
         err = column_out_append(&d->lengths, &document->length_code);
     if (!err)
         err = hashes_out_add(&d->hashes, document->hash, d->count);
-    add_id(d, document->id);
+    if (!err)
+        err = add_record(d, document);
     add_body(d, document->body);
     d->total_length += length_decoded[document->length_code];
     d->count++;
@@ -126,9 +142,9 @@ int documents_out_finish(struct documents_out *d)
     column_out_put(&d->lengths, d->store, SECTION_LENGTHS);
     column_out_put(&d->stamps, d->store, SECTION_STAMPS);
     int err = hashes_out_put(&d->hashes, d->store);
-    column_out_free(&d->lengths);
     column_out_free(&d->stamps);
     hashes_out_close(&d->hashes);
+    bytes_out_free(&d->record);
     return err;
 }
 
@@ -136,4 +152,14 @@ size_t documents_out_memory(const struct documents_out *d)
 {
     /* LMDB holds the stamps a second time while they are written. */
     return column_out_memory(&d->lengths) + 2 * column_out_memory(&d->stamps) + column_out_memory(&d->hashes.entries);
+}
+
+uint8_t documents_out_length_code(const struct documents_out *d, uint32_t document)
+{
+    return d->lengths.chunks[document / COLUMN_CHUNK][document % COLUMN_CHUNK];
+}
+
+float documents_out_average_length(const struct documents_out *d)
+{
+    return d->total_length > d->count ? (float)d->total_length / (float)d->count : 1.0F;
 }

@@ -2,10 +2,11 @@
  * worker.
  *
  * Bodies, ids and where they are stream out as they come; stamp, length and hash of the id (21 bytes a document) are
- * kept until the end. */
+ * kept until the end, lengths until terms are written, too. */
 #ifndef INDEX_DOCUMENTS_OUT_H
 #define INDEX_DOCUMENTS_OUT_H
 
+#include "index/bytes_out.h"
 #include "index/column_out.h"
 #include "index/hashes_out.h"
 #include "index/segment_writer.h"
@@ -16,6 +17,7 @@ struct documents_out {
     struct stream_writer ids, id_places, bodies, body_blocks, body_ends;
     struct column_out lengths, stamps;
     struct hashes_out hashes;
+    struct bytes_out record; /* of the document in hand */
     uint8_t *plain, *packed; /* a block of bodies before and after LZ4 */
     size_t plain_used, packed_room;
     uint64_t body_bytes, total_length;
@@ -30,6 +32,11 @@ void documents_out_close(struct documents_out *d); /* accepts a zeroed one */
 /* ERR_INVALID unless the stamp is above the one before and the id is 1 to 65,535 bytes. */
 int documents_out_add(struct documents_out *d, const struct segment_document *document);
 int documents_out_finish(struct documents_out *d); /* and frees what only documents need */
+
+/* Until it is closed. */
+uint8_t documents_out_length_code(const struct documents_out *d, uint32_t document);
+float documents_out_average_length(const struct documents_out *d); /* at least 1 */
+
 size_t documents_out_memory(const struct documents_out *d);
 
 #endif

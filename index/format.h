@@ -33,7 +33,8 @@
  *   O  0x21  positions        stream of lists (postings.h)
  *   L  0x30  length codes     array: u8 of each document
  *   S  0x31  stamps           array: u64 of each document
- *   I  0x40  ids              stream of { u16 length, bytes }
+ *   I  0x40  records          stream of { u16 id's length, u32 ranges' size, id, ranges }; ranges: v field, v first
+ *                             position above that of the range before; a range ends where the next begins
  *   J  0x41  id places        table: u64 of each document
  *   H  0x42  id hashes        table: u64 XXH64 of each id, rising
  *   G  0x43  hash documents   table: u32 document of each hash
@@ -75,6 +76,7 @@ enum {
     /* 32 pages in the same way, with 2 checksums. */
     TABLE_PAYLOAD = (128 << 10) - 16 - EXTENT_HEADER - 2 * 4,
     STORE_BLOCK = 16 << 10,
+    RECORD_HEAD = 6,
     TERMS_PER_BLOCK = 64,
     MAX_KEY = 1 + 512,
 };

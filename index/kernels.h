@@ -29,6 +29,9 @@ struct kernels {
     void (*score)(uint32_t weight, const float norms[256], const uint8_t *codes, const uint32_t *documents,
                   const uint32_t *t, size_t count, int32_t *out);
 
+    /* The largest score_contribution(weight, T, norms[code]) of four pairs of bytes (T, code); T 255: of any T. */
+    int32_t (*bound)(uint32_t weight, const float norms[256], const uint8_t pairs[8]);
+
     /* The elements whose score is at least `least`, in order; how many. In place is allowed. */
     size_t (*keep_scores)(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
                           uint32_t *out_documents, int32_t *out_scores);

@@ -105,6 +105,19 @@ AVX2 static void score(uint32_t weight, const float norms[256], const uint8_t *c
     }
 }
 
+AVX2 static int32_t bound(uint32_t weight, const float norms[256], const uint8_t pairs[8])
+{
+    const __m128i t_bytes = _mm_set_epi8(-1, -1, -1, 6, -1, -1, -1, 4, -1, -1, -1, 2, -1, -1, -1, 0);
+    __m128i t = _mm_shuffle_epi8(_mm_loadl_epi64((const void *)pairs), t_bytes);
+    __m128 norm = _mm_set_ps(norms[pairs[7]], norms[pairs[5]], norms[pairs[3]], norms[pairs[1]]);
+    norm = _mm_andnot_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(t, _mm_set1_epi32(UINT8_MAX))), norm); /* T 255: 0 */
+    __m128 frequency = _mm_cvtepi32_ps(t);
+    __m128 saturation = _mm_div_ps(frequency, _mm_add_ps(frequency, norm));
+    __m128i scores = _mm_cvtps_epi32(_mm_mul_ps(_mm_set1_ps((float)weight), saturation));
+    scores = _mm_max_epi32(scores, _mm_shuffle_epi32(scores, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(scores, _mm_shuffle_epi32(scores, 0xb1)));
+}
+
 AVX2 static size_t keep_scores(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
                                uint32_t *out_documents, int32_t *out_scores)
 {
@@ -149,6 +162,7 @@ const struct kernels kernels_avx2 = {
     .unpack_rising = unpack_rising,
     .expand_bits = expand_bits,
     .score = score,
+    .bound = bound,
     .keep_scores = keep_scores,
     .intersect = intersect,
 };

@@ -38,6 +38,18 @@ static void score(uint32_t weight, const float norms[256], const uint8_t *codes,
         out[i] = score_contribution(weight, t[i], norms[codes[documents[i]]]);
 }
 
+static int32_t bound(uint32_t weight, const float norms[256], const uint8_t pairs[8])
+{
+    int32_t most = 0;
+    for (size_t i = 0; i < 8; i += 2) {
+        /* Rounded as contributions are, and T / (T + norm) is at most 1: no contribution is above that of 1. */
+        float norm = pairs[i] == UINT8_MAX ? 0.0F : norms[pairs[i + 1]];
+        int32_t contribution = score_contribution(weight, pairs[i], norm);
+        most = contribution > most ? contribution : most;
+    }
+    return most;
+}
+
 static size_t keep_scores(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
                           uint32_t *out_documents, int32_t *out_scores)
 {
@@ -90,6 +102,7 @@ const struct kernels kernels_portable = {
     .unpack_rising = unpack_rising,
     .expand_bits = expand_bits,
     .score = score,
+    .bound = bound,
     .keep_scores = keep_scores,
     .intersect = intersect,
 };

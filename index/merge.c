@@ -54,6 +54,34 @@ static bool choose_source(const struct merge *m, size_t *out, uint64_t *out_unti
     return lowest != UINT64_MAX;
 }
 
+static int grow_ranges(struct merge *m)
+{
+    size_t room = m->range_room ? 2 * m->range_room : 64;
+    struct field_range *ranges = realloc(m->ranges, room * sizeof *ranges);
+    if (!ranges)
+        return -ENOMEM;
+    m->ranges = ranges;
+    m->range_room = room;
+    return 0;
+}
+
+/* Where its fields lie, by their numbers in the output. */
+static int read_ranges(struct merge *m, const struct merge_source *s, struct segment_document *d)
+{
+    struct field_ranges ranges;
+    struct field_range range;
+    int err = segment_field_ranges(s->segment, s->next, &ranges);
+    while (!err && field_ranges_next(&ranges, &range)) {
+        if (range.field >= segment_fields(s->segment))
+            return ERR_CORRUPT;
+        err = d->range_count == m->range_room ? grow_ranges(m) : 0;
+        if (!err)
+            m->ranges[d->range_count++] = (struct field_range){s->fields[range.field], range.from};
+    }
+    d->ranges = m->ranges;
+    return err ? err : ranges.at == ranges.end ? 0 : ERR_CORRUPT;
+}
+
 static int write_document(struct merge *m, struct merge_source *s)
 {
     struct segment_document d = {
@@ -61,6 +89,8 @@ static int write_document(struct merge *m, struct merge_source *s)
         .length_code = segment_length_codes(s->segment)[s->next],
     };
     int err = segment_document_id(s->segment, s->next, &d.id, &d.hash);
+    if (!err)
+        err = read_ranges(m, s, &d);
     if (!err)
         err = bodies_get(&s->bodies, s->next, &d.body);
     if (err)
@@ -152,6 +182,7 @@ static void close_sources(struct merge *m)
     free(m->sources);
     free(m->standing);
     free(m->positions);
+    free(m->ranges);
 }
 
 static int run(struct merge *m, const struct merge_input *inputs, struct str analyzer)

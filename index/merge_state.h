@@ -6,6 +6,7 @@
 
 #include "index/bodies.h"
 #include "index/merge.h"
+#include "index/postings.h"
 
 struct merge_source {
     const struct segment *segment;
@@ -32,8 +33,10 @@ struct merge {
     size_t at_fault;    /* source that could not be read; count: none */
     merge_progress *progress;
     void *context;
-    struct position *positions; /* of one posting, fields renumbered */
+    uint32_t *positions; /* of one posting */
     size_t positions_room;
+    struct field_range *ranges; /* of one document, fields renumbered */
+    size_t range_room;
     size_t *standing; /* sources that have the current term */
 };
 

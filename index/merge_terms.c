@@ -51,14 +51,7 @@ static int read_positions(struct merge *m, struct merge_source *s)
             return -ENOMEM;
         }
     }
-    if (!postings_positions(&s->postings, m->positions))
-        return ERR_CORRUPT;
-    for (uint32_t i = 0; i < s->postings.count; i++) {
-        if (m->positions[i].field >= segment_fields(s->segment))
-            return ERR_CORRUPT;
-        m->positions[i].field = s->fields[m->positions[i].field];
-    }
-    return 0;
+    return postings_positions(&s->postings, m->positions) ? 0 : ERR_CORRUPT;
 }
 
 static int copy_posting(struct merge *m, struct merge_source *s, uint32_t number)

@@ -1,15 +1,36 @@
-#include "index/postings.h"
+#include "index/postings_out.h"
+
+#include "index/pack_out.h"
+
+enum {
+    EXCEPTION_BITS = 20,          /* what one costs about: an index and a varint */
+    POSITION_EXCEPTION_BITS = 26, /* a varint more */
+};
+
+static struct bytes_out *const *all_buffers(struct postings_out *p, struct bytes_out *out[8])
+{
+    struct bytes_out *all[8] = {&p->gaps,   &p->last,   &p->ends, &p->position_ends,
+                                &p->maxima, &p->groups, &p->body, &p->positions};
+    memcpy(out, all, sizeof all);
+    return out;
+}
 
 void postings_out_begin(struct postings_out *p, struct stream_writer *positions)
 {
-    p->skips.len = p->blocks.len = p->positions.len = 0;
-    p->documents = 0;
-    p->previous = UINT32_MAX; /* so that document 0 is 1 above it */
+    struct bytes_out *buffers[8];
+    all_buffers(p, buffers);
+    for (size_t i = 0; i < 8; i++)
+        buffers[i]->len = 0;
+    p->documents = p->count = p->blocks = 0;
+    p->previous = p->before = UINT32_MAX;
     p->with_positions = positions != NULL;
     p->stream = positions;
-    p->block = 0;
+    p->position_block = 0;
     p->run = 0;
 }
+
+/* ----------------------------------------------------------------------------------------------------------- positions
+ */
 
 /* Writes the first `size` bytes of the positions as an extent of the run. */
 static void write_extent(struct postings_out *p, size_t size)
@@ -23,56 +44,216 @@ static void write_extent(struct postings_out *p, size_t size)
     p->positions.len -= size;
 }
 
-/* A block that does not fit behind the ones before begins the next extent; where it begins was said already. */
-static void end_block(struct postings_out *p)
+static void put_position_exceptions(struct postings_out *p, const uint32_t *gaps, size_t count, unsigned bits)
 {
-    if (p->skips.failed || p->positions.failed)
+    size_t before = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!pack_is_exception(gaps[i], bits))
+            continue;
+        bytes_out_varint(&p->positions, i - before);
+        bytes_out_varint(&p->positions, gaps[i]);
+        before = i;
+    }
+}
+
+/* A block that does not fit behind the ones before begins the next extent; where it begins was said already. */
+static void put_positions(struct postings_out *p)
+{
+    const uint32_t *gaps = (const uint32_t *)(const void *)p->gaps.data;
+    size_t count = p->gaps.len / sizeof *gaps, exceptions, begin = p->positions.len;
+    unsigned bits = pack_choose(gaps, count, POSITION_EXCEPTION_BITS, count, &exceptions);
+    uint8_t head = (uint8_t)bits;
+    bytes_out_append(&p->positions, &head, 1);
+    bytes_out_varint(&p->positions, exceptions);
+    pack_append(&p->positions, gaps, count, bits);
+    if (exceptions)
+        put_position_exceptions(p, gaps, count, bits);
+    p->gaps.len = 0;
+    if (p->positions.failed || p->position_ends.failed)
         return;
-    if (p->positions.len > EXTENT_PAYLOAD && p->block) {
-        write_extent(p, p->block);
-        store_u32(p->skips.data + p->skips.len - 4, (uint32_t)p->run);
+    if (p->positions.len > EXTENT_PAYLOAD && begin) {
+        write_extent(p, begin);
+        store_u32(p->position_ends.data + p->position_ends.len - 4, (uint32_t)p->run);
     }
     if (p->positions.len > EXTENT_PAYLOAD)
         write_extent(p, p->positions.len);
-    p->block = p->positions.len;
 }
 
-static void add_skip(struct postings_out *p)
+/* --------------------------------------------------------------------------------------------------------------- blocks
+ */
+
+static void put_u32(struct bytes_out *b, uint64_t value)
 {
-    uint8_t entry[SKIP_ENTRY];
-    end_block(p);
-    store_u32(entry, p->previous);
-    store_u32(entry + 4, (uint32_t)p->blocks.len);
-    store_u32(entry + 8, (uint32_t)(p->run + p->positions.len));
-    bytes_out_append(&p->skips, entry, sizeof entry);
+    uint32_t v = (uint32_t)value;
+    bytes_out_append(b, &v, sizeof v);
 }
 
-static void add_positions(struct postings_out *p, const struct position *positions, size_t count)
+static void put_bitset(struct postings_out *p)
 {
-    uint32_t at = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool other_field = i == 0 || positions[i].field != positions[i - 1].field;
-        bytes_out_varint(&p->positions, (uint64_t)(positions[i].at - at) << 1 | other_field);
-        if (other_field)
-            bytes_out_varint(&p->positions, positions[i].field);
-        at = positions[i].at;
+    uint32_t base = (p->before + 1) & ~63u, words = p->previous / 64 - base / 64 + 1;
+    if (!bytes_out_reserve(&p->body, 8 * (size_t)words))
+        return;
+    uint8_t *to = p->body.data + p->body.len;
+    memset(to, 0, 8 * (size_t)words);
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t bit = p->numbers[i] - base;
+        to[bit / 8] = (uint8_t)(to[bit / 8] | 1u << bit % 8);
+    }
+    p->body.len += 8 * (size_t)words;
+}
+
+static void gaps_of(const struct postings_out *p, uint32_t *out)
+{
+    uint32_t before = p->before;
+    for (uint32_t i = 0; i < p->count; i++) {
+        out[i] = p->numbers[i] - before - 1;
+        before = p->numbers[i];
     }
 }
 
-void postings_out_add(struct postings_out *p, uint32_t document, uint32_t t, const struct position *positions,
-                      size_t count)
+/* A bitset is read so much faster that it may be a bit per document larger. */
+static bool is_bitset_better(const struct postings_out *p, unsigned bits)
 {
-    if (p->documents && p->documents % POSTING_BLOCK == 0)
-        add_skip(p);
-    bytes_out_varint(&p->blocks, document - p->previous - 1);
+    uint64_t span = (uint64_t)p->previous - (uint32_t)(p->before + 1) + 64;
+    return span <= (uint64_t)(bits + 1) * p->count;
+}
+
+static void put_documents(struct postings_out *p, size_t head, bool is_only)
+{
+    uint32_t gaps[POSTING_BLOCK];
+    gaps_of(p, gaps);
+    unsigned bits = pack_width(gaps, p->count);
+    bool is_bitset = !is_only && is_bitset_better(p, bits);
+    if (is_bitset)
+        put_bitset(p);
+    else
+        pack_append(&p->body, gaps, p->count, bits);
+    if (!p->body.failed)
+        p->body.data[head] = (uint8_t)(is_bitset ? KIND_BITSET : bits);
+}
+
+static void put_exceptions(struct postings_out *p, const uint32_t *values, unsigned bits, size_t exceptions)
+{
+    for (uint32_t i = 0; i < p->count && exceptions; i++) {
+        uint8_t index = (uint8_t)i;
+        if (!pack_is_exception(values[i], bits))
+            continue;
+        bytes_out_append(&p->body, &index, 1);
+        bytes_out_varint(&p->body, values[i]);
+    }
+}
+
+static bool n_is_t(const struct postings_out *p)
+{
+    return memcmp(p->n, p->t, p->count * sizeof *p->n) == 0;
+}
+
+static void put_values(struct postings_out *p, size_t head)
+{
+    uint32_t t[POSTING_BLOCK], n[POSTING_BLOCK];
+    size_t t_exceptions, n_exceptions = 0;
+    bool alike = n_is_t(p);
+    for (uint32_t i = 0; i < p->count; i++) {
+        t[i] = p->t[i] - 1;
+        n[i] = p->n[i] - 1;
+    }
+    unsigned t_bits = pack_choose(t, p->count, EXCEPTION_BITS, UINT8_MAX, &t_exceptions);
+    unsigned n_bits = alike ? 0 : pack_choose(n, p->count, EXCEPTION_BITS, UINT8_MAX, &n_exceptions);
+    pack_append(&p->body, t, p->count, t_bits);
+    pack_append(&p->body, n, alike ? 0 : p->count, n_bits);
+    put_exceptions(p, t, t_bits, t_exceptions);
+    put_exceptions(p, n, n_bits, n_exceptions);
+    if (p->body.failed)
+        return;
+    uint8_t values[] = {(uint8_t)t_bits, (uint8_t)t_exceptions, alike ? N_IS_T : (uint8_t)n_bits,
+                        (uint8_t)n_exceptions};
+    memcpy(p->body.data + head + 1, values, sizeof values);
+}
+
+static void end_group(struct postings_out *p)
+{
+    uint8_t pairs[MAXIMA];
+    maxima_out_end(&p->group_maxima, p->average_length, pairs);
+    bytes_out_append(&p->groups, pairs, sizeof pairs);
+}
+
+static void end_block(struct postings_out *p, bool is_only)
+{
+    static const uint8_t header[BLOCK_HEADER];
+    uint8_t pairs[MAXIMA];
+    size_t head = p->body.len;
+    bytes_out_append(&p->body, header, sizeof header);
+    put_documents(p, head, is_only);
     if (p->with_positions) {
-        bytes_out_varint(&p->blocks, (uint64_t)t << 1 | (count != t));
-        if (count != t)
-            bytes_out_varint(&p->blocks, count);
-        add_positions(p, positions, count);
+        put_values(p, head);
+        put_positions(p);
     }
+    maxima_out_end(&p->block_maxima, p->average_length, pairs);
+    put_u32(&p->last, p->previous);
+    put_u32(&p->ends, p->body.len);
+    put_u32(&p->position_ends, p->run + p->positions.len);
+    bytes_out_append(&p->maxima, pairs, sizeof pairs);
+    if (++p->blocks % GROUP_BLOCKS == 0)
+        end_group(p);
+    p->before = p->previous;
+    p->count = 0;
+}
+
+void postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_code, uint32_t t,
+                      const uint32_t *positions, size_t count)
+{
+    if (p->count == POSTING_BLOCK)
+        end_block(p, false);
+    p->numbers[p->count] = document;
+    p->t[p->count] = t;
+    p->n[p->count++] = (uint32_t)count;
     p->previous = document;
     p->documents++;
+    maxima_out_add(&p->block_maxima, t, length_code);
+    maxima_out_add(&p->group_maxima, t, length_code);
+    if (!p->with_positions || !bytes_out_reserve(&p->gaps, count * sizeof *positions))
+        return;
+    uint32_t *gaps = (uint32_t *)(void *)(p->gaps.data + p->gaps.len);
+    for (size_t i = 0; i < count; i++)
+        gaps[i] = i > 0 ? positions[i] - positions[i - 1] - 1 : positions[0];
+    p->gaps.len += count * sizeof *gaps;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- the end
+ */
+
+static void put_inlined(struct postings_out *p)
+{
+    const uint32_t *gaps = (const uint32_t *)(const void *)p->gaps.data;
+    uint32_t before = UINT32_MAX;
+    for (uint32_t i = 0; i < p->count && p->body.len <= INLINED_BYTES; i++) {
+        bytes_out_varint(&p->body, p->numbers[i] - before - 1);
+        before = p->numbers[i];
+        if (!p->with_positions)
+            continue;
+        bytes_out_varint(&p->body, (uint64_t)p->t[i] << 1 | (p->n[i] != p->t[i]));
+        if (p->n[i] != p->t[i])
+            bytes_out_varint(&p->body, p->n[i]);
+        for (uint32_t k = 0; k < p->n[i] && p->body.len <= INLINED_BYTES; k++)
+            bytes_out_varint(&p->body, *gaps++);
+    }
+}
+
+/* False if the list is too large for it; nothing was done then. */
+static bool end_inlined(struct postings_out *p, struct dictionary_entry *out)
+{
+    if (p->blocks || p->count > INLINED_DOCUMENTS)
+        return false;
+    put_inlined(p);
+    if (p->body.len > INLINED_BYTES || p->body.failed) {
+        p->body.len = 0;
+        return false;
+    }
+    uint8_t pairs[MAXIMA];
+    maxima_out_end(&p->block_maxima, p->average_length, pairs);
+    maxima_out_end(&p->group_maxima, p->average_length, pairs);
+    out->inlined = (struct str){.ptr = (const char *)p->body.data, .len = p->body.len};
+    return true;
 }
 
 static struct list_place place_positions(struct postings_out *p)
@@ -87,28 +268,64 @@ static struct list_place place_positions(struct postings_out *p)
                                (uint32_t)(p->run - (last ? (uint32_t)EXTENT_PAYLOAD - last : 0))};
 }
 
-bool postings_out_end(struct postings_out *p, struct list_place *out_positions)
+/* In front of the blocks. */
+static void put_arrays(struct postings_out *p)
 {
-    size_t skips = p->skips.len, blocks = p->blocks.len;
-    if (p->with_positions)
-        end_block(p);
-    if (blocks + skips > UINT32_MAX / 2 || p->run + p->positions.len > UINT32_MAX / 2)
-        return false;
-    if (skips && bytes_out_reserve(&p->blocks, skips)) {
-        memmove(p->blocks.data + skips, p->blocks.data, blocks);
-        memcpy(p->blocks.data, p->skips.data, skips);
-        p->blocks.len += skips;
+    const struct bytes_out *arrays[] = {&p->last, &p->ends, &p->position_ends, &p->maxima, &p->groups};
+    size_t size = 0, blocks = p->body.len;
+    if (!p->with_positions)
+        p->position_ends.len = 0;
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        size += arrays[i]->len;
+    if (!bytes_out_reserve(&p->body, size))
+        return;
+    memmove(p->body.data + size, p->body.data, blocks);
+    uint8_t *to = p->body.data;
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        if (arrays[i]->len)
+            memcpy(to, arrays[i]->data, arrays[i]->len);
+        to += arrays[i]->len;
     }
-    if (p->blocks.failed || p->skips.failed || p->positions.failed)
+    p->body.len += size;
+}
+
+static bool has_failed(struct postings_out *p)
+{
+    struct bytes_out *buffers[8];
+    bool failed = false;
+    all_buffers(p, buffers);
+    for (size_t i = 0; i < 8; i++)
+        failed |= buffers[i]->failed;
+    return failed;
+}
+
+bool postings_out_end(struct postings_out *p, struct dictionary_entry *out)
+{
+    out->documents = p->documents;
+    if (p->documents == 0 || end_inlined(p, out))
+        return !has_failed(p);
+    end_block(p, p->blocks == 0);
+    if (p->blocks % GROUP_BLOCKS)
+        end_group(p);
+    if (p->blocks > 1)
+        put_arrays(p);
+    if (has_failed(p) || p->body.len > UINT32_MAX / 2 || p->run + p->positions.len > UINT32_MAX / 2)
         return false;
     if (p->with_positions)
-        *out_positions = place_positions(p);
+        out->positions = place_positions(p);
     return true;
+}
+
+size_t postings_out_memory(const struct postings_out *p)
+{
+    return p->gaps.room + p->last.room + p->ends.room + p->position_ends.room + p->maxima.room + p->groups.room +
+           p->body.room + p->positions.room;
 }
 
 void postings_out_free(struct postings_out *p)
 {
-    bytes_out_free(&p->skips);
-    bytes_out_free(&p->blocks);
-    bytes_out_free(&p->positions);
+    struct bytes_out *buffers[8];
+    all_buffers(p, buffers);
+    for (size_t i = 0; i < 8; i++)
+        bytes_out_free(buffers[i]);
 }

@@ -180,7 +180,7 @@ static bool read_positions(struct scope *s, struct leaf_term *t)
         return true;
     if (t->position_room < p->count) {
         size_t room = 2 * t->position_room > p->count ? 2 * t->position_room : p->count;
-        t->positions = arena_new_array(s->arena, room, struct position);
+        t->positions = arena_new_array(s->arena, room, uint32_t);
         t->position_room = t->positions ? room : 0;
         if (!t->positions) {
             fail(s, ERR_FULL, NULL);
@@ -200,10 +200,19 @@ static bool element_reaches(struct leaf_cursor *c, size_t element, uint32_t at)
 {
     const struct leaf_term *t = &c->terms[c->element_terms[element]];
     size_t i = c->element_at[element];
-    while (i < t->postings.count && t->positions[i].at < at)
+    while (i < t->postings.count && t->positions[i] < at)
         i++;
     c->element_at[element] = i;
-    return i < t->postings.count && t->positions[i].at == at;
+    return i < t->postings.count && t->positions[i] == at;
+}
+
+/* Where fields lie is asked for once a document, where it matters. */
+static bool read_ranges(struct leaf_cursor *c, uint32_t document)
+{
+    int err = c->in_field ? segment_field_ranges(c->scope->segment, document, &c->ranges) : 0;
+    if (err)
+        fail(c->scope, err, "records");
+    return !err;
 }
 
 /* Whether the words stand side by side, all in the field where there is one: then the first of them tells, since no
@@ -215,13 +224,15 @@ static bool phrase_stands(struct leaf_cursor *c)
         if (!read_positions(c->scope, &c->terms[i]))
             return false;
     }
+    if (!read_ranges(c, c->terms[0].postings.document))
+        return false;
     memset(c->element_at, 0, count * sizeof *c->element_at);
     const struct leaf_term *first = &c->terms[c->element_terms[0]];
     for (size_t i = 0; i < first->postings.count; i++) {
-        if (c->in_field && first->positions[i].field != c->field)
+        if (c->in_field && field_ranges_find(&c->ranges, first->positions[i]) != c->field)
             continue;
         size_t k = 1;
-        while (k < count && element_reaches(c, k, first->positions[i].at + c->leaf->elements[k].offset))
+        while (k < count && element_reaches(c, k, first->positions[i] + c->leaf->elements[k].offset))
             k++;
         if (k == count)
             return true;
@@ -295,7 +306,7 @@ static uint32_t t_in_field(const struct leaf_cursor *c, const struct leaf_term *
 {
     uint32_t n = 0;
     for (size_t i = 0; i < term->postings.count; i++)
-        n += term->positions[i].field == c->field;
+        n += field_ranges_find(&c->ranges, term->positions[i]) == c->field;
     return n * c->field_weight;
 }
 

@@ -8,9 +8,10 @@
 #include <stdint.h>
 
 #include "common/arena.h"
+#include "index/kernels.h"
 #include "index/query.h"
 #include "index/query_tree.h"
-#include "index/segment.h"
+#include "index/postings.h"
 
 /* One segment while a query runs over it; all its cursors share this. */
 struct scope {
@@ -18,6 +19,8 @@ struct scope {
     const struct query *query;
     const struct query_run *run;
     const struct segment *segment;
+    const struct kernels *kernels;
+    bool unscored; /* documents are counted only */
     const uint8_t *length_codes;
     uint32_t documents;
     uint32_t ticks;   /* work since the clock was last looked at */
@@ -32,7 +35,7 @@ struct leaf_term {
     uint32_t documents;
     uint32_t weight;
     struct str key;
-    struct position *positions; /* of the document `positions_of` */
+    uint32_t *positions; /* of the document `positions_of` */
     size_t position_room;
     uint32_t positions_of;
 };
@@ -56,6 +59,7 @@ struct leaf_cursor {
     bool in_field;
     uint32_t field;
     uint32_t field_weight;
+    struct field_ranges ranges; /* of the document whose positions were read last */
 };
 
 /* True when the scan must end, for whatever reason; the first form looks at the clock every thousand calls or so. */

@@ -267,25 +267,66 @@ const uint8_t *segment_length_codes(const struct segment *s)
 /* -------------------------------------------------------------------------------------------------------------
  * documents */
 
-int segment_document_id(const struct segment *s, uint32_t document, struct str *out, uint64_t *out_hash)
+/* A document's record, in two looks: the head tells how long it is. */
+static int view_record(const struct segment *s, uint32_t document, const uint8_t **out)
 {
     uint64_t place;
-    const uint8_t *id;
     if (document >= s->toc.documents)
         return ERR_CORRUPT;
     int err = segment_element_u64(s, &s->id_places, document, &place);
     if (!err)
-        err = segment_view(s, &s->ids, place, 2, &id);
+        err = segment_view(s, &s->ids, place, RECORD_HEAD, out);
     if (err)
         return err;
-    uint16_t length = load_u16(id);
-    err = segment_view(s, &s->ids, place, 2u + length, &id);
+    uint64_t size = (uint64_t)RECORD_HEAD + load_u16(*out) + load_u32(*out + 2);
+    return size > UINT32_MAX ? ERR_CORRUPT : segment_view(s, &s->ids, place, (uint32_t)size, out);
+}
+
+int segment_document_id(const struct segment *s, uint32_t document, struct str *out, uint64_t *out_hash)
+{
+    const uint8_t *record;
+    int err = view_record(s, document, &record);
     if (err)
         return err;
-    *out = (struct str){.ptr = (const char *)id + 2, .len = length};
+    *out = (struct str){.ptr = (const char *)record + RECORD_HEAD, .len = load_u16(record)};
     if (out_hash)
         *out_hash = hash64(*out);
     return 0;
+}
+
+int segment_field_ranges(const struct segment *s, uint32_t document, struct field_ranges *out)
+{
+    const uint8_t *record;
+    int err = view_record(s, document, &record);
+    if (err)
+        return err;
+    out->at = record + RECORD_HEAD + load_u16(record);
+    out->end = out->at + load_u32(record + 2);
+    out->from = 0;
+    return 0;
+}
+
+bool field_ranges_next(struct field_ranges *r, struct field_range *range)
+{
+    uint64_t field, more;
+    const uint8_t *at = varint_get(r->at, r->end, &field);
+    at = at ? varint_get(at, r->end, &more) : NULL;
+    if (!at || field > UINT16_MAX || more > UINT32_MAX - r->from)
+        return false;
+    r->at = at;
+    r->from += (uint32_t)more;
+    *range = (struct field_range){(uint32_t)field, r->from};
+    return true;
+}
+
+uint32_t field_ranges_find(const struct field_ranges *r, uint32_t position)
+{
+    struct field_ranges left = *r;
+    struct field_range range;
+    uint32_t field = UINT32_MAX;
+    while (field_ranges_next(&left, &range) && range.from <= position)
+        field = range.field;
+    return field;
 }
 
 /* The first place whose hash is not below. */

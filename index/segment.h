@@ -70,30 +70,17 @@ struct term_cursor {
 void term_cursor_seek(struct term_cursor *c, const struct segment *s, struct str from);
 bool term_cursor_next(struct term_cursor *c, struct term *out);
 
-/* The postings of a term, by rising document number. Open structs, on the stack: nothing is allocated. */
-struct postings {
-    uint32_t document; /* POSTINGS_END at the end */
-    uint32_t t;
-    uint32_t count; /* of positions */
-    int err;
-    bool with_positions;
-    uint32_t documents, read; /* in the list; up to and with the current one */
-    uint32_t limit;           /* documents of the segment */
-    uint32_t previous;
-    const struct segment *segment;
-    const uint8_t *skips, *blocks, *at, *end;
-    struct list_view positions;
-    uint32_t positions_from, positions_to;       /* of the current block in the list's positions */
-    const uint8_t *positions_at, *positions_end; /* NULL until they are asked for in this block */
-    uint32_t unread;                             /* positions between positions_at and those of the current posting */
+/* Where the fields lie in a document: from which position on. Good as long as the segment is open. */
+struct field_ranges {
+    const uint8_t *at, *end;
+    uint32_t from; /* of the range before `at` */
 };
-#define POSTINGS_END UINT32_MAX
+int segment_field_ranges(const struct segment *s, uint32_t document, struct field_ranges *out);
 
-void postings_open(struct postings *p, const struct segment *s, const struct term *t); /* stands on the first */
-void postings_next(struct postings *p);
-void postings_seek(struct postings *p, uint32_t document); /* to the first at or after it; never back */
+/* The field of a position; UINT32_MAX if none is known. */
+uint32_t field_ranges_find(const struct field_ranges *r, uint32_t position);
 
-/* The positions of the current posting: `count` of them; false on damage. */
-bool postings_positions(struct postings *p, struct position *out);
+/* One after the other; false at the end. */
+bool field_ranges_next(struct field_ranges *r, struct field_range *range);
 
 #endif

@@ -9,7 +9,7 @@
 #include "index/dictionary.h"
 #include "index/documents_out.h"
 #include "index/fields_out.h"
-#include "index/postings.h"
+#include "index/postings_out.h"
 
 struct segment_writer {
     struct store_writer *store;
@@ -96,6 +96,7 @@ static void begin_terms(struct segment_writer *w)
         return;
     w->has_documents = true;
     int err = documents_out_finish(&w->documents);
+    w->list.average_length = documents_out_average_length(&w->documents);
     if (!err)
         err = dictionary_out_open(&w->dictionary, w->store);
     if (!err)
@@ -117,12 +118,13 @@ static void end_term(struct segment_writer *w)
 {
     if (w->key_length == 0 || w->err)
         return;
-    struct dictionary_entry e = {.documents = w->list.documents, .flags = w->key_flags};
-    if (!postings_out_end(&w->list, &e.positions)) {
+    struct dictionary_entry e = {.flags = w->key_flags};
+    if (!postings_out_end(&w->list, &e)) {
         keep_first(w, ERR_FULL);
         return;
     }
-    e.postings = place_list(&w->postings, &w->list.blocks);
+    if (e.documents && !e.inlined.len)
+        e.postings = place_list(&w->postings, &w->list.body);
     if (e.documents) /* a term that nobody has is left out */
         keep_first(w, dictionary_out_add(&w->dictionary, (struct str){w->key, w->key_length}, &e));
     w->key_length = 0;
@@ -142,15 +144,17 @@ void segment_writer_term(struct segment_writer *w, struct str key, unsigned flag
     postings_out_begin(&w->list, key.ptr[0] == TERM_STEM ? &w->positions : NULL);
 }
 
-void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_t t, const struct position *positions,
+void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_t t, const uint32_t *positions,
                             size_t count)
 {
     if (w->err)
         return;
-    if (w->key_length == 0 || document >= w->documents.count || (w->list.documents && document <= w->list.previous))
+    bool is_stem = w->key_length > 0 && w->key[0] == TERM_STEM;
+    if (w->key_length == 0 || document >= w->documents.count || (w->list.documents && document <= w->list.previous) ||
+        t == 0 || (count > 0) != is_stem)
         keep_first(w, ERR_INVALID);
     else
-        postings_out_add(&w->list, document, t, positions, count);
+        postings_out_add(&w->list, document, documents_out_length_code(&w->documents, document), t, positions, count);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the end
@@ -223,6 +227,6 @@ int segment_writer_finish(struct segment_writer *w, struct segment_result *out)
 size_t segment_writer_memory(const struct segment_writer *w)
 {
     return store_memory(w->store) + documents_out_memory(&w->documents) + fields_out_memory(&w->fields) +
-           w->list.skips.room + w->list.blocks.room + w->list.positions.room + (size_t)3 * EXTENT_PAYLOAD +
+           postings_out_memory(&w->list) + (size_t)3 * EXTENT_PAYLOAD +
            (size_t)3 * TABLE_PAYLOAD;
 }

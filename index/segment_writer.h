@@ -26,12 +26,20 @@ int segment_writer_open(const char *path, const struct segment_options *options,
 /* The segment's own number of a searchable field; the same name gives the same number. ERR_FULL past 65,535. */
 int segment_writer_field(struct segment_writer *w, struct str name);
 
+/* Positions from here to the next range are the field's. */
+struct field_range {
+    uint32_t field; /* segment_writer_field */
+    uint32_t from;
+};
+
 struct segment_document {
     uint64_t stamp;
     uint64_t hash; /* of the id */
     struct str id;
     struct str body;    /* stored as it is */
     uint8_t length_code; /* index/score.h */
+    const struct field_range *ranges; /* by rising `from` */
+    size_t range_count;
 };
 
 /* Its number is the count of documents before it. */
@@ -44,15 +52,11 @@ void segment_writer_document(struct segment_writer *w, const struct segment_docu
 enum term_kind { TERM_STEM = 's', TERM_WORD = 'w' };
 enum { TERM_IS_WORD = 1 };
 
-struct position {
-    uint32_t field;
-    uint32_t at; /* words from the beginning of the document, with a gap of 100 between fields */
-};
-
 void segment_writer_term(struct segment_writer *w, struct str key, unsigned flags);
 
-/* `t` = sum over fields of weight * occurrences, at least 1. `positions` rise in `at`; count 0 for 'w' terms. */
-void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_t t, const struct position *positions,
+/* `t` = sum over fields of weight * occurrences, at least 1. `positions`, words from the beginning of the document with a
+ * gap of 100 between values, rise; there is at least one, and none for 'w' terms. */
+void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_t t, const uint32_t *positions,
                             size_t count);
 
 struct segment_result {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "index/postings.h"
 
 struct deleted_count {
     uint64_t at; /* of the term's postings: its name within a segment */
@@ -243,6 +244,8 @@ static bool is_worth_it(const struct deleted_count *known, uint64_t marks, const
 int64_t snapshot_file_deleted(struct snapshot_file *f, const struct core_segment *core, uint64_t marks,
                               const struct term *term)
 {
+    if (term->inlined.len) /* a few postings, and no place of their own to be remembered by */
+        return count_by_postings(f, core, term);
     bool in_journal = marks >= f->first; /* else a generation from before the journal was dropped */
     struct deleted_count *bucket = in_journal ? bucket_of(f, term->postings.place) : NULL;
     struct deleted_count *known = find_count(f, bucket, term);

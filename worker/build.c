@@ -110,13 +110,33 @@ static void delete (struct build *b, const struct operation *o)
         (struct core_tombstone){.hash = o->hash, .stamp = o->stamp, .sequence = o->sequence, .id = o->id};
 }
 
+/* From the numbers of the job's fields to those of the segment's: names that no document has text in are in none. */
+static void number_fields(struct build *b)
+{
+    struct inverter *v = &b->inverter;
+    for (size_t i = 0; i < v->range_count; i++) {
+        int number = segment_writer_field(b->writer, b->fields.items[v->ranges[i].field].path);
+        if (number < 0)
+            job_must(b->worker, number, "the fields cannot be written");
+        v->ranges[i].field = (uint32_t)number;
+    }
+}
+
 static void add_document(struct build *b, const struct operation *o)
 {
     if (!b->writer)
         open_writer(b);
     uint64_t length = invert_document(&b->inverter, b->documents, b->reader.values, b->reader.count);
+    number_fields(b);
     struct segment_document document = {
-        .stamp = o->stamp, .hash = o->hash, .id = o->id, .body = o->body, .length_code = length_encode(length)};
+        .stamp = o->stamp,
+        .hash = o->hash,
+        .id = o->id,
+        .body = o->body,
+        .length_code = length_encode(length),
+        .ranges = b->inverter.ranges,
+        .range_count = b->inverter.range_count,
+    };
     segment_writer_document(b->writer, &document);
     b->documents++;
 }
@@ -250,7 +270,7 @@ static void write_segment(struct build *b)
 {
     struct segment_result result;
     words_stage(b->worker->words, STAGE_WRITING);
-    job_must(b->worker, flush_terms(&b->inverter.terms, &b->fields, b->writer), "the terms cannot be written");
+    flush_terms(&b->inverter.terms, &b->fields, b->writer);
     job_must(b->worker, segment_writer_finish(b->writer, &result), "the segment cannot be written");
 }
 

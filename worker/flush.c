@@ -9,23 +9,10 @@ enum { FETCH = 16 };
 struct flush {
     struct segment_writer *out;
     const struct fields *fields;
-    uint32_t *numbers; /* of the fields, in the segment */
-    struct position *positions;
+    uint32_t *positions;
     size_t count, room; /* of positions, those of one posting */
     uint32_t t;
 };
-
-static int number_fields(struct flush *f)
-{
-    f->numbers = calloc((size_t)f->fields->count + 1, sizeof *f->numbers);
-    for (uint32_t i = 0; i < f->fields->count; i++) {
-        int number = segment_writer_field(f->out, f->fields->items[i].path);
-        if (number < 0)
-            return number;
-        f->numbers[i] = (uint32_t)number;
-    }
-    return 0;
-}
 
 static void put_key(struct flush *f, enum term_kind kind, const struct term_record *r, unsigned flags)
 {
@@ -52,7 +39,7 @@ static void add_position(struct flush *f, const struct occurrence *o)
         f->room = f->room ? f->room * 2 : 256;
         f->positions = reallocarray(f->positions, f->room, sizeof *f->positions);
     }
-    f->positions[f->count++] = (struct position){.field = f->numbers[o->field], .at = o->at};
+    f->positions[f->count++] = o->at;
     f->t += f->fields->items[o->field].weight;
 }
 
@@ -110,13 +97,9 @@ static void put_terms(struct flush *f, struct terms *terms)
     free(sorted);
 }
 
-int flush_terms(struct terms *terms, const struct fields *fields, struct segment_writer *out)
+void flush_terms(struct terms *terms, const struct fields *fields, struct segment_writer *out)
 {
     struct flush f = {.out = out, .fields = fields};
-    int err = number_fields(&f);
-    if (!err)
-        put_terms(&f, terms);
-    free(f.numbers);
+    put_terms(&f, terms);
     free(f.positions);
-    return err;
 }

@@ -6,8 +6,7 @@
 #include "worker/fields.h"
 #include "worker/terms.h"
 
-/* All documents are written. 0, or ERR_FULL where the segment has no room for the fields; what else goes wrong is the
- * writer's to say when it finishes. */
-int flush_terms(struct terms *terms, const struct fields *fields, struct segment_writer *out);
+/* All documents are written. What goes wrong is the writer's to say when it finishes. */
+void flush_terms(struct terms *terms, const struct fields *fields, struct segment_writer *out);
 
 #endif

@@ -1,5 +1,6 @@
 #include "worker/invert.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void inverter_init(struct inverter *v, struct analyzer *analyzer, const struct fields *fields)
@@ -77,15 +78,29 @@ static bool on_word(void *context, struct str word, uint32_t position)
     return true;
 }
 
+/* Values of one field that follow each other are one range. */
+static void add_range(struct inverter *v, uint32_t field, uint32_t from)
+{
+    if (v->range_count && v->ranges[v->range_count - 1].field == field)
+        return;
+    if (v->range_count == v->range_room) {
+        v->range_room = v->range_room ? 2 * v->range_room : 64;
+        v->ranges = reallocarray(v->ranges, v->range_room, sizeof *v->ranges);
+    }
+    v->ranges[v->range_count++] = (struct field_range){field, from};
+}
+
 uint64_t invert_document(struct inverter *v, uint32_t document, const struct value *values, size_t count)
 {
     v->document = document;
     v->next = 0;
     v->length = 0;
+    v->range_count = 0;
     for (size_t i = 0; i < count; i++) {
         v->base = i ? v->next + INVERT_GAP : 0;
         v->next = v->base;
         v->field = values[i].field;
+        add_range(v, v->field, v->base);
         analyzer_words(v->terms.analyzer, (struct str){.ptr = values[i].text, .len = values[i].length}, on_word, v);
     }
     finish_batch(v);

@@ -2,6 +2,7 @@
 #ifndef WORKER_INVERT_H
 #define WORKER_INVERT_H
 
+#include "index/segment_writer.h"
 #include "worker/document.h"
 #include "worker/terms.h"
 
@@ -22,6 +23,8 @@ struct inverter {
     uint32_t base; /* position of the first word of the value in hand */
     uint32_t next; /* position after the last word */
     uint32_t field;
+    struct field_range *ranges; /* of the document in hand: by fields' numbers in `fields`; by malloc */
+    size_t range_count, range_room;
     uint64_t length; /* sum over fields of weight * words that are no stop words */
     size_t count, used;
     struct token tokens[INVERT_BATCH];
@@ -30,7 +33,7 @@ struct inverter {
 
 void inverter_init(struct inverter *v, struct analyzer *analyzer, const struct fields *fields);
 
-/* The document's weighted length. `document` is its number in the segment. */
+/* The document's weighted length, and where which field lies in v->ranges. `document` is its number in the segment. */
 uint64_t invert_document(struct inverter *v, uint32_t document, const struct value *values, size_t count);
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/bytes.h"
 #include "common/hash.h"
 #include "index/bodies.h"
+#include "index/postings.h"
 #include "index/segment.h"
 #include "index/store.h"
 #include "index/store_writer.h"
@@ -29,7 +30,7 @@ static struct {
     char directory[40], good[64], bad[64];
     uint8_t *payloads[SECTIONS], *edited[SECTIONS];
     uint32_t sizes[SECTIONS];
-    struct position positions[MOST_POSITIONS];
+    uint32_t positions[MOST_POSITIONS];
     struct arena arena;
 } seed;
 
@@ -52,7 +53,7 @@ static void write_good(void)
         snprintf(key, sizeof key, "%c%04u", term < 150 ? 's' : 'w', term);
         segment_writer_term(w, str_of(key), term % 2);
         for (uint32_t n = 0; n < DOCUMENTS; n += 1 + term / 2) {
-            struct position positions[2] = {{0, n}, {0, n + term}};
+            const uint32_t positions[2] = {n, n + term + 1};
             segment_writer_posting(w, n, term < 150 ? 2 + n % 2 : 1, positions, term < 150 ? 2 : 0);
         }
     }

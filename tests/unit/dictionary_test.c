@@ -1,4 +1,5 @@
 #include "index/dictionary.h"
+#include "index/postings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,8 +79,9 @@ static struct segment *build(const struct key *keys, size_t count, char path[64]
     }
     for (size_t i = 0; i < count; i++) {
         segment_writer_term(w, view(&keys[i]), i % 3 == 0);
+        bool is_stem = keys[i].text[0] == TERM_STEM;
         for (uint32_t n = 0; n <= i % 5; n++)
-            segment_writer_posting(w, n, 1 + (uint32_t)i * (keys[i].text[0] == TERM_STEM), NULL, 0);
+            segment_writer_posting(w, n, 1 + (uint32_t)i * is_stem, &n, is_stem);
     }
     assert_int_equal(segment_writer_finish(w, &result), 0);
     assert_int_equal(segment_open(path, &s), 0);

@@ -1,4 +1,5 @@
 #include "index/merge.h"
+#include "index/postings.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -38,11 +39,11 @@ static size_t key_of(uint32_t term, char key[16])
     return (size_t)snprintf(key, 16, "%cterm%04u", term < TERMS - 20 ? 's' : 'w', term * 3);
 }
 
-static uint32_t positions_of(uint32_t term, uint32_t number, struct position out[MAX_POSITIONS])
+static uint32_t positions_of(uint32_t term, uint32_t number, uint32_t out[MAX_POSITIONS])
 {
     uint32_t count = 1 + mix(number, term) % MAX_POSITIONS;
     for (uint32_t i = 0; i < count; i++)
-        out[i] = (struct position){.field = (i + number) % 3, .at = term + i * (1 + number % 200)};
+        out[i] = term + i * (1 + number % 200);
     return count;
 }
 
@@ -83,14 +84,19 @@ static uint32_t open_fields(struct segment_writer *w, uint32_t rotation)
     return rotation;
 }
 
-static void put_document(struct segment_writer *w, uint32_t number, char *room)
+static void put_document(struct segment_writer *w, uint32_t number, uint32_t rotation, char *room)
 {
     char id[32];
+    struct field_range ranges[3];
+    for (uint32_t i = 0; i < 3; i++) /* the same name has another number here */
+        ranges[i] = (struct field_range){.field = (i + number + 3 - rotation) % 3, .from = i * (50 + number % 100)};
     struct segment_document d = {.stamp = 10u * number + 7,
                                  .id = {id, (size_t)snprintf(id, sizeof id, "id-%u", number % 777)},
                                  .body = body_of(number, room),
                                  .length_code = length_encode(number % 1000)};
     d.hash = hash64(d.id);
+    d.ranges = ranges;
+    d.range_count = number % 4;
     segment_writer_document(w, &d);
 }
 
@@ -99,19 +105,16 @@ static unsigned flags_of(uint32_t term, uint32_t segment)
     return term % 5 == segment ? TERM_IS_WORD : 0;
 }
 
-static void put_term(struct segment_writer *w, uint32_t term, const uint32_t *numbers, uint32_t count,
-                     uint32_t rotation, unsigned flags)
+static void put_term(struct segment_writer *w, uint32_t term, const uint32_t *numbers, uint32_t count, unsigned flags)
 {
     char key[16];
-    struct position positions[MAX_POSITIONS];
+    uint32_t positions[MAX_POSITIONS];
     size_t length = key_of(term, key);
     segment_writer_term(w, (struct str){key, length}, flags);
     for (uint32_t i = 0; i < count; i++) {
         if (!has_term(term, numbers[i]))
             continue;
         uint32_t n = positions_of(term, numbers[i], positions);
-        for (uint32_t k = 0; k < n; k++) /* the same name has another number here */
-            positions[k].field = (positions[k].field + 3 - rotation) % 3;
         segment_writer_posting(w, i, key[0] == 's' ? n + numbers[i] % 3 : 1, positions, key[0] == 's' ? n : 0);
     }
 }
@@ -126,13 +129,27 @@ static struct segment *build(const char *path, uint32_t segment, const uint32_t 
     assert_int_equal(segment_writer_open(path, &options, &w), 0);
     uint32_t rotation = open_fields(w, segment % 3);
     for (uint32_t i = 0; i < count; i++)
-        put_document(w, numbers[i], room);
+        put_document(w, numbers[i], rotation, room);
     for (uint32_t term = 0; term < TERMS; term++)
-        put_term(w, term, numbers, count, rotation, flags_of(term, segment));
+        put_term(w, term, numbers, count, flags_of(term, segment));
     assert_int_equal(segment_writer_finish(w, &result), 0);
     assert_int_equal(segment_open(path, &s), 0);
     free(room);
     return s;
+}
+
+static void expect_same_ranges(const struct segment *a, const struct segment *b, uint32_t document)
+{
+    struct field_ranges p, q;
+    struct field_range left, right;
+    assert_int_equal(segment_field_ranges(a, document, &p), 0);
+    assert_int_equal(segment_field_ranges(b, document, &q), 0);
+    while (field_ranges_next(&p, &left)) {
+        assert_true(field_ranges_next(&q, &right));
+        assert_int_equal(left.from, right.from);
+        assert_true(str_equal(segment_field_name(a, left.field), segment_field_name(b, right.field)));
+    }
+    assert_false(field_ranges_next(&q, &right));
 }
 
 static void expect_same_documents(const struct segment *a, const struct segment *b)
@@ -148,6 +165,7 @@ static void expect_same_documents(const struct segment *a, const struct segment 
         assert_int_equal(segment_document_id(a, n, &left, &hash), 0);
         assert_int_equal(segment_document_id(b, n, &right, &same), 0);
         assert_true(str_equal(left, right) && hash == same);
+        expect_same_ranges(a, b, n);
         assert_int_equal(segment_document_body(a, n, &arena, &left), 0);
         assert_int_equal(segment_document_body(b, n, &arena, &right), 0);
         assert_true(str_equal(left, right));
@@ -156,15 +174,11 @@ static void expect_same_documents(const struct segment *a, const struct segment 
     arena_finish(&arena);
 }
 
-static void expect_same_positions(const struct segment *a, struct postings *p, const struct segment *b,
-                                  struct postings *q)
+static void expect_same_positions(struct postings *p, struct postings *q)
 {
-    struct position left[MAX_POSITIONS], right[MAX_POSITIONS];
+    uint32_t left[MAX_POSITIONS], right[MAX_POSITIONS];
     assert_true(postings_positions(p, left) && postings_positions(q, right));
-    for (uint32_t i = 0; i < p->count; i++) {
-        assert_int_equal(left[i].at, right[i].at);
-        assert_true(str_equal(segment_field_name(a, left[i].field), segment_field_name(b, right[i].field)));
-    }
+    assert_memory_equal(left, right, p->count * sizeof *left);
 }
 
 static void expect_same_terms(const struct segment *a, const struct segment *b)
@@ -183,7 +197,7 @@ static void expect_same_terms(const struct segment *a, const struct segment *b)
         for (; p.document != POSTINGS_END; postings_next(&p), postings_next(&q)) {
             assert_true(p.document == q.document && p.t == q.t && p.count == q.count);
             if (p.count)
-                expect_same_positions(a, &p, b, &q);
+                expect_same_positions(&p, &q);
         }
         assert_true(q.document == POSTINGS_END && p.err == 0 && q.err == 0);
     }

@@ -1,4 +1,4 @@
-#include "index/segment.h"
+#include "index/postings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ struct list { /* plain arrays to compare with */
     uint32_t count;
     uint32_t documents[DOCUMENTS], t[DOCUMENTS];
     size_t first[DOCUMENTS + 1]; /* of its positions */
-    struct position *positions;
+    uint32_t *positions;
 };
 
 static void make_list(struct list *l, uint32_t seed, uint32_t every, uint32_t most, bool wide)
@@ -39,7 +39,7 @@ static void make_list(struct list *l, uint32_t seed, uint32_t every, uint32_t mo
         l->first[l->count++] = used;
         for (uint32_t i = 0; i < count; i++) {
             at += (i > 0) + next_random(&seed) % (wide ? 1u << 20 : 40);
-            l->positions[used++] = (struct position){.field = next_random(&seed) % (wide ? 65535 : 2), .at = at};
+            l->positions[used++] = at;
         }
     }
     l->first[l->count] = used;
@@ -83,7 +83,7 @@ static void discard(struct segment *s, char path[64])
     rmdir(path);
 }
 
-static void expect_at(struct postings *p, const struct list *l, uint32_t i, bool with_positions, struct position *room)
+static void expect_at(struct postings *p, const struct list *l, uint32_t i, bool with_positions, uint32_t *room)
 {
     if (i == l->count) {
         assert_int_equal(p->document, POSTINGS_END);
@@ -99,7 +99,7 @@ static void expect_at(struct postings *p, const struct list *l, uint32_t i, bool
 }
 
 /* Steps and seeks in turn, positions of some: all orders in which a query asks. */
-static void walk(const struct segment *s, const struct list *l, struct str key, uint32_t reach, struct position *room)
+static void walk(const struct segment *s, const struct list *l, struct str key, uint32_t reach, uint32_t *room)
 {
     struct term t;
     struct postings p;
@@ -134,7 +134,7 @@ static void equals_plain_arrays(void **state)
     } kinds[] = {{1, 1, false},    {2, 5, false},    {40, 30, false}, {150, 3, true},
                  {157, 400, true}, {9000, 9, false}, {1, 90, true}};
     struct list *l = calloc(1, sizeof *l);
-    struct position *room = calloc(500, sizeof *room);
+    uint32_t *room = calloc(500, sizeof *room);
     l->positions = calloc((size_t)DOCUMENTS * 50, sizeof *l->positions);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         char path[64];
@@ -158,11 +158,11 @@ static void holds_a_document_that_repeats_one_word(void **state)
     enum { TIMES = 3000000 };
     char path[64];
     struct list *l = calloc(1, sizeof *l);
-    struct position *room = calloc(TIMES, sizeof *room);
+    uint32_t *room = calloc(TIMES, sizeof *room);
     l->positions = calloc(TIMES + 2, sizeof *l->positions);
     l->count = 3; /* of which the second is above an extent by itself */
     for (uint32_t i = 0; i < TIMES + 2; i++)
-        l->positions[i] = (struct position){.field = 0, .at = i};
+        l->positions[i] = i;
     for (uint32_t i = 0; i < 3; i++) {
         l->documents[i] = i * 7;
         l->t[i] = i == 1 ? TIMES : 1;

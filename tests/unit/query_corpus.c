@@ -113,7 +113,7 @@ static bool is_a_word(const struct corpus *c, uint32_t segment, const char *stem
 
 static void write_posting(struct segment_writer *w, const struct corpus_document *d, const char *key)
 {
-    struct position positions[CORPUS_MAX_TOKENS];
+    uint32_t positions[CORPUS_MAX_TOKENS];
     size_t count = 0;
     uint32_t t = 0;
     bool has = false;
@@ -122,7 +122,7 @@ static void write_posting(struct segment_writer *w, const struct corpus_document
         if (key[0] == TERM_WORD) {
             has |= strcmp(token->folded, key + 1) == 0;
         } else if (strcmp(token->stem, key + 1) == 0) {
-            positions[count++] = (struct position){.field = token->field, .at = token->at};
+            positions[count++] = token->at;
             t += corpus_weights[token->field];
         }
     }
@@ -147,11 +147,23 @@ static void write_terms(struct corpus *c, struct segment_writer *w, uint32_t seg
     free(keys);
 }
 
+static size_t ranges_of(const struct corpus_document *d, struct field_range *out)
+{
+    size_t count = 0;
+    for (size_t k = 0; k < d->token_count; k++) {
+        const struct corpus_token *token = &d->tokens[k];
+        if (count == 0 || out[count - 1].field != token->field)
+            out[count++] = (struct field_range){token->field, token->at};
+    }
+    return count;
+}
+
 static uint32_t write_documents(struct corpus *c, struct segment_writer *w, uint32_t segment)
 {
     uint32_t number = 0;
     for (size_t i = 0; i < c->document_count; i++) {
         struct corpus_document *d = &c->documents[i];
+        struct field_range ranges[CORPUS_MAX_TOKENS];
         char id[32];
         if (d->segment != segment)
             continue;
@@ -163,6 +175,8 @@ static uint32_t write_documents(struct corpus *c, struct segment_writer *w, uint
             .id = str_of(id),
             .body = STR("{}"),
             .length_code = d->length_code,
+            .ranges = ranges,
+            .range_count = ranges_of(d, ranges),
         };
         segment_writer_document(w, &written);
     }

@@ -1,4 +1,5 @@
 #include "index/resolve.h"
+#include "index/postings.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -91,7 +92,7 @@ static void write_term(struct segment_writer *writer, const struct world *w, str
     char room[16];
     bool is_begun = false;
     uint32_t document = 0;
-    struct position p = {.field = 0, .at = 1};
+    const uint32_t p = 1;
     for (uint64_t n = job.first; n < job.end; n++) {
         if (w->operations[n].is_deletion)
             continue;

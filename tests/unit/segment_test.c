@@ -1,4 +1,5 @@
 #include "index/segment.h"
+#include "index/postings.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -32,18 +33,17 @@ static uint32_t next_random(uint32_t *seed)
 }
 
 /* Whether a term is in a document, and how: the same answer each time. */
-static size_t occurrences(uint32_t term, uint32_t document, struct position out[MAX_POSITIONS])
+static size_t occurrences(uint32_t term, uint32_t document, uint32_t out[MAX_POSITIONS])
 {
     uint32_t seed = term * 2654435761u ^ document * 40503u;
     next_random(&seed);
     if (next_random(&seed) % (1 + term % 50) != 0)
         return 0;
     size_t count = 1 + next_random(&seed) % MAX_POSITIONS;
-    uint32_t at = 0, field = 0;
+    uint32_t at = 0;
     for (size_t i = 0; i < count; i++) {
         at += next_random(&seed) % 1000 + (i > 0);
-        field += next_random(&seed) % 3 == 0;
-        out[i] = (struct position){.field = field % 4, .at = at};
+        out[i] = at;
     }
     return count;
 }
@@ -61,13 +61,24 @@ static struct str body_of(uint32_t document, char *room)
     return (struct str){room, length};
 }
 
+static size_t ranges_of(uint32_t document, struct field_range out[4])
+{
+    size_t count = document % 5;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = (struct field_range){.field = (document + i) % 4, .from = document % 3 + i * 1000};
+    return count;
+}
+
 static void write_documents(struct segment_writer *w, uint32_t documents)
 {
     char *body = malloc(100000), id[32];
+    struct field_range ranges[4];
     for (uint32_t n = 0; n < documents; n++) {
         struct segment_document d = {.stamp = 1000 + 3 * n, .body = body_of(n, body), .length_code = length_encode(n)};
         d.id = (struct str){id, (size_t)snprintf(id, sizeof id, "id-%u", n % 1000)};
         d.hash = hash64(d.id);
+        d.ranges = ranges;
+        d.range_count = ranges_of(n, ranges);
         segment_writer_document(w, &d);
     }
     free(body);
@@ -77,7 +88,7 @@ static void write_terms(struct segment_writer *w, uint32_t documents)
 {
     for (uint32_t term = 0; term < TERMS; term++) {
         char key[16];
-        struct position positions[MAX_POSITIONS];
+        uint32_t positions[MAX_POSITIONS];
         size_t length = term_key(term, key);
         segment_writer_term(w, (struct str){key, length}, term % 2 ? TERM_IS_WORD : 0);
         for (uint32_t n = 0; n < documents; n++) {
@@ -117,6 +128,20 @@ static void discard(struct model *m)
     rmdir(m->directory);
 }
 
+static void expect_ranges(const struct segment *s, uint32_t document)
+{
+    struct field_ranges r;
+    struct field_range wanted[4];
+    size_t count = ranges_of(document, wanted);
+    assert_int_equal(segment_field_ranges(s, document, &r), 0);
+    for (uint32_t at = 0; at < 5000; at += 499) {
+        uint32_t field = UINT32_MAX;
+        for (size_t i = 0; i < count && wanted[i].from <= at; i++)
+            field = wanted[i].field;
+        assert_int_equal(field_ranges_find(&r, at), field);
+    }
+}
+
 static void expect_documents(const struct segment *s, const struct model *m)
 {
     struct arena a;
@@ -128,6 +153,7 @@ static void expect_documents(const struct segment *s, const struct model *m)
         snprintf(id, sizeof id, "id-%u", n % 1000);
         assert_int_equal(segment_stamps(s)[n], 1000 + 3 * n);
         assert_int_equal(segment_length_codes(s)[n], length_encode(n));
+        expect_ranges(s, n);
         assert_int_equal(segment_document_id(s, n, &text, &hash), 0);
         assert_true(str_equal(text, str_of(id)));
         assert_int_equal(hash, hash64(text));
@@ -144,7 +170,7 @@ static void expect_term(const struct segment *s, const struct model *m, uint32_t
     char key[16];
     struct term t;
     struct postings p;
-    struct position wanted[MAX_POSITIONS], got[MAX_POSITIONS];
+    uint32_t wanted[MAX_POSITIONS], got[MAX_POSITIONS];
     int err = 0;
     uint32_t found = 0;
     size_t length = term_key(term, key);
@@ -179,7 +205,7 @@ static void expect_seeks(const struct segment *s, const struct model *m, uint32_
     char key[16];
     struct term t;
     struct postings p;
-    struct position wanted[MAX_POSITIONS], got[MAX_POSITIONS];
+    uint32_t wanted[MAX_POSITIONS], got[MAX_POSITIONS];
     int err = 0;
     size_t length = term_key(term, key);
     if (!segment_find_term(s, (struct str){key, length}, &t, &err))
@@ -306,7 +332,7 @@ static void read_documents(struct reading *r, const struct segment *s)
     add(r, segment_length_codes(s), segment_documents(s));
 }
 
-static void read_postings(struct reading *r, const struct segment *s, const struct term *t, struct position *positions)
+static void read_postings(struct reading *r, const struct segment *s, const struct term *t, uint32_t *positions)
 {
     struct postings p;
     for (postings_open(&p, s, t); p.document != POSTINGS_END; postings_next(&p)) {
@@ -322,7 +348,7 @@ static void read_terms(struct reading *r, const struct segment *s)
 {
     struct term_cursor c;
     struct term t;
-    struct position positions[MAX_POSITIONS];
+    uint32_t positions[MAX_POSITIONS];
     term_cursor_seek(&c, s, (struct str){0});
     while (term_cursor_next(&c, &t)) {
         add(r, t.key.ptr, t.key.len);
@@ -458,7 +484,7 @@ static void spans_chunks_and_extents(void **state)
     struct segment_options options = {.id = 1, .transaction = 4 << 20, .analyzer = STR("test 1")};
     struct segment_writer *w;
     struct segment_result result;
-    struct position positions[WORDS], got[WORDS];
+    uint32_t positions[WORDS], got[WORDS];
     char id[32];
     assert_non_null(mkdtemp(m.directory));
     snprintf(m.path, sizeof m.path, "%s/seg-1.mdb", m.directory);
@@ -472,7 +498,7 @@ static void spans_chunks_and_extents(void **state)
     segment_writer_term(w, STR("sall"), 0);
     for (uint32_t n = 0; n < MANY; n++) {
         for (uint32_t i = 0; i < WORDS; i++)
-            positions[i] = (struct position){.field = 0, .at = n % 7 + i * 300};
+            positions[i] = n % 7 + i * 300;
         segment_writer_posting(w, n, WORDS, positions, WORDS);
     }
     assert_int_equal(segment_writer_finish(w, &result), 0);
@@ -497,7 +523,7 @@ static void spans_chunks_and_extents(void **state)
         postings_seek(&p, n);
         assert_int_equal(p.document, n);
         assert_true(postings_positions(&p, got));
-        assert_true(got[0].at == n % 7 && got[WORDS - 1].at == n % 7 + (WORDS - 1) * 300);
+        assert_true(got[0] == n % 7 && got[WORDS - 1] == n % 7 + (WORDS - 1) * 300);
     }
     assert_int_equal(err, 0);
     segment_close(s);
@@ -534,7 +560,7 @@ static void numbers_many_fields(void **state)
 static void refuses_what_is_out_of_order(void **state)
 {
     (void)state;
-    for (int what = 0; what < 4; what++) {
+    for (int what = 0; what < 6; what++) {
         char directory[] = "/tmp/mayfly-segment-XXXXXX", path[64];
         assert_non_null(mkdtemp(directory));
         snprintf(path, sizeof path, "%s/seg-1.mdb", directory);
@@ -542,16 +568,21 @@ static void refuses_what_is_out_of_order(void **state)
         struct segment_writer *w;
         struct segment_result result;
         assert_int_equal(segment_writer_open(path, &options, &w), 0);
+        const uint32_t at = 3;
         struct segment_document d = {.stamp = 5, .id = STR("a"), .hash = hash64(STR("a"))};
         segment_writer_document(w, &d);
         if (what == 0)
             segment_writer_document(w, &d);
         segment_writer_term(w, STR("sb"), 0);
-        segment_writer_posting(w, what == 1 ? 1 : 0, 1, NULL, 0);
+        segment_writer_posting(w, what == 1 ? 1 : 0, 1, &at, 1);
         if (what == 2)
-            segment_writer_posting(w, 0, 1, NULL, 0);
+            segment_writer_posting(w, 0, 1, &at, 1);
+        if (what == 4)
+            segment_writer_posting(w, 1, 1, NULL, 0); /* of a stem, without positions */
+        if (what == 5)
+            segment_writer_posting(w, 1, 0, &at, 1);
         segment_writer_term(w, what == 3 ? STR("sa") : STR("sc"), 0);
-        segment_writer_posting(w, 0, 1, NULL, 0);
+        segment_writer_posting(w, 0, 1, &at, 1);
         assert_int_equal(segment_writer_finish(w, &result), ERR_INVALID);
         assert_int_not_equal(access(path, F_OK), 0);
         rmdir(directory);

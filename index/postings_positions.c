@@ -1,0 +1,151 @@
+/* The positions of a block of a list. */
+#include "index/postings.h"
+
+#include "common/err.h"
+#include "index/segment_parts.h"
+
+/* Of a list in one place, or of a run of extents (postings.h). */
+static int view_bytes(const struct posting_list *l, uint32_t from, uint32_t end, struct posting_block *b)
+{
+    const struct parts *parts = &l->segment->positions;
+    uint32_t part = (uint32_t)(l->positions.place >> 32), offset = (uint32_t)l->positions.place;
+    if (from > end || end > l->positions.length || part >= parts->count)
+        return ERR_CORRUPT;
+    uint32_t size = end - from;
+    if (offset <= parts->extents[part].size && l->positions.length <= parts->extents[part].size - offset) {
+        from += offset;
+    } else {
+        uint32_t further = from / EXTENT_PAYLOAD;
+        from %= EXTENT_PAYLOAD;
+        if (offset || further >= parts->count - part)
+            return ERR_CORRUPT;
+        part += further;
+        if (from > parts->extents[part].size)
+            return ERR_CORRUPT;
+        /* The end is that of the extent where the next block begins another one. */
+        if (size > parts->extents[part].size - from)
+            size = parts->extents[part].size - from;
+    }
+    int err = segment_view(l->segment, parts, place_of(part, from), size, &b->positions);
+    if (!err)
+        b->positions_end = b->positions + size;
+    return err;
+}
+
+/* To the first exception, with `index` the one before (of the first: 0, and the next is at index + its gap). */
+static int next_exception(struct posting_block *b, uint32_t before)
+{
+    uint64_t gap;
+    if (b->exceptions_left == 0)
+        return 0;
+    const uint8_t *at = varint_get(b->position_exceptions, b->positions_end, &gap);
+    if (!at || gap > UINT32_MAX - before)
+        return ERR_CORRUPT;
+    b->position_exceptions = at;
+    b->exception_index = before + (uint32_t)gap;
+    return 0;
+}
+
+static int open_positions(const struct posting_list *l, struct posting_block *b)
+{
+    uint32_t from = l->blocks > 1 && b->number > 0 ? load_u32(l->position_ends + 4 * (size_t)(b->number - 1)) : 0;
+    uint32_t end = l->blocks > 1 ? load_u32(l->position_ends + 4 * (size_t)b->number) : l->positions.length;
+    uint64_t exceptions = 0;
+    const uint8_t *at = NULL;
+    int err = view_bytes(l, from, end, b);
+    if (!err && b->positions_end - b->positions >= 2)
+        at = varint_get(b->positions + 1, b->positions_end, &exceptions);
+    if (err || !at || b->positions[0] > 32 || exceptions > b->starts[b->count])
+        return err ? err : ERR_CORRUPT;
+    b->position_bits = b->positions[0];
+    uint64_t size = ((uint64_t)b->starts[b->count] * b->position_bits + 7) / 8;
+    if (size > (size_t)(b->positions_end - at))
+        return ERR_CORRUPT;
+    b->positions = at;
+    b->position_exceptions = at + size;
+    b->exceptions_left = (uint32_t)exceptions;
+    return next_exception(b, 0);
+}
+
+/* The value of the exception at `index`. */
+static int take_exception(struct posting_block *b, uint32_t index, uint32_t *out)
+{
+    uint64_t value;
+    while (b->exceptions_left) {
+        uint32_t found = b->exception_index;
+        if (found > index)
+            break;
+        const uint8_t *at = varint_get(b->position_exceptions, b->positions_end, &value);
+        if (!at || value > UINT32_MAX)
+            break;
+        b->position_exceptions = at;
+        b->exceptions_left--;
+        int err = next_exception(b, found);
+        if (found == index) {
+            *out = (uint32_t)value;
+            return err;
+        }
+        if (err)
+            return err;
+    }
+    return ERR_CORRUPT;
+}
+
+/* Gaps to positions: they rise. */
+static int add_up(uint32_t *gaps, uint32_t count)
+{
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        at += i > 0 ? (uint64_t)gaps[i] + 1 : gaps[i];
+        if (at > UINT32_MAX)
+            return ERR_CORRUPT;
+        gaps[i] = (uint32_t)at;
+    }
+    return 0;
+}
+
+static int read_inlined(const struct posting_block *b, uint32_t i, uint32_t *out)
+{
+    const uint8_t *at = b->inlined[i];
+    for (uint32_t k = 0; k < b->starts[i + 1] - b->starts[i]; k++) {
+        uint64_t gap;
+        at = varint_get(at, b->end, &gap);
+        if (!at || gap > UINT32_MAX)
+            return ERR_CORRUPT;
+        out[k] = (uint32_t)gap;
+    }
+    return 0;
+}
+
+static int read_packed(struct posting_block *b, uint32_t from, uint32_t count, uint32_t *out)
+{
+    const uint32_t escape = (uint32_t)((UINT64_C(1) << b->position_bits) - 1);
+    bool has_exceptions = b->exceptions_left > 0;
+    int err = 0;
+    for (uint32_t k = 0; k < count && !err; k++) {
+        out[k] = kernel_unpack_one(b->positions, b->position_bits, (size_t)from + k);
+        if (has_exceptions && out[k] == escape)
+            err = take_exception(b, from + k, &out[k]);
+    }
+    return err;
+}
+
+int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t *out)
+{
+    int err = block_starts(l, b);
+    if (err || b->starts[i + 1] == b->starts[i])
+        return err;
+    if (l->inlined.len) {
+        err = read_inlined(b, i, out);
+    } else {
+        /* Exceptions are passed in order: to go back is to begin again. */
+        bool is_back = b->positions && b->starts[i] < b->positions_read;
+        err = b->positions && !is_back ? 0 : open_positions(l, b);
+        b->positions_read = b->starts[i + 1];
+        err = err ? err : read_packed(b, b->starts[i], b->starts[i + 1] - b->starts[i], out);
+    }
+    err = err ? err : add_up(out, b->starts[i + 1] - b->starts[i]);
+    if (err)
+        b->positions = NULL;
+    return err;
+}
