@@ -100,6 +100,7 @@ struct query_run {
     float norms[256];     /* weight_norms of the whole index */
     uint32_t limit;       /* hits wanted */
     uint64_t deadline_us; /* on clock_us; 0: none */
+    bool exhaustive;      /* look at every document that matches: for tests, the hits are the same */
 };
 
 struct query_result {

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "index/query_prune.h"
 #include "index/query_scan.h"
 
 /* One run of a query over all segments. */
@@ -16,7 +17,8 @@ struct execution {
     struct plan plan;
     struct top top;
     uint64_t *counts;
-    struct window *window;
+    struct scan_window *window; /* of a union that cannot be pruned */
+    struct prune *prune;        /* NULL: it cannot be pruned */
     bool partial;
 };
 
@@ -102,8 +104,59 @@ static bool is_union(const struct execution *x)
     return !x->query->everything && (x->query->match == MATCH_ANY || is_one_group(x));
 }
 
+/* ------------------------------------------------------------------------------------------------------------ pruning
+ */
+
+/* Scores of what is pruned are sums in 32 bits. */
+static bool sums_fit(const struct execution *x)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < x->query->leaf_count; i++) {
+        const struct tree_leaf *leaf = &x->query->leaves[i];
+        for (size_t k = 0; leaf->scored && k < leaf->element_count; k++) {
+            const struct query_weights *w = &x->run->weights[leaf->elements[k].word];
+            uint32_t most = 0;
+            for (size_t t = 0; t < w->term_count; t++)
+                most = w->terms[t].weight > most ? w->terms[t].weight : most;
+            sum += most;
+        }
+    }
+    return sum < INT32_MAX / 2;
+}
+
+/* Every scored leaf is one item at the top, and no item is anything else. */
+static bool items_are_leaves(const struct execution *x)
+{
+    const struct plan *p = &x->plan;
+    size_t scored = 0;
+    for (size_t i = 0; i < x->query->leaf_count; i++)
+        scored += x->query->leaves[i].scored;
+    for (size_t i = 0; i < p->required_count; i++) {
+        const struct tree_node *n = p->required[i];
+        if (n->kind != NODE_LEAF || !x->query->leaves[n->leaf].scored || has_rung(p, n->leaf))
+            return false;
+        for (size_t k = 0; k < i; k++) {
+            if (p->required[k]->leaf == n->leaf)
+                return false;
+        }
+    }
+    return scored == p->required_count + p->rungs;
+}
+
+static bool can_prune(const struct execution *x)
+{
+    return !x->run->exhaustive && !x->query->everything && items_are_leaves(x) && sums_fit(x);
+}
+
 static void scan_segment(struct execution *x, struct scan *s, size_t must, bool incomplete_only)
 {
+    if (x->prune) {
+        if (is_union(x))
+            prune_any(s);
+        else
+            prune_all(s, must, incomplete_only);
+        return;
+    }
     scan_open(s);
     if (s->scope.err)
         return;
@@ -124,6 +177,8 @@ static int scan_all(struct execution *x, size_t must, bool incomplete_only)
                       .query = x->query,
                       .run = x->run,
                       .segment = segment->segment,
+                      .kernels = kernels_best(),
+                      .unscored = x->top.room == 0,
                       .length_codes = segment_length_codes(segment->segment),
                       .documents = segment_documents(segment->segment)},
             .plan = &x->plan,
@@ -132,6 +187,7 @@ static int scan_all(struct execution *x, size_t must, bool incomplete_only)
             .top = &x->top,
             .counts = x->counts,
             .window = x->window,
+            .prune = x->prune,
         };
         scan_segment(x, &s, must, incomplete_only);
         arena_rewind(x->arena, mark);
@@ -167,8 +223,10 @@ static int prepare(struct execution *x)
     if (err)
         return err;
     x->counts = arena_new_array(x->arena, x->plan.rungs + 1, uint64_t);
-    x->window = is_union(x) ? arena_new(x->arena, struct window) : NULL;
-    return x->counts && (x->window || !is_union(x)) ? 0 : ERR_FULL;
+    bool prunes = can_prune(x), has_window = !prunes && is_union(x);
+    x->prune = prunes ? arena_new(x->arena, struct prune) : NULL;
+    x->window = has_window ? arena_new(x->arena, struct scan_window) : NULL;
+    return x->counts && (x->prune || !prunes) && (x->window || !has_window) ? 0 : ERR_FULL;
 }
 
 static void finish(struct execution *x, struct query_result *out)
@@ -180,6 +238,11 @@ static void finish(struct execution *x, struct query_result *out)
         last = top_is_full(&x->top) ? x->top.heap[x->top.count - 1].dropped : x->plan.rungs;
     for (size_t dropped = 0; dropped <= last; dropped++)
         out->estimated_total += x->counts[dropped];
+    uint64_t documents = x->snapshot->view->documents;
+    if (out->estimated_total < out->hit_count)
+        out->estimated_total = out->hit_count;
+    if (out->estimated_total > documents)
+        out->estimated_total = documents;
 }
 
 int query_execute(struct arena *a, const struct query *q, struct snapshot *s, const struct query_run *run,

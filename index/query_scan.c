@@ -29,6 +29,14 @@ static struct matcher *item_matcher(struct scan *s, const struct tree_node *n)
     return matcher_of_node(&s->scope, n);
 }
 
+struct matcher **scan_matchers(struct scan *s, const struct tree_node **nodes, size_t count)
+{
+    struct matcher **list = take(s, arena_new_array(s->scope.arena, count, struct matcher *));
+    for (size_t i = 0; i < count && !s->scope.err; i++)
+        list[i] = matcher_of_node(&s->scope, nodes[i]);
+    return list;
+}
+
 static struct matcher **item_matchers(struct scan *s, const struct tree_node **nodes, size_t count, size_t more)
 {
     struct matcher **list = take(s, arena_new_array(s->scope.arena, count + more, struct matcher *));
@@ -89,7 +97,7 @@ static uint64_t score_of(struct scan *s, uint32_t document)
     return (uint64_t)sum;
 }
 
-static void offer(struct scan *s, uint32_t dropped, uint64_t score, uint32_t document)
+void scan_offer(struct scan *s, uint32_t dropped, uint64_t score, uint32_t document)
 {
     struct query_hit hit = {
         .dropped = dropped,
@@ -122,7 +130,7 @@ static void take_document(struct scan *s, const struct requirement *r, bool inco
         return;
     uint64_t score = score_of(s, document);
     if (!s->scope.err)
-        offer(s, dropped, score, document);
+        scan_offer(s, dropped, score, document);
 }
 
 void scan_conjunction(struct scan *s, size_t must, bool incomplete_only)
@@ -186,12 +194,12 @@ static uint32_t next_window(const struct parts *p, uint32_t from)
         if (at < first)
             first = at;
     }
-    return first == POSTINGS_END ? POSTINGS_END : first & ~(uint32_t)(WINDOW - 1);
+    return first == POSTINGS_END ? POSTINGS_END : first & ~(uint32_t)(SCAN_WINDOW - 1);
 }
 
 static void fill_window(struct scan *s, const struct parts *p, uint32_t base, uint32_t end)
 {
-    struct window *w = s->window;
+    struct scan_window *w = s->window;
     memset(w->seen, 0, sizeof w->seen);
     if (p->has_others)
         memset(w->sums, 0, sizeof w->sums);
@@ -233,8 +241,8 @@ static bool is_excluded(const struct scan *s, const struct parts *p, uint32_t do
 
 static void drain_window(struct scan *s, const struct parts *p, uint32_t base)
 {
-    struct window *w = s->window;
-    for (uint32_t i = 0; i < WINDOW / 64; i++) {
+    struct scan_window *w = s->window;
+    for (uint32_t i = 0; i < SCAN_WINDOW / 64; i++) {
         uint64_t deleted = w->seen[i] ? deleted_bits(s->core, base + 64 * i) : 0;
         for (uint64_t bits = w->seen[i]; bits; bits &= bits - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(bits), at = 64 * i + bit;
@@ -244,7 +252,7 @@ static void drain_window(struct scan *s, const struct parts *p, uint32_t base)
                 continue;
             s->counts[0]++;
             if (top_may_take(s->top, 0, score))
-                offer(s, 0, score, base + at);
+                scan_offer(s, 0, score, base + at);
         }
     }
 }
@@ -256,7 +264,7 @@ void scan_union(struct scan *s)
         return;
     uint32_t base = next_window(&p, 0);
     while (base != POSTINGS_END && !scope_is_over_now(&s->scope)) {
-        uint32_t end = s->scope.documents - base > WINDOW ? base + WINDOW : s->scope.documents;
+        uint32_t end = s->scope.documents - base > SCAN_WINDOW ? base + SCAN_WINDOW : s->scope.documents;
         fill_window(s, &p, base, end);
         if (s->scope.err)
             return;

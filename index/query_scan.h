@@ -22,12 +22,12 @@ struct plan {
     size_t excluded_count;
 };
 
-enum { WINDOW = 4096 }; /* documents that a union sums up at a time */
+enum { SCAN_WINDOW = 4096 }; /* documents that a union sums up at a time */
 
-struct window {
-    int64_t sums[WINDOW]; /* all zero between windows, unless leaves stand only inside of groups */
-    uint64_t seen[WINDOW / 64];
-    int32_t scratch[WINDOW];
+struct scan_window {
+    int64_t sums[SCAN_WINDOW]; /* all zero between windows, unless leaves stand only inside of groups */
+    uint64_t seen[SCAN_WINDOW / 64];
+    int32_t scratch[SCAN_WINDOW];
 };
 
 /* One segment's turn, and what all of them share: the hits, and how many documents match with each number of words
@@ -40,8 +40,15 @@ struct scan {
     struct leaf_cursor *scorers; /* one per leaf; those that are not scored stay closed */
     struct top *top;
     uint64_t *counts;
-    struct window *window; /* unions only */
+    struct scan_window *window; /* unions only */
+    struct prune *prune;   /* pruning scans only */
 };
+
+/* A hit, if it is among the best so far. */
+void scan_offer(struct scan *s, uint32_t dropped, uint64_t score, uint32_t document);
+
+/* Matchers with cursors of their own; NULL past the arena's cap (the scope's err says so). */
+struct matcher **scan_matchers(struct scan *s, const struct tree_node **nodes, size_t count);
 
 /* Opens the cursors of all scored leaves. */
 void scan_open(struct scan *s);

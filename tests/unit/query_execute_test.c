@@ -316,35 +316,56 @@ static void weigh(struct fixture *f)
 /* -------------------------------------------------------------------------------------------------------------
  * comparing */
 
-static struct query_result execute(struct fixture *f, uint32_t limit)
+static struct query_result execute(struct fixture *f, uint32_t limit, bool exhaustive)
 {
     static const struct query_field fields[] = {{{"title", 5}, 3}};
     struct query_result result;
     struct query_fault fault;
-    struct query_run run = {.weights = f->weights, .fields = fields, .field_count = 1, .limit = limit};
+    struct query_run run = {.weights = f->weights, .fields = fields, .field_count = 1, .limit = limit, .exhaustive = exhaustive};
     memcpy(run.norms, f->norms, sizeof run.norms);
     assert_int_equal(query_execute(&f->arena, f->query, f->corpus.snapshot, &run, &result, &fault), 0);
     assert_false(result.partial);
     return result;
 }
 
-static void compare(struct fixture *f, const char *text, uint32_t limit, const struct query_hit *wanted, size_t count)
+static void compare_hits_of(const struct query_result *result, const char *text, const struct query_hit *wanted,
+                            size_t shown)
 {
-    struct query_result result = execute(f, limit);
-    size_t shown = count < limit ? count : limit;
-    if (result.hit_count != shown)
-        fail_msg("%s: %zu hits, wanted %zu", text, result.hit_count, shown);
+    if (result->hit_count != shown)
+        fail_msg("%s: %zu hits, wanted %zu", text, result->hit_count, shown);
     for (size_t i = 0; i < shown; i++) {
-        const struct query_hit *a = &result.hits[i], *b = &wanted[i];
+        const struct query_hit *a = &result->hits[i], *b = &wanted[i];
         if (a->stamp != b->stamp || a->score != b->score || a->dropped != b->dropped || a->segment != b->segment ||
             a->document != b->document)
             fail_msg("%s: hit %zu of %zu is %lu (score %lu, dropped %u), wanted %lu (score %lu, dropped %u)", text, i,
                      shown, a->stamp, a->score, a->dropped, b->stamp, b->score, b->dropped);
     }
+}
+
+/* The total is exact where everything that matches was looked at: by order, or since there was room for more hits. */
+static void compare(struct fixture *f, const char *text, uint32_t limit, const struct query_hit *wanted, size_t count)
+{
+    size_t shown = count < limit ? count : limit;
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += shown > 0 && (shown < limit || wanted[i].dropped <= wanted[shown - 1].dropped);
-    assert_int_equal(result.estimated_total, total);
+    struct query_result all = execute(f, limit, true), pruned = execute(f, limit, false);
+    compare_hits_of(&all, text, wanted, shown);
+    compare_hits_of(&pruned, text, wanted, shown);
+    assert_int_equal(all.estimated_total, total);
+    if (count < limit)
+        assert_int_equal(pruned.estimated_total, total);
+    assert_true(pruned.estimated_total >= shown && pruned.estimated_total <= f->documents);
+}
+
+/* Without hits only those count that have the fewest words dropped. */
+static void compare_count(struct fixture *f, const struct query_hit *wanted, size_t count)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += wanted[i].dropped == 0;
+    assert_int_equal(execute(f, 0, true).estimated_total, total);
+    assert_int_equal(execute(f, 0, false).estimated_total, total);
 }
 
 static void check_query(struct fixture *f, const char *text, enum query_match match)
@@ -358,6 +379,7 @@ static void check_query(struct fixture *f, const char *text, enum query_match ma
     size_t count = obvious_hits(f, wanted);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         compare(f, text, limits[i], wanted, count);
+    compare_count(f, wanted, count);
     free(wanted);
     arena_reset(&f->arena, 0);
 }
@@ -557,7 +579,7 @@ static void a_limit_of_zero_counts_complete_matches(void **state)
         struct query_options options = {.match = i % 2 ? MATCH_ALL : MATCH_ANY};
         assert_int_equal(query_parse(&f.arena, &f.analyzer, str_of(queries[i / 2]), &options, &f.query), 0);
         weigh(&f);
-        struct query_result counted = execute(&f, 0), listed = execute(&f, 300);
+        struct query_result counted = execute(&f, 0, false), listed = execute(&f, 300, false);
         assert_int_equal(counted.hit_count, 0);
         assert_int_equal(counted.estimated_total, listed.hit_count);
         assert_true(listed.hit_count > 0);

@@ -1,0 +1,308 @@
+/* The best of the documents that have all of what is required and at least so many rungs of the ladder. The rarest clause
+ * leads, a block of its documents at a time; a block is passed over where the bounds of all clauses there are too low (Ding
+ * and Suel, "Faster top-k document retrieval using block-max indexes", 2011), and what is left of it is looked up in the
+ * other clauses, the next rarest first. */
+#include "index/query_prune.h"
+
+#include <string.h>
+
+#include "common/err.h"
+
+enum { CLOCK_EVERY = 16 /* blocks */ };
+
+struct all {
+    struct scan *s;
+    struct batch *batch;
+    struct clause *clauses;   /* one per leaf */
+    struct clause **required; /* what every hit has, cheapest first, phrases last */
+    size_t required_count;
+    size_t must; /* rungs among them */
+    struct clause *lead;
+    struct matcher **excluded;
+    bool incomplete_only;
+    uint32_t from; /* documents below it are done */
+    uint64_t counted, looked_at;
+};
+
+/* ------------------------------------------------------------------------------------------------------------- opening
+ */
+
+static bool open_all(struct all *x)
+{
+    struct scan *s = x->s;
+    const struct query *q = s->scope.query;
+    x->clauses = arena_new_array(s->scope.arena, q->leaf_count, struct clause);
+    x->required = arena_new_array(s->scope.arena, q->leaf_count + 1, struct clause *);
+    if (!x->clauses || !x->required) {
+        s->scope.err = ERR_FULL;
+        return false;
+    }
+    for (size_t i = 0; i < q->leaf_count && !s->scope.err; i++) {
+        if (q->leaves[i].scored)
+            clause_open(&s->scope, &q->leaves[i], &x->clauses[i]);
+    }
+    x->excluded = scan_matchers(s, s->plan->excluded, s->plan->excluded_count);
+    return !s->scope.err;
+}
+
+static bool comes_before(const struct clause *a, const struct clause *b)
+{
+    bool is_phrase = a->kind == CLAUSE_PHRASE, other_is = b->kind == CLAUSE_PHRASE;
+    return is_phrase != other_is ? other_is : a->cost < b->cost;
+}
+
+static void add_required(struct all *x, struct clause *c)
+{
+    size_t at = x->required_count;
+    for (size_t i = 0; i < at; i++) {
+        if (x->required[i] == c)
+            return;
+    }
+    x->required_count++;
+    for (; at > 0 && comes_before(c, x->required[at - 1]); at--)
+        x->required[at] = x->required[at - 1];
+    x->required[at] = c;
+    if (!x->lead || c->cost < x->lead->cost)
+        x->lead = c;
+}
+
+/* With so many rungs, from where the scan is. False if a document that has them all cannot be. */
+static bool require(struct all *x, size_t must)
+{
+    const struct plan *p = x->s->plan;
+    x->must = must;
+    x->required_count = 0;
+    x->lead = NULL;
+    for (size_t i = 0; i < p->required_count; i++)
+        add_required(x, &x->clauses[p->required[i]->leaf]);
+    for (size_t i = 0; i < must; i++)
+        add_required(x, &x->clauses[p->ladder[i]]);
+    for (size_t i = 0; i < x->required_count; i++) {
+        if (x->required[i]->kind == CLAUSE_NOTHING)
+            return false;
+    }
+    return x->required_count > 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- candidates
+ */
+
+static bool is_complete(const struct all *x)
+{
+    return x->must == x->s->plan->rungs;
+}
+
+/* What a document at or after `from` must score; only where no hit has more rungs than another. */
+static int32_t least_score(const struct all *x, uint32_t from)
+{
+    return is_complete(x) && from < x->s->scope.documents ? prune_least(x->s, from) : 0;
+}
+
+/* What all required clauses but the lead may add. */
+static int32_t bound_of_others(const struct all *x)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < x->required_count; i++)
+        sum += x->required[i] == x->lead ? 0 : x->required[i]->bound;
+    return sum;
+}
+
+/* Whether a document in [from, end) to which the lead adds at most `sum` can score `least`. */
+static bool can_reach(struct all *x, int32_t sum, uint32_t from, uint32_t end, int32_t least)
+{
+    for (size_t i = 0; i < x->required_count; i++) {
+        int32_t bound = x->required[i] == x->lead ? 0 : clause_bound(x->required[i], from, end);
+        if (bound == ABSENT)
+            return false;
+        sum += bound;
+    }
+    return sum >= least;
+}
+
+/* Of the lead's block what lies at or after x->from; scores are what the lead adds, of a phrase 0: its words are looked
+ * up with it. */
+static void take_block(struct all *x, struct scored_list *l, uint32_t block, int32_t least)
+{
+    struct batch *b = x->batch;
+    b->count = 0;
+    if (!scored_enter(l, block))
+        return;
+    uint32_t skipped = 0;
+    while (skipped < l->block.count && l->block.documents[skipped] < x->from)
+        skipped++;
+    size_t count = l->block.count - skipped;
+    if (x->lead->kind == CLAUSE_PHRASE || x->s->scope.unscored) {
+        memcpy(b->documents, l->block.documents + skipped, count * sizeof *b->documents);
+        memset(b->scores, 0, count * sizeof *b->scores);
+        b->count = count;
+        return;
+    }
+    scored_score_block(l);
+    b->count = x->s->scope.kernels->keep_scores(l->block.documents + skipped, l->scores + skipped, count, least,
+                                                b->documents, b->scores);
+}
+
+/* The lead is a group: what it adds in a window. */
+static void take_group_window(struct all *x, uint32_t base, uint32_t end)
+{
+    struct batch *b = x->batch;
+    struct window *w = &x->s->prune->window;
+    clause_accumulate(x->lead, base, end, w);
+    size_t count = x->s->scope.kernels->expand_bits((const uint8_t *)w->seen, WINDOW / 64, base, b->documents);
+    b->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t document = b->documents[i];
+        b->documents[b->count] = document;
+        b->scores[b->count] = w->sums[document - base];
+        b->count += document >= x->from;
+        w->sums[document - base] = 0;
+    }
+    memset(w->seen, 0, sizeof w->seen);
+}
+
+/* The required clauses one after the other; `rest` is what all of them may add. */
+static void require_others(struct all *x, int32_t least, int32_t rest)
+{
+    struct batch *b = x->batch;
+    for (size_t i = 0; i < x->required_count && b->count > 0; i++) {
+        struct clause *c = x->required[i];
+        if (c == x->lead && c->kind != CLAUSE_PHRASE)
+            continue;
+        rest -= c->bound;
+        struct candidates candidates = {
+            .documents = b->documents,
+            .count = b->count,
+            .scores = least > 0 ? b->scores : NULL,
+            .least = least - rest,
+            .out = b->added,
+        };
+        clause_look_up(c, &candidates);
+        prune_add(b, true, candidates.least);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- hits
+ */
+
+/* The rungs that may be missing, in order: what they add, and up to where none is missing. */
+static void climb(struct all *x)
+{
+    struct batch *b = x->batch;
+    const struct plan *p = x->s->plan;
+    memset(b->kept, 0, b->count * sizeof *b->kept);
+    for (size_t rung = x->must; rung < p->rungs; rung++) {
+        struct candidates c = {.documents = b->documents, .count = b->count, .out = b->added};
+        clause_look_up(&x->clauses[p->ladder[rung]], &c);
+        for (size_t i = 0; i < b->count; i++) {
+            bool has = b->added[i] >= 0;
+            b->scores[i] += has ? b->added[i] : 0;
+            b->kept[i] = (uint16_t)(b->kept[i] + (has && b->kept[i] == rung - x->must));
+        }
+    }
+}
+
+static void offer(struct all *x)
+{
+    struct scan *s = x->s;
+    struct batch *b = x->batch;
+    for (size_t i = 0; i < b->count && !s->scope.err; i++) {
+        uint32_t dropped = (uint32_t)(s->plan->rungs - x->must - b->kept[i]);
+        if (x->incomplete_only && dropped == 0)
+            continue;
+        s->counts[dropped]++;
+        x->counted++;
+        scan_offer(s, dropped, (uint64_t)b->scores[i], b->documents[i]);
+    }
+}
+
+static void finish_batch(struct all *x, int32_t least, int32_t rest)
+{
+    require_others(x, least, rest);
+    prune_exclude(x->s, x->batch, x->excluded);
+    climb(x);
+    offer(x);
+}
+
+/* Rungs that a document must have to be among the best, as far as that is known. */
+static size_t rungs_needed(const struct all *x)
+{
+    const struct scan *s = x->s;
+    if (!top_is_full(s->top) || s->top->room == 0)
+        return x->must;
+    size_t needed = s->plan->rungs - s->top->heap[0].dropped;
+    return needed > x->must ? needed : x->must;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- ways
+ */
+
+/* Both return at the end, or when more rungs have become necessary. */
+
+static void walk_windows(struct all *x)
+{
+    uint32_t documents = x->s->scope.documents;
+    while (x->from < documents && !scope_is_over_now(&x->s->scope) && rungs_needed(x) == x->must) {
+        uint32_t base = clause_reach(x->lead, x->from) & ~(uint32_t)(WINDOW - 1);
+        if (base >= documents) {
+            x->from = documents;
+            return;
+        }
+        uint32_t end = documents - base > WINDOW ? base + WINDOW : documents;
+        take_group_window(x, base, end);
+        finish_batch(x, least_score(x, base), bound_of_others(x));
+        x->from = end;
+    }
+}
+
+/* What the lead may add in a block of its own; a phrase is bounded by its other words, too. */
+static int32_t lead_bound(struct all *x, uint32_t block)
+{
+    return x->lead->kind == CLAUSE_PHRASE ? x->lead->bound : scored_block_bound(&x->lead->lists[0], block);
+}
+
+static void walk_blocks(struct all *x)
+{
+    struct scope *scope = &x->s->scope;
+    struct scored_list *l = &x->lead->lists[0];
+    uint32_t blocks = l->list.blocks, ticks = 0;
+    int32_t others = bound_of_others(x), rest = others + (x->lead->kind == CLAUSE_PHRASE ? x->lead->bound : 0);
+    for (uint32_t block = list_find(&l->list, 0, x->from); rungs_needed(x) == x->must; block++) {
+        if (block >= blocks)
+            x->from = scope->documents;
+        if (block >= blocks || scope->err || (ticks++ % CLOCK_EVERY == 0 && scope_is_over_now(scope)))
+            return;
+        uint32_t end = block + 1 < blocks ? list_last(&l->list, block) + 1 : scope->documents;
+        int32_t least = least_score(x, x->from), bound = lead_bound(x, block);
+        if (bound + others >= least && (least == 0 || can_reach(x, bound, x->from, end, least))) {
+            take_block(x, l, block, least - others);
+            x->looked_at += l->block.count;
+            finish_batch(x, least, rest);
+        }
+        x->from = end;
+    }
+}
+
+/* What was passed over has as many hits as what was looked at. */
+static void estimate(struct all *x)
+{
+    uint64_t all = x->lead->cost;
+    if (x->looked_at == 0 || x->looked_at >= all || x->lead->kind == CLAUSE_GROUP || !is_complete(x))
+        return;
+    double share = (double)all / (double)x->looked_at;
+    x->s->counts[0] += (uint64_t)((double)x->counted * (share - 1.0));
+}
+
+void prune_all(struct scan *s, size_t must, bool incomplete_only)
+{
+    struct all x = {.s = s, .batch = &s->prune->batch, .must = must, .incomplete_only = incomplete_only};
+    if (!open_all(&x))
+        return;
+    while (x.from < s->scope.documents && !s->scope.err && !s->scope.late && require(&x, rungs_needed(&x))) {
+        if (x.lead->kind == CLAUSE_GROUP)
+            walk_windows(&x);
+        else
+            walk_blocks(&x);
+    }
+    if (x.lead && !s->scope.err)
+        estimate(&x);
+}

@@ -1,0 +1,211 @@
+/* The best of all documents that have any item: MAXSCORE (Turtle and Flood, "Query evaluation: strategies and
+ * optimizations", 1995) over windows of documents, with the bounds of the blocks that lie there (Mallia, Siedlaczek,
+ * Mackenzie and Suel, "PISA", 2019, compare the family). Clauses with small bounds that cannot make a hit by themselves are
+ * not walked through; only candidates that the others found are looked up in them. */
+#include "index/query_prune.h"
+
+#include <string.h>
+
+#include "common/err.h"
+
+struct any {
+    struct scan *s;
+    struct batch *batch;
+    struct window *window;
+    struct clause **clauses; /* by rising bound */
+    size_t count;
+    struct clause **ranked; /* by rising bound in the window in hand, and those bounds */
+    int32_t *bounds;
+    struct matcher **excluded;
+    uint64_t counted;
+    bool pruned; /* not all that matches was counted */
+};
+
+/* ------------------------------------------------------------------------------------------------------------- opening
+ */
+
+static void insert(struct clause **clauses, size_t count, struct clause *c)
+{
+    size_t at = count;
+    for (; at > 0 && clauses[at - 1]->bound > c->bound; at--)
+        clauses[at] = clauses[at - 1];
+    clauses[at] = c;
+}
+
+static bool open_any(struct any *x)
+{
+    struct scan *s = x->s;
+    const struct query *q = s->scope.query;
+    struct arena *a = s->scope.arena;
+    x->clauses = arena_new_array(a, q->leaf_count, struct clause *);
+    x->ranked = arena_new_array(a, q->leaf_count, struct clause *);
+    x->bounds = arena_new_array(a, q->leaf_count, int32_t);
+    struct clause *all = arena_new_array(a, q->leaf_count, struct clause);
+    if (!x->clauses || !x->ranked || !x->bounds || !all) {
+        s->scope.err = ERR_FULL;
+        return false;
+    }
+    for (size_t i = 0; i < q->leaf_count && !s->scope.err; i++) {
+        if (!q->leaves[i].scored)
+            continue;
+        clause_open(&s->scope, &q->leaves[i], &all[i]);
+        if (all[i].kind != CLAUSE_NOTHING)
+            insert(x->clauses, x->count++, &all[i]);
+    }
+    x->excluded = scan_matchers(s, s->plan->excluded, s->plan->excluded_count);
+    return !s->scope.err;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- windows
+ */
+
+/* How many of the clauses with the smallest bounds together stay below what is needed. */
+static size_t count_optional(struct clause **clauses, size_t count, int32_t least)
+{
+    int32_t sum = 0;
+    size_t n = 0;
+    while (n < count && least - sum > clauses[n]->bound)
+        sum += clauses[n++]->bound;
+    return n;
+}
+
+/* The beginning of the next window where a document may get in. */
+static uint32_t next_window(struct any *x, uint32_t from)
+{
+    uint32_t first = POSTINGS_END;
+    size_t optional = count_optional(x->clauses, x->count, prune_least(x->s, from));
+    x->pruned |= optional > 0;
+    for (size_t i = optional; i < x->count; i++) {
+        uint32_t at = clause_reach(x->clauses[i], from);
+        first = at < first ? at : first;
+    }
+    return first == POSTINGS_END ? POSTINGS_END : first & ~(uint32_t)(WINDOW - 1);
+}
+
+/* The clauses by their bounds in the window; the sum of those. */
+static int32_t rank_clauses(struct any *x, uint32_t base, uint32_t end)
+{
+    int32_t sum = 0;
+    for (size_t i = 0; i < x->count; i++) {
+        int32_t bound = clause_bound(x->clauses[i], base, end);
+        bound = bound > 0 ? bound : 0;
+        size_t at = i;
+        for (; at > 0 && x->bounds[at - 1] > bound; at--) {
+            x->bounds[at] = x->bounds[at - 1];
+            x->ranked[at] = x->ranked[at - 1];
+        }
+        x->bounds[at] = bound;
+        x->ranked[at] = x->clauses[i];
+        sum += bound;
+    }
+    return sum;
+}
+
+/* Deletion marks of 64 documents. */
+static uint64_t deleted_bits(const struct core_segment *core, uint32_t document)
+{
+    size_t chunk = document / CHUNK_DOCUMENTS;
+    if (chunk >= core->chunk_count || !core->chunks[chunk])
+        return 0;
+    return core->chunks[chunk]->bits[document % CHUNK_DOCUMENTS / 64];
+}
+
+/* What the window saw becomes the batch, as far as it may still get `least`; the window is as before. How many live
+ * documents it saw. */
+static uint64_t drain(struct any *x, uint32_t base, int32_t least)
+{
+    struct window *w = x->window;
+    struct batch *b = x->batch;
+    uint64_t seen = 0;
+    b->count = 0;
+    for (uint32_t i = 0; i < WINDOW / 64; i++) {
+        uint64_t bits = w->seen[i];
+        if (!bits)
+            continue;
+        uint64_t deleted = deleted_bits(x->s->core, base + 64 * i);
+        w->seen[i] = 0;
+        seen += (unsigned)__builtin_popcountll(bits & ~deleted);
+        for (; bits; bits &= bits - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(bits), at = 64 * i + bit;
+            b->documents[b->count] = base + at;
+            b->scores[b->count] = w->sums[at];
+            b->count += w->sums[at] >= least && !(deleted >> bit & 1);
+            w->sums[at] = 0;
+        }
+    }
+    return seen;
+}
+
+/* The candidates in the clauses that were not walked through, from the largest bound down; `rest` is their sum. */
+static void complete(struct any *x, size_t optional, int32_t least, int32_t rest)
+{
+    struct batch *b = x->batch;
+    for (size_t i = optional; i-- > 0 && b->count > 0;) {
+        rest -= x->bounds[i];
+        struct candidates c = {
+            .documents = b->documents,
+            .count = b->count,
+            .scores = b->scores,
+            .least = least - rest,
+            .out = b->added,
+        };
+        clause_look_up(x->ranked[i], &c);
+        prune_add(b, false, least - rest);
+    }
+}
+
+/* Documents that are excluded are known only where all that was seen was looked at. */
+static void count(struct any *x, uint64_t seen, int32_t least)
+{
+    bool has_exclusions = x->s->plan->excluded_count > 0;
+    x->counted += has_exclusions ? x->batch->count : seen;
+    x->pruned |= has_exclusions && least > 0;
+}
+
+static void take_window(struct any *x, uint32_t base, uint32_t end)
+{
+    struct scan *s = x->s;
+    int32_t least = prune_least(s, base), rest = 0;
+    if (rank_clauses(x, base, end) < least) {
+        x->pruned = true;
+        return;
+    }
+    size_t optional = 0;
+    while (optional < x->count && rest + x->bounds[optional] < least)
+        rest += x->bounds[optional++];
+    x->pruned |= optional > 0;
+    for (size_t i = optional; i < x->count; i++)
+        clause_accumulate(x->ranked[i], base, end, x->window);
+    uint64_t seen = drain(x, base, least - rest);
+    complete(x, optional, least, rest);
+    prune_exclude(s, x->batch, x->excluded);
+    count(x, seen, least);
+    for (size_t i = 0; i < x->batch->count && !s->scope.err; i++)
+        scan_offer(s, 0, (uint64_t)x->batch->scores[i], x->batch->documents[i]);
+}
+
+/* Documents with any of the clauses, if each stood there whether the others do or not. */
+static uint64_t estimate(const struct any *x)
+{
+    double documents = x->s->scope.documents, none = 1.0;
+    for (size_t i = 0; i < x->count; i++) {
+        double cost = (double)x->clauses[i]->cost;
+        none *= 1.0 - (cost < documents ? cost : documents) / documents;
+    }
+    uint64_t any = (uint64_t)((documents - x->s->core->deleted) * (1.0 - none));
+    return any > x->counted ? any : x->counted;
+}
+
+void prune_any(struct scan *s)
+{
+    struct any x = {.s = s, .batch = &s->prune->batch, .window = &s->prune->window};
+    if (!open_any(&x) || x.count == 0)
+        return;
+    uint32_t base = next_window(&x, 0), documents = s->scope.documents;
+    while (base != POSTINGS_END && !scope_is_over_now(&s->scope)) {
+        uint32_t end = documents - base > WINDOW ? base + WINDOW : documents;
+        take_window(&x, base, end);
+        base = end < documents ? next_window(&x, end) : POSTINGS_END;
+    }
+    s->counts[0] += x.pruned ? estimate(&x) : x.counted;
+}

@@ -1,0 +1,185 @@
+#include "index/query_clause.h"
+
+#include <string.h>
+
+#include "common/err.h"
+#include "index/query_phrase.h"
+
+static void *take(struct scope *s, void *allocated)
+{
+    if (!allocated && !s->err)
+        s->err = ERR_FULL;
+    return allocated;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- opening
+ */
+
+/* The members that the segment has. */
+static void open_words(struct clause *c, const struct query_weights *weights)
+{
+    struct scope *s = c->scope;
+    c->lists = take(s, arena_new_array(s->arena, weights->term_count, struct scored_list));
+    for (size_t i = 0; i < weights->term_count && !s->err; i++) {
+        struct scored_list *l = &c->lists[c->list_count];
+        if (!scored_open(s, weights->terms[i].key, weights->terms[i].weight, l))
+            continue;
+        c->cost += l->list.documents;
+        c->bound = l->bound > c->bound ? l->bound : c->bound;
+        c->list_count++;
+    }
+    c->kind = c->list_count == 0 ? CLAUSE_NOTHING : c->list_count == 1 ? CLAUSE_WORD : CLAUSE_GROUP;
+    if (c->kind == CLAUSE_GROUP)
+        c->scratch = take(s, arena_new_array(s->arena, WINDOW, int32_t));
+}
+
+void clause_open(struct scope *s, const struct tree_leaf *leaf, struct clause *out)
+{
+    *out = (struct clause){.scope = s, .leaf = leaf};
+    const struct tree_element *e = &leaf->elements[0];
+    if (leaf->element_count == 1 && leaf->field.len == 0)
+        open_words(out, &s->run->weights[e->word]);
+    else
+        phrase_open(out);
+    if (s->err)
+        out->kind = CLAUSE_NOTHING;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- bounds
+ */
+
+int32_t clause_bound(struct clause *c, uint32_t from, uint32_t end)
+{
+    int32_t most = ABSENT, sum = 0;
+    for (size_t i = 0; i < c->list_count; i++) {
+        int32_t bound = scored_bound(&c->lists[i], from, end);
+        most = bound > most ? bound : most;
+        if (c->kind == CLAUSE_PHRASE && bound == ABSENT)
+            return ABSENT;
+        sum += bound;
+    }
+    return c->kind == CLAUSE_PHRASE ? sum : most;
+}
+
+uint32_t clause_reach(struct clause *c, uint32_t document)
+{
+    size_t lists = c->kind == CLAUSE_PHRASE ? 1 : c->list_count;
+    uint32_t first = POSTINGS_END;
+    for (size_t i = 0; i < lists && c->kind != CLAUSE_NOTHING; i++) {
+        uint32_t at = scored_seek(&c->lists[i], document);
+        first = at < first ? at : first;
+    }
+    return first;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ look-ups
+ */
+
+static void look_up_group(struct clause *c, const struct candidates *all)
+{
+    struct candidates one = *all;
+    one.scores = NULL;
+    one.out = c->scratch;
+    for (size_t k = 0; k < all->count; k++)
+        all->out[k] = ABSENT;
+    for (size_t i = 0; i < c->list_count; i++) {
+        scored_look_up(&c->lists[i], &one);
+        for (size_t k = 0; k < all->count; k++)
+            all->out[k] = c->scratch[k] > all->out[k] ? c->scratch[k] : all->out[k];
+    }
+}
+
+void clause_look_up(struct clause *c, const struct candidates *candidates)
+{
+    if (c->kind == CLAUSE_WORD)
+        scored_look_up(&c->lists[0], candidates);
+    else if (c->kind == CLAUSE_GROUP)
+        look_up_group(c, candidates);
+    else if (c->kind == CLAUSE_PHRASE)
+        phrase_look_up(c, candidates);
+    else
+        for (size_t i = 0; i < candidates->count; i++)
+            candidates->out[i] = ABSENT;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- windows
+ */
+
+/* The scored postings of the entered block below `end`, from the first that was not taken; true if the block has more. */
+static bool add_block(struct scored_list *l, uint32_t base, uint32_t end, struct window *w)
+{
+    uint32_t i = l->next;
+    scored_score_block(l);
+    for (; i < l->block.count && l->block.documents[i] < end; i++) {
+        uint32_t at = l->block.documents[i] - base;
+        w->sums[at] += l->scores[i];
+        w->seen[at / 64] |= UINT64_C(1) << at % 64;
+    }
+    l->next = i;
+    return i < l->block.count;
+}
+
+/* The same where several lists are one: the largest counts, which `scratch` remembers. */
+static bool raise_block(struct scored_list *l, uint32_t base, uint32_t end, struct window *w)
+{
+    uint32_t i = l->next;
+    scored_score_block(l);
+    for (; i < l->block.count && l->block.documents[i] < end; i++) {
+        uint32_t at = l->block.documents[i] - base;
+        int32_t more = l->scores[i] - w->scratch[at];
+        w->sums[at] += more > 0 ? more : 0;
+        w->scratch[at] += more > 0 ? more : 0;
+        w->seen[at / 64] |= UINT64_C(1) << at % 64;
+    }
+    l->next = i;
+    return i < l->block.count;
+}
+
+static void accumulate_list(struct scored_list *l, uint32_t base, uint32_t end, struct window *w,
+                            bool (*add)(struct scored_list *, uint32_t, uint32_t, struct window *))
+{
+    uint32_t from = base;
+    while (scored_seek(l, from) < end && !add(l, base, end, w) && !l->scope->err)
+        from = l->block.documents[l->block.count - 1] + 1;
+}
+
+/* Documents of the rarest word, as many as it has in the window, and which of them have the phrase. */
+static void accumulate_phrase(struct clause *c, uint32_t base, uint32_t end, struct window *w)
+{
+    struct scored_list *rarest = &c->lists[0];
+    uint32_t documents[POSTING_BLOCK];
+    int32_t out[POSTING_BLOCK];
+    for (uint32_t from = base; (from = scored_seek(rarest, from)) < end;) {
+        struct candidates found = {.documents = documents, .out = out};
+        for (; rarest->next < rarest->block.count && rarest->block.documents[rarest->next] < end; rarest->next++)
+            documents[found.count++] = rarest->block.documents[rarest->next];
+        from = documents[found.count - 1] + 1;
+        phrase_look_up(c, &found);
+        for (size_t i = 0; i < found.count; i++) {
+            uint32_t at = documents[i] - base;
+            if (out[i] == ABSENT)
+                continue;
+            w->sums[at] += out[i];
+            w->seen[at / 64] |= UINT64_C(1) << at % 64;
+        }
+    }
+}
+
+void clause_accumulate(struct clause *c, uint32_t base, uint32_t end, struct window *w)
+{
+    if (c->kind == CLAUSE_PHRASE) {
+        accumulate_phrase(c, base, end, w);
+        return;
+    }
+    for (size_t i = 0; i < c->list_count; i++)
+        accumulate_list(&c->lists[i], base, end, w, c->kind == CLAUSE_WORD ? add_block : raise_block);
+    if (c->kind == CLAUSE_GROUP)
+        memset(w->scratch, 0, (end - base) * sizeof *w->scratch);
+}
+
+void clause_mark(struct clause *c, uint32_t base, uint32_t end, uint64_t *seen)
+{
+    size_t lists = c->kind == CLAUSE_PHRASE ? 1 : c->list_count;
+    for (size_t i = 0; i < lists; i++)
+        scored_mark(&c->lists[i], base, end, seen);
+}

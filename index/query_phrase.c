@@ -1,0 +1,310 @@
+#include "index/query_phrase.h"
+
+#include <string.h>
+
+#include "common/err.h"
+#include "index/score.h"
+
+/* The positions of one distinct word in the document in hand. */
+struct places {
+    uint32_t *at;
+    uint32_t count, room;
+};
+
+struct phrase {
+    uint32_t *lists; /* of each element: its list */
+    uint32_t *from;  /* of each element: place in its list's positions */
+    struct places *places; /* of each list */
+    bool in_field;
+    uint32_t field, field_weight;
+
+    /* of the candidates in hand, a few at a time, those that have all words */
+    size_t count;
+    uint32_t documents[POSTING_BLOCK];
+    uint32_t numbers[POSTING_BLOCK]; /* among the candidates */
+    int32_t sums[POSTING_BLOCK], scratch[POSTING_BLOCK];
+    uint32_t *ordinals; /* of their postings: for each list a row of POSTING_BLOCK */
+};
+
+static void fail(struct scope *s, int err, const char *part)
+{
+    if (s->err)
+        return;
+    s->err = err;
+    s->part = part;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- opening
+ */
+
+static uint32_t weight_of_key(const struct query_weights *w, struct str key)
+{
+    for (size_t i = 0; i < w->term_count; i++) {
+        if (str_equal(w->terms[i].key, key))
+            return w->terms[i].weight;
+    }
+    return 0;
+}
+
+static uint32_t element_weight(const struct clause *c, const struct tree_element *e)
+{
+    return e->word == NO_WORD ? 0 : weight_of_key(&c->scope->run->weights[e->word], e->key);
+}
+
+/* The element before this one with the same word, or itself. */
+static size_t first_alike(const struct tree_leaf *leaf, size_t element)
+{
+    size_t i = 0;
+    while (!str_equal(leaf->elements[i].key, leaf->elements[element].key))
+        i++;
+    return i;
+}
+
+static void sort_lists(struct clause *c)
+{
+    for (size_t i = 1; i < c->list_count; i++) {
+        for (size_t at = i; at > 0 && c->lists[at - 1].list.documents > c->lists[at].list.documents; at--) {
+            struct scored_list l = c->lists[at];
+            c->lists[at] = c->lists[at - 1];
+            c->lists[at - 1] = l;
+        }
+    }
+}
+
+/* Each distinct word once, the rarest first; false if one is not in the segment. */
+static bool open_lists(struct clause *c)
+{
+    const struct tree_leaf *leaf = c->leaf;
+    for (size_t i = 0; i < leaf->element_count; i++) {
+        const struct tree_element *e = &leaf->elements[i];
+        if (first_alike(leaf, i) < i)
+            continue;
+        struct scored_list *l = &c->lists[c->list_count];
+        if (!scored_open(c->scope, e->key, element_weight(c, e), l))
+            return false;
+        l->key = e->key;
+        c->bound += l->bound;
+        c->list_count++;
+    }
+    sort_lists(c);
+    c->cost = c->lists[0].list.documents;
+    return true;
+}
+
+static bool open_field(struct clause *c)
+{
+    const struct query_run *run = c->scope->run;
+    int64_t field = segment_field_find(c->scope->segment, c->leaf->field);
+    if (field < 0)
+        return false;
+    c->phrase->in_field = true;
+    c->phrase->field = (uint32_t)field;
+    c->phrase->field_weight = 1;
+    for (size_t i = 0; i < run->field_count; i++) {
+        if (str_equal(run->fields[i].name, c->leaf->field))
+            c->phrase->field_weight = run->fields[i].weight;
+    }
+    return true;
+}
+
+static bool make_room(struct clause *c)
+{
+    struct arena *a = c->scope->arena;
+    size_t elements = c->leaf->element_count;
+    struct phrase *p = c->phrase = arena_new(a, struct phrase);
+    c->lists = arena_new_array(a, elements, struct scored_list);
+    if (!p || !c->lists)
+        return false;
+    p->lists = arena_new_array(a, elements, uint32_t);
+    p->from = arena_new_array(a, elements, uint32_t);
+    p->places = arena_new_array(a, elements, struct places);
+    p->ordinals = arena_array(a, elements, POSTING_BLOCK * sizeof(uint32_t));
+    return p->lists && p->from && p->places && p->ordinals;
+}
+
+void phrase_open(struct clause *c)
+{
+    const struct tree_leaf *leaf = c->leaf;
+    if (!make_room(c)) {
+        fail(c->scope, ERR_FULL, NULL);
+        return;
+    }
+    if ((leaf->field.len > 0 && !open_field(c)) || !open_lists(c)) {
+        c->list_count = 0;
+        return;
+    }
+    for (size_t i = 0; i < leaf->element_count; i++) {
+        uint32_t list = 0;
+        while (!str_equal(c->lists[list].key, leaf->elements[i].key))
+            list++;
+        c->phrase->lists[i] = list;
+    }
+    c->kind = CLAUSE_PHRASE;
+}
+
+/* --------------------------------------------------------------------------------------------------- all of the words
+ */
+
+/* Of the candidates those that the list has, with what it adds, too. Rows of the lists before shrink with them. */
+static void keep_those_with(struct clause *c, size_t list)
+{
+    struct phrase *p = c->phrase;
+    uint32_t *row = p->ordinals + list * POSTING_BLOCK;
+    struct candidates found = {.documents = p->documents, .count = p->count, .out = p->scratch, .ordinals = row};
+    scored_look_up(&c->lists[list], &found);
+    size_t kept = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->scratch[i] == ABSENT)
+            continue;
+        p->documents[kept] = p->documents[i];
+        p->numbers[kept] = p->numbers[i];
+        p->sums[kept] = p->sums[i] + p->scratch[i];
+        for (size_t row_before = 0; row_before <= list; row_before++)
+            p->ordinals[row_before * POSTING_BLOCK + kept] = p->ordinals[row_before * POSTING_BLOCK + i];
+        kept++;
+    }
+    p->count = kept;
+}
+
+static void keep_those_with_all(struct clause *c, const struct candidates *all)
+{
+    struct phrase *p = c->phrase;
+    p->count = all->count;
+    memcpy(p->documents, all->documents, all->count * sizeof *p->documents);
+    memset(p->sums, 0, all->count * sizeof *p->sums);
+    for (size_t i = 0; i < all->count; i++)
+        p->numbers[i] = (uint32_t)i;
+    for (size_t list = 0; list < c->list_count && p->count > 0; list++)
+        keep_those_with(c, list);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- positions
+ */
+
+static bool read_places(struct clause *c, size_t list, uint32_t ordinal)
+{
+    struct places *places = &c->phrase->places[list];
+    uint32_t count = scored_positions(&c->lists[list], ordinal, NULL, 0);
+    if (count > places->room) {
+        places->room = count + count / 2;
+        places->at = arena_new_array(c->scope->arena, places->room, uint32_t);
+        if (!places->at) {
+            places->room = 0;
+            fail(c->scope, ERR_FULL, NULL);
+            return false;
+        }
+    }
+    places->count = scored_positions(&c->lists[list], ordinal, places->at, places->room);
+    return !c->scope->err;
+}
+
+/* Goes on in an element's positions to `at`; whether it stands there. */
+static bool element_reaches(struct phrase *p, size_t element, uint32_t at)
+{
+    const struct places *places = &p->places[p->lists[element]];
+    uint32_t i = p->from[element];
+    while (i < places->count && places->at[i] < at)
+        i++;
+    p->from[element] = i;
+    return i < places->count && places->at[i] == at;
+}
+
+/* The element whose word stands there the fewest times. */
+static size_t scarcest(const struct clause *c)
+{
+    const struct phrase *p = c->phrase;
+    size_t best = 0;
+    for (size_t i = 1; i < c->leaf->element_count; i++) {
+        if (p->places[p->lists[i]].count < p->places[p->lists[best]].count)
+            best = i;
+    }
+    return best;
+}
+
+static bool all_stand_from(const struct clause *c, uint32_t start)
+{
+    for (size_t i = 0; i < c->leaf->element_count; i++) {
+        if (!element_reaches(c->phrase, i, start + c->leaf->elements[i].offset))
+            return false;
+    }
+    return true;
+}
+
+/* Whether the words stand side by side, all in the field where there is one: then the first of them tells, since no
+ * phrase reaches over the gap between fields. */
+static bool stands(const struct clause *c, const struct field_ranges *ranges)
+{
+    struct phrase *p = c->phrase;
+    size_t element = scarcest(c);
+    const struct places *places = &p->places[p->lists[element]];
+    uint32_t offset = c->leaf->elements[element].offset;
+    memset(p->from, 0, c->leaf->element_count * sizeof *p->from);
+    for (uint32_t i = 0; i < places->count; i++) {
+        if (places->at[i] < offset || !all_stand_from(c, places->at[i] - offset))
+            continue;
+        if (!p->in_field || field_ranges_find(ranges, places->at[i] - offset) == p->field)
+            return true;
+    }
+    return false;
+}
+
+/* What the words add whose occurrences in that field alone count. */
+static int32_t score_in_field(const struct clause *c, const struct field_ranges *ranges, uint32_t document)
+{
+    const struct phrase *p = c->phrase;
+    const struct scope *s = c->scope;
+    float norm = s->run->norms[s->length_codes[document]];
+    int32_t sum = 0;
+    for (size_t list = 0; list < c->list_count; list++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < p->places[list].count; i++)
+            n += field_ranges_find(ranges, p->places[list].at[i]) == p->field;
+        sum += score_contribution(c->lists[list].weight, n * p->field_weight, norm);
+    }
+    return sum;
+}
+
+/* The k-th of those with all words: what it gets, or ABSENT. */
+static int32_t judge(struct clause *c, size_t k)
+{
+    struct phrase *p = c->phrase;
+    struct field_ranges ranges = {0};
+    for (size_t list = 0; list < c->list_count; list++) {
+        if (!read_places(c, list, p->ordinals[list * POSTING_BLOCK + k]))
+            return ABSENT;
+    }
+    if (p->in_field) {
+        int err = segment_field_ranges(c->scope->segment, p->documents[k], &ranges);
+        if (err)
+            fail(c->scope, err, "records");
+    }
+    if (c->scope->err || !stands(c, &ranges))
+        return ABSENT;
+    return p->in_field ? score_in_field(c, &ranges, p->documents[k]) : p->sums[k];
+}
+
+/* What no field limits is bounded by the words alone: no positions are read where they would not do. */
+static void look_up_few(struct clause *c, const struct candidates *few)
+{
+    struct phrase *p = c->phrase;
+    for (size_t i = 0; i < few->count; i++)
+        few->out[i] = ABSENT;
+    keep_those_with_all(c, few);
+    for (size_t k = 0; k < p->count && !scope_is_over(c->scope); k++) {
+        uint32_t i = p->numbers[k];
+        bool hopeless = few->scores && !p->in_field && few->scores[i] + p->sums[k] < few->least;
+        few->out[i] = hopeless ? HOPELESS : judge(c, k);
+    }
+}
+
+void phrase_look_up(struct clause *c, const struct candidates *all)
+{
+    struct candidates few = *all;
+    for (size_t left = all->count; left > 0; left -= few.count) {
+        few.count = left < POSTING_BLOCK ? left : POSTING_BLOCK;
+        look_up_few(c, &few);
+        few.documents += few.count;
+        few.out += few.count;
+        few.scores = few.scores ? few.scores + few.count : NULL;
+    }
+}

@@ -1,0 +1,47 @@
+#include "index/query_prune.h"
+
+int32_t prune_least(const struct scan *s, uint32_t document)
+{
+    const struct top *t = s->top;
+    if (!top_is_full(t) || t->room == 0 || t->heap[0].dropped > 0)
+        return 0;
+    bool is_later = segment_stamps(s->scope.segment)[document] > t->heap[0].stamp;
+    return (int32_t)t->heap[0].score + is_later;
+}
+
+void prune_add(struct batch *b, bool required, int32_t least)
+{
+    size_t kept = 0;
+    int32_t lowest = required ? 0 : ABSENT;
+    for (size_t i = 0; i < b->count; i++) {
+        int32_t added = b->added[i], score = b->scores[i] + (added > 0 ? added : 0);
+        b->documents[kept] = b->documents[i];
+        b->scores[kept] = score;
+        kept += added >= lowest && score >= least;
+    }
+    b->count = kept;
+}
+
+static bool is_excluded(const struct scan *s, struct matcher **excluded, uint32_t document)
+{
+    for (size_t i = 0; i < s->plan->excluded_count; i++) {
+        if (matcher_seek(excluded[i], document) == document)
+            return true;
+    }
+    return false;
+}
+
+void prune_exclude(const struct scan *s, struct batch *b, struct matcher **excluded)
+{
+    size_t kept = 0;
+    if (s->core->deleted == 0 && s->plan->excluded_count == 0)
+        return;
+    for (size_t i = 0; i < b->count; i++) {
+        uint32_t document = b->documents[i];
+        if (core_is_deleted(s->core, document) || is_excluded(s, excluded, document))
+            continue;
+        b->documents[kept] = document;
+        b->scores[kept++] = b->scores[i];
+    }
+    b->count = kept;
+}

@@ -1,0 +1,40 @@
+/* query_prune.h - what the two pruning scans of a segment share: candidates in batches, and what a hit must score to get
+ * in.  Runs in: shard, bench.
+ *
+ * They are for queries whose items are leaves; query_scan.h has the scan for all others, which looks at every document that
+ * matches. Both give the same hits. */
+#ifndef INDEX_QUERY_PRUNE_H
+#define INDEX_QUERY_PRUNE_H
+
+#include "index/query_clause.h"
+#include "index/query_scan.h"
+
+struct batch {
+    size_t count;
+    uint32_t documents[WINDOW + KERNEL_OVERWRITE];
+    int32_t scores[WINDOW + KERNEL_OVERWRITE];
+    int32_t added[WINDOW + KERNEL_OVERWRITE];
+    uint16_t kept[WINDOW]; /* rungs of the ladder, where there is one */
+};
+
+struct prune { /* once for a query */
+    struct batch batch;
+    struct window window;
+};
+
+/* The least score that still gets in for documents at or after `document`, none of whose words is dropped: equal scores
+ * are ordered by stamp, and stamps rise with documents. 0: any. */
+int32_t prune_least(const struct scan *s, uint32_t document);
+
+/* Those that are hopeless or, if `required`, absent leave the batch; the others get what was added, and leave if that is
+ * less than `least`. */
+void prune_add(struct batch *b, bool required, int32_t least);
+
+/* Documents that are deleted, or that an excluded item has, leave the batch. */
+void prune_exclude(const struct scan *s, struct batch *b, struct matcher **excluded);
+
+/* Any item, and all of what is required with at least `must` rungs (query_scan.h). */
+void prune_any(struct scan *s);
+void prune_all(struct scan *s, size_t must, bool incomplete_only);
+
+#endif

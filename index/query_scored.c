@@ -1,0 +1,348 @@
+#include "index/query_scored.h"
+
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "index/score.h"
+
+static void fail(struct scope *s, int err, const char *part)
+{
+    if (s->err)
+        return;
+    s->err = err;
+    s->part = part;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- bounds
+ */
+
+static int32_t bound_of(const struct scored_list *l, const uint8_t *maxima)
+{
+    return l->scope->kernels->bound(l->weight, l->scope->run->norms, maxima);
+}
+
+static int32_t largest(const int32_t *values, size_t count)
+{
+    int32_t most = ABSENT;
+    for (size_t i = 0; i < count; i++)
+        most = values[i] > most ? values[i] : most;
+    return most;
+}
+
+/* Those of the groups at once; those of a group's blocks when they are asked for. */
+static bool open_bounds(struct scored_list *l)
+{
+    struct arena *a = l->scope->arena;
+    uint32_t groups = (l->list.blocks + GROUP_BLOCKS - 1) / GROUP_BLOCKS;
+    l->bounds = arena_new_array(a, l->list.blocks, int32_t);
+    l->group_bounds = arena_new_array(a, groups, int32_t);
+    l->groups_known = arena_new_array(a, groups / 64 + 1, uint64_t);
+    if (!l->bounds || !l->group_bounds || !l->groups_known) {
+        fail(l->scope, ERR_FULL, NULL);
+        return false;
+    }
+    for (uint32_t group = 0; group < groups; group++)
+        l->group_bounds[group] = bound_of(l, list_group_maxima(&l->list, group));
+    l->bound = largest(l->group_bounds, groups);
+    return true;
+}
+
+static void know_group(struct scored_list *l, uint32_t group)
+{
+    uint32_t from = group * GROUP_BLOCKS, end = from + GROUP_BLOCKS;
+    if (l->groups_known[group / 64] >> group % 64 & 1)
+        return;
+    for (uint32_t block = from; block < end && block < l->list.blocks; block++)
+        l->bounds[block] = bound_of(l, list_maxima(&l->list, block));
+    l->groups_known[group / 64] |= UINT64_C(1) << group % 64;
+}
+
+int32_t scored_block_bound(struct scored_list *l, uint32_t block)
+{
+    if (!l->bounds)
+        return l->bound;
+    know_group(l, block / GROUP_BLOCKS);
+    return l->bounds[block];
+}
+
+/* Whole groups at once where the range has them. */
+static int32_t bound_between(struct scored_list *l, uint32_t first, uint32_t last)
+{
+    int32_t most = ABSENT;
+    for (uint32_t block = first; block <= last;) {
+        bool whole = block % GROUP_BLOCKS == 0 && last - block >= GROUP_BLOCKS - 1;
+        int32_t bound = whole ? l->group_bounds[block / GROUP_BLOCKS] : scored_block_bound(l, block);
+        most = bound > most ? bound : most;
+        block += whole ? GROUP_BLOCKS : 1;
+    }
+    return most;
+}
+
+int32_t scored_bound(struct scored_list *l, uint32_t from, uint32_t end)
+{
+    if (!l->bounds)
+        return l->bound;
+    uint32_t first = list_find(&l->list, l->bound_from, from);
+    if (first == l->list.blocks)
+        return ABSENT;
+    l->bound_from = first;
+    uint32_t last = list_find(&l->list, first, end - 1);
+    return bound_between(l, first, last < l->list.blocks ? last : l->list.blocks - 1);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- opening
+ */
+
+/* A list of one block: it is read now, its largest contribution is known exactly. */
+static bool open_block(struct scored_list *l)
+{
+    if (!scored_enter(l, 0))
+        return false;
+    scored_score_block(l);
+    l->bound = largest(l->scores, l->block.count);
+    return !l->scope->err;
+}
+
+bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out)
+{
+    struct term term;
+    int err = 0;
+    if (!segment_find_term(s->segment, key, &term, &err)) {
+        if (err)
+            fail(s, err, "dictionary");
+        return false;
+    }
+    out->scope = s;
+    out->key = key;
+    out->weight = weight;
+    out->bound_from = out->next = 0;
+    out->bounds = NULL;
+    out->block.number = NO_BLOCK;
+    err = list_open(&out->list, s->segment, &term, s->kernels);
+    if (err) {
+        fail(s, err, "postings");
+        return false;
+    }
+    return out->list.blocks == 1 ? open_block(out) : open_bounds(out);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- blocks
+ */
+
+static bool enter(struct scored_list *l, uint32_t block)
+{
+    if (l->block.number == block)
+        return true;
+    int err = l->scope->err ? l->scope->err : block_enter(&l->list, block, &l->block);
+    l->next = 0;
+    l->is_block_scored = false;
+    if (err) {
+        fail(l->scope, err, "postings");
+        l->block.number = NO_BLOCK;
+    }
+    return !err;
+}
+
+bool scored_enter(struct scored_list *l, uint32_t block)
+{
+    if (!enter(l, block))
+        return false;
+    if (!l->block.has_documents)
+        block_documents(&l->list, &l->block);
+    return true;
+}
+
+void scored_score_block(struct scored_list *l)
+{
+    if (l->is_block_scored)
+        return;
+    int err = l->block.has_t ? 0 : block_frequencies(&l->list, &l->block);
+    if (err) {
+        fail(l->scope, err, "postings");
+        l->block.count = 0;
+    }
+    const struct scope *s = l->scope;
+    s->kernels->score(l->weight, s->run->norms, s->length_codes, l->block.documents, l->block.t, l->block.count,
+                      l->scores);
+    l->is_block_scored = true;
+}
+
+uint32_t scored_seek(struct scored_list *l, uint32_t document)
+{
+    uint32_t from = l->block.number == NO_BLOCK ? 0 : l->block.number;
+    uint32_t block = list_find(&l->list, from, document);
+    if (block == l->list.blocks || !scored_enter(l, block))
+        return POSTINGS_END;
+    while (l->next < l->block.count && l->block.documents[l->next] < document)
+        l->next++;
+    return l->next < l->block.count ? l->block.documents[l->next] : POSTINGS_END; /* the latter: its only block is over */
+}
+
+/* The words of a bitset that lie in the window are whole words of it. */
+static void mark_bits(const struct posting_block *b, uint32_t base, uint32_t end, uint64_t *seen)
+{
+    uint32_t from = b->base < base ? (base - b->base) / 64 : 0;
+    for (uint32_t word = from; word < b->words && b->base + 64 * word < end; word++)
+        seen[(b->base + 64 * word - base) / 64] |= load_u64(b->bits + 8 * (size_t)word);
+}
+
+static void mark_documents(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *seen)
+{
+    const struct posting_block *b = &l->block;
+    for (; l->next < b->count && b->documents[l->next] < base; l->next++)
+        ;
+    for (; l->next < b->count && b->documents[l->next] < end; l->next++) {
+        uint32_t at = b->documents[l->next] - base;
+        seen[at / 64] |= UINT64_C(1) << at % 64;
+    }
+}
+
+void scored_mark(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *seen)
+{
+    uint32_t block = list_find(&l->list, l->block.number == NO_BLOCK ? 0 : l->block.number, base);
+    for (; block < l->list.blocks && enter(l, block); block++) {
+        if (l->block.words > 0)
+            mark_bits(&l->block, base, end, seen);
+        else
+            mark_documents(l, base, end, seen);
+        if (block + 1 == l->list.blocks || list_last(&l->list, block) >= end - 1)
+            return;
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------------------- look-ups
+ */
+
+/* Where some of the candidates stand in the block: places among them and in it. */
+struct matches {
+    size_t count;
+    uint32_t candidates[POSTING_BLOCK + KERNEL_OVERWRITE], places[POSTING_BLOCK + KERNEL_OVERWRITE];
+};
+
+/* In a bitset a place is the number of bits before; they are counted once from word to word. */
+static void match_bits(const struct posting_block *b, const uint32_t *documents, size_t count, struct matches *out)
+{
+    uint32_t word = 0, before = 0;
+    uint64_t bits = load_u64(b->bits);
+    size_t i = 0;
+    while (i < count && documents[i] < b->base)
+        i++;
+    for (; i < count; i++) {
+        uint32_t at = documents[i] - b->base;
+        for (; word < at / 64; bits = load_u64(b->bits + 8 * (size_t)word)) {
+            before += (uint32_t)__builtin_popcountll(bits);
+            word++;
+        }
+        out->candidates[out->count] = (uint32_t)i;
+        out->places[out->count] = before + (uint32_t)__builtin_popcountll(bits & ((UINT64_C(1) << at % 64) - 1));
+        out->count += bits >> at % 64 & 1;
+    }
+}
+
+/* The candidates do not go beyond the block's last document, and are at most as many as a block has. */
+static void match(struct scored_list *l, const uint32_t *documents, size_t count, struct matches *out)
+{
+    const struct posting_block *b = &l->block;
+    out->count = 0;
+    if (b->words > 0)
+        match_bits(b, documents, count, out);
+    else
+        out->count = l->scope->kernels->intersect(documents, count, b->documents, b->count, out->candidates,
+                                                  out->places);
+}
+
+static void score_matches(struct scored_list *l, const uint32_t *documents, const struct matches *m, int32_t *out)
+{
+    if (l->scope->unscored) {
+        for (size_t i = 0; i < m->count; i++)
+            out[m->candidates[i]] = 0;
+        return;
+    }
+    uint32_t matched[POSTING_BLOCK + KERNEL_OVERWRITE], t[POSTING_BLOCK + KERNEL_OVERWRITE];
+    int32_t scores[POSTING_BLOCK + KERNEL_OVERWRITE];
+    const struct scope *s = l->scope;
+    for (size_t i = 0; i < m->count; i++) {
+        matched[i] = documents[m->candidates[i]];
+        t[i] = block_t(&l->block, m->places[i]);
+    }
+    s->kernels->score(l->weight, s->run->norms, s->length_codes, matched, t, m->count, scores);
+    for (size_t i = 0; i < m->count; i++)
+        out[m->candidates[i]] = scores[i];
+}
+
+static void fill(int32_t *out, size_t count, int32_t value)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = value;
+}
+
+static bool any_hope(const int32_t *scores, size_t count, int32_t bound, int32_t least)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (scores[i] + bound >= least)
+            return true;
+    }
+    return false;
+}
+
+/* How many of the candidates the block may have: a few at a time. */
+static size_t within(const uint32_t *documents, size_t count, uint32_t last)
+{
+    size_t n = 1, most = count < POSTING_BLOCK ? count : POSTING_BLOCK;
+    while (n < most && documents[n] <= last)
+        n++;
+    return n;
+}
+
+static void look_up_in_block(struct scored_list *l, const struct candidates *c, uint32_t block)
+{
+    struct matches m;
+    fill(c->out, c->count, ABSENT);
+    if (c->scores && !any_hope(c->scores, c->count, scored_block_bound(l, block), c->least)) {
+        fill(c->out, c->count, HOPELESS);
+        return;
+    }
+    if (!enter(l, block))
+        return;
+    match(l, c->documents, c->count, &m);
+    score_matches(l, c->documents, &m, c->out);
+    for (size_t i = 0; c->ordinals && i < m.count; i++)
+        c->ordinals[m.candidates[i]] = block * POSTING_BLOCK + m.places[i];
+}
+
+void scored_look_up(struct scored_list *l, const struct candidates *all)
+{
+    struct candidates c = *all;
+    uint32_t block = l->block.number == NO_BLOCK ? 0 : l->block.number;
+    for (size_t left = all->count; left > 0; left -= c.count) {
+        block = list_find(&l->list, block, c.documents[0]);
+        if (block == l->list.blocks || l->scope->err) {
+            fill(c.out, left, ABSENT);
+            return;
+        }
+        c.count = within(c.documents, left, list_last(&l->list, block));
+        look_up_in_block(l, &c, block);
+        c.documents += c.count;
+        c.out += c.count;
+        c.scores = c.scores ? c.scores + c.count : NULL;
+        c.ordinals = c.ordinals ? c.ordinals + c.count : NULL;
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------------------- positions
+ */
+
+uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, uint32_t *out, size_t room)
+{
+    uint32_t place = ordinal % POSTING_BLOCK;
+    if (!enter(l, ordinal / POSTING_BLOCK))
+        return 0;
+    int err = l->block.has_starts ? 0 : block_starts(&l->list, &l->block);
+    uint32_t count = err ? 0 : l->block.starts[place + 1] - l->block.starts[place];
+    if (!err && count <= room)
+        err = block_positions(&l->list, &l->block, place, out);
+    if (err)
+        fail(l->scope, err, "positions");
+    return err ? 0 : count;
+}

@@ -1,0 +1,69 @@
+/* query_scored.h - one term's postings in one segment, with what each adds to a score, for batches of candidates.
+ * Runs in: shard, bench.
+ *
+ * All of it goes forwards: `documents` of one call are not below those of the call before. Failures are in the scope's
+ * err, and nothing is found from then on. */
+#ifndef INDEX_QUERY_SCORED_H
+#define INDEX_QUERY_SCORED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/postings.h"
+#include "index/query_leaf.h"
+
+/* What a candidate gets that is not a contribution (those are 0 or above). */
+enum {
+    ABSENT = -1,   /* the document does not have it */
+    HOPELESS = -2, /* whatever it has, its score would stay below what was asked for */
+};
+
+struct scored_list {
+    struct scope *scope;
+    struct posting_list list;
+    struct str key;
+    uint32_t weight;
+    int32_t bound;          /* no posting adds more */
+    int32_t *bounds;        /* of each block, once its group was asked for; one block: NULL */
+    int32_t *group_bounds;  /* of each group */
+    uint64_t *groups_known; /* bits: whose blocks' bounds are filled in */
+    struct posting_block block;
+    uint32_t bound_from;    /* block where the last bound's range began */
+    uint32_t next; /* place in the block of the first posting that was not taken */
+    bool is_block_scored;
+    int32_t scores[POSTING_BLOCK + KERNEL_OVERWRITE]; /* of the block */
+};
+
+/* False if the segment has no such term, or on failure. */
+bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out);
+
+/* No posting of documents in [from, end) adds more; `from` does not fall from call to call. -1: there is none. */
+int32_t scored_bound(struct scored_list *l, uint32_t from, uint32_t end);
+int32_t scored_block_bound(struct scored_list *l, uint32_t block);
+
+/* The first document at or after `document`, or POSTINGS_END: then the block is entered and `next` is its place. */
+uint32_t scored_seek(struct scored_list *l, uint32_t document);
+
+/* Enters a block with its documents expanded and scores computed. */
+bool scored_enter(struct scored_list *l, uint32_t block);
+void scored_score_block(struct scored_list *l);
+
+/* Candidates that are looked up, and what becomes of each. */
+struct candidates {
+    const uint32_t *documents; /* rising */
+    size_t count;
+    const int32_t *scores; /* what they have so far; NULL: none is hopeless */
+    int32_t least;         /* with less a candidate is of no use */
+    int32_t *out;          /* what the term adds, or ABSENT, or HOPELESS where `scores` and the bound are below `least` */
+    uint32_t *ordinals;    /* where it is not absent: which posting of the list it is; may be NULL */
+};
+void scored_look_up(struct scored_list *l, const struct candidates *c);
+
+/* The positions of a posting, if `room` has room for them; how many there are. 0 on failure. */
+uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, uint32_t *out, size_t room);
+
+/* Marks the documents in [base, base + 4096) and goes on behind them. */
+void scored_mark(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *seen);
+
+#endif
