@@ -115,6 +115,7 @@ static bool handle(struct session *s, const Mayfly__Envelope *e)
 bool dispatch_envelope(struct session *s, struct str envelope)
 {
     const Mayfly__Envelope *e = message_unpack(&s->all->arena, envelope);
+    s->all->envelope = envelope;
     s->body_of = NULL;
     s->frame_is_write = s->frame_is_last = false;
     if (!e) {

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "coordinator/scatter_state.h"
+#include "coordinator/session_state.h"
 
 enum { HITS_MOST = 10000 };
 
@@ -47,28 +48,16 @@ static void cancel(struct pending *pending)
     search_free((struct search *)pending);
 }
 
-/* The request is gone after its handler: once more, in the search's own arena. */
-static const Mayfly__Search *keep(struct arena *a, const Mayfly__Search *request)
-{
-    size_t size = mayfly__search__get_packed_size(request);
-    uint8_t *bytes = arena_alloc(a, size + 1);
-    if (!bytes)
-        return NULL;
-    mayfly__search__pack(request, bytes);
-    return (const Mayfly__Search *)message_unpack_any(a, request->base.descriptor,
-                                                      (struct str){(const char *)bytes, size});
-}
-
-static struct search *make(struct workspace *w, struct server *server, struct index *index,
-                           const Mayfly__Search *request)
+/* What the handler was given is gone when it returns, so the request is unpacked once more. */
+static struct search *make(struct workspace *w, struct server *server, struct index *index, struct str envelope)
 {
     struct search *s = arena_new(&w->arena, struct search);
     struct part *parts = arena_new_array(&w->arena, index->shards, struct part);
-    const Mayfly__Search *kept = keep(&w->arena, request);
+    const Mayfly__Envelope *kept = message_unpack(&w->arena, envelope);
     if (!s || !parts || !kept)
         return NULL;
-    uint64_t deadline_ms = kept->deadline_ms ? kept->deadline_ms : server->config.deadline_ms;
-    *s = (struct search){.server = server, .space = w, .arena = &w->arena, .index = index, .request = kept};
+    uint64_t deadline_ms = kept->search->deadline_ms ? kept->search->deadline_ms : server->config.deadline_ms;
+    *s = (struct search){.server = server, .space = w, .arena = &w->arena, .index = index, .request = kept->search};
     s->started_us = clock_us();
     s->deadline_us = s->started_us + deadline_ms * 1000;
     s->parts = parts;
@@ -87,7 +76,7 @@ void handle_search(struct session *session, const Mayfly__Envelope *e)
     if (!index)
         return;
     struct workspace *w = workspace_take(&server->spare, server->loop);
-    struct search *s = w ? make(w, server, index, e->search) : NULL;
+    struct search *s = w ? make(w, server, index, session->all->envelope) : NULL;
     if (!s) {
         if (w)
             workspace_give_back(&server->spare, w);

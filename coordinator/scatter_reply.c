@@ -2,7 +2,6 @@
 #include "coordinator/scatter_state.h"
 
 #include "common/clock.h"
-#include "proto/frame.h"
 
 void search_free(struct search *s)
 {
@@ -89,18 +88,13 @@ static bool is_partial(const struct search *s, Mayfly__Error *why)
 
 static void send_found(struct search *s, Mayfly__Found *found, const struct str *documents)
 {
-    struct session *session = s->pending.session;
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
     answer.message_case = MAYFLY__ENVELOPE__MESSAGE_FOUND;
     answer.found = found;
     for (uint32_t i = 0; i < s->count; i++)
         found->estimated_total += s->parts[i].failed ? 0 : s->parts[i].estimated;
     found->took_us = clock_us() - s->started_us;
-    if (mayfly__envelope__get_packed_size(&answer) > FRAME_MAX_ENVELOPE - 64)
-        session_error(session, s->pending.request, CODE_QUERY_TOO_LARGE, "limit",
-                      "the hits of this page do not fit one answer; ask for fewer");
-    else
-        session_send_pieces(session, s->pending.request, &answer, documents, s->hit_count);
+    session_send_pieces(s->pending.session, s->pending.request, &answer, documents, s->hit_count);
     session_remove_pending(&s->pending);
     search_free(s);
 }

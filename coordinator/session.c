@@ -168,6 +168,18 @@ static void mark_dirty(struct session *s)
     s->all->dirty = s;
 }
 
+/* An envelope that is too large is answered with an Error instead. */
+static bool open_answer(struct session *s, const Mayfly__Envelope *answer, size_t body)
+{
+    size_t before = s->out.len;
+    message_frame_open(&s->out, &answer->base, body);
+    if (s->out.err || s->out.len - before <= FRAME_HEADER + FRAME_MAX_ENVELOPE)
+        return true;
+    s->out.len = before;
+    session_error(s, answer->request, CODE_QUERY_TOO_LARGE, "limit", "the answer does not fit one envelope; ask for fewer");
+    return false;
+}
+
 /* What is queued already counts, not the answer itself, which may be one large document. */
 void session_send_pieces(struct session *s, uint64_t request, Mayfly__Envelope *answer, const struct str *pieces,
                          size_t count)
@@ -178,7 +190,8 @@ void session_send_pieces(struct session *s, uint64_t request, Mayfly__Envelope *
     for (size_t i = 0; i < count; i++)
         body += pieces[i].len;
     answer->request = request;
-    message_frame_open(&s->out, &answer->base, body);
+    if (!open_answer(s, answer, body))
+        return;
     for (size_t i = 0; i < count; i++)
         buf_append_str(&s->out, pieces[i]);
     if (s->out.err || queued > QUEUE_MOST) {

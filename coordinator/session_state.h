@@ -49,7 +49,8 @@ struct sessions {
     uv_tcp_t tcp_listener;
     bool listens_unix, listens_tcp;
     uv_prepare_t prepare;
-    struct arena arena; /* of one request */
+    struct arena arena;  /* of one request */
+    struct str envelope; /* of that request, as it came: for who wants it in an arena of its own */
     char *buffer;       /* one for all reads */
 };
 

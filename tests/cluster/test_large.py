@@ -64,3 +64,12 @@ def test_a_limit_that_was_lowered_hides_nothing(make_server):
         assert body_of(m, get=pb.Get(index="large", id="a")) == large
         assert body_of(m, search=pb.Search(index="large", query="needle", limit=1, offset=m.search(
             "large", "needle", documents=False).ids.index("a"))) == large
+
+
+def test_hits_that_no_envelope_holds_are_refused_by_the_limit(server):
+    with server.client() as m:
+        m.add("long", [{"id": f"{n:0250}", "title": "needle"} for n in range(5000)], wait="searchable")
+        with pytest.raises(mayfly.Failure) as refused:
+            m.search("long", "needle", limit=5000, documents=False)
+        assert (refused.value.code, refused.value.field) == ("query_too_large", "limit")
+        assert len(m.search("long", "needle", limit=3000, documents=False).hits) == 3000
