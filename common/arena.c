@@ -87,14 +87,11 @@ static bool commit(struct arena *a, size_t end)
     return true;
 }
 
-/* Memory above the highest `used` since the last give-back comes zeroed from the kernel; below it, it is cleared. */
-static void *take(struct arena *a, size_t at, size_t size)
+static void *take_unset(struct arena *a, size_t at, size_t size)
 {
     char *block = a->base + at;
     size_t end = at + size;
     unpoison(block, size);
-    if (at < a->dirty)
-        memset(block, 0, (end < a->dirty ? end : a->dirty) - at);
     a->used = end;
     if (end > a->dirty)
         a->dirty = end;
@@ -103,14 +100,34 @@ static void *take(struct arena *a, size_t at, size_t size)
     return block;
 }
 
+/* Memory above the highest `used` since the last give-back comes zeroed from the kernel; below it, it is cleared. */
+static void *take(struct arena *a, size_t at, size_t size)
+{
+    size_t end = at + size, dirty = end < a->dirty ? end : a->dirty;
+    char *block = take_unset(a, at, size);
+    if (at < dirty)
+        memset(block, 0, dirty - at);
+    return block;
+}
+
+static bool reserve(struct arena *a, size_t at, size_t size)
+{
+    if (at <= a->cap && size <= a->cap - at && (at + size <= a->committed || commit(a, at + size)))
+        return true;
+    a->refusals++;
+    return false;
+}
+
 void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
 {
     size_t at = round_up(a->used, align < ALIGNMENT ? ALIGNMENT : align);
-    if (at > a->cap || size > a->cap - at || (at + size > a->committed && !commit(a, at + size))) {
-        a->refusals++;
-        return NULL;
-    }
-    return take(a, at, size);
+    return reserve(a, at, size) ? take(a, at, size) : NULL;
+}
+
+void *arena_alloc_unset(struct arena *a, size_t size)
+{
+    size_t at = round_up(a->used, ALIGNMENT);
+    return reserve(a, at, size) ? take_unset(a, at, size) : NULL;
 }
 
 void *arena_alloc(struct arena *a, size_t size)

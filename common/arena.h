@@ -30,6 +30,7 @@ void arena_finish(struct arena *a); /* accepts a zeroed one */
 
 /* Zeroed memory, aligned to 16; NULL past the cap or when the kernel refuses. */
 void *arena_alloc(struct arena *a, size_t size);
+void *arena_alloc_unset(struct arena *a, size_t size); /* not zeroed: for what is written before it is read */
 void *arena_alloc_aligned(struct arena *a, size_t size, size_t align);
 
 /* `count` elements of `size` bytes; NULL also if that overflows. The only place where sizes are multiplied. */

@@ -25,6 +25,13 @@ struct kernels {
     /* The set bits of `words` 64-bit words (at any alignment) as numbers from `base` on; how many. */
     size_t (*expand_bits)(const uint8_t *words, size_t count, uint32_t base, uint32_t *out);
 
+    /* How many bits are set. */
+    size_t (*count_bits)(const uint8_t *words, size_t count);
+
+    /* As intersect, with a set of bits in place of b: its first bit is `base`, and no element of `a` is above its last. */
+    size_t (*match_bits)(const uint32_t *a, size_t count, uint32_t base, const uint8_t *words, uint32_t *out_a,
+                         uint32_t *out_places);
+
     /* out[i] = score_contribution(weight, t[i], norms[codes[documents[i]]]) (index/score.h). */
     void (*score)(uint32_t weight, const float norms[256], const uint8_t *codes, const uint32_t *documents,
                   const uint32_t *t, size_t count, int32_t *out);

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "index/kernels_bits.h"
 #include "index/kernels_tables.h"
 
 #define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
@@ -156,11 +157,24 @@ AVX2 static size_t intersect(const uint32_t *a, size_t count_a, const uint32_t *
     return n;
 }
 
+AVX2 static size_t count_bits(const uint8_t *words, size_t count)
+{
+    return count_bits_inline(words, count);
+}
+
+AVX2 static size_t match_bits(const uint32_t *a, size_t count, uint32_t base, const uint8_t *words, uint32_t *out_a,
+                         uint32_t *out_places)
+{
+    return match_bits_inline(a, count, base, words, out_a, out_places);
+}
+
 const struct kernels kernels_avx2 = {
     .name = "avx2",
     .unpack = unpack,
     .unpack_rising = unpack_rising,
     .expand_bits = expand_bits,
+    .count_bits = count_bits,
+    .match_bits = match_bits,
     .score = score,
     .bound = bound,
     .keep_scores = keep_scores,

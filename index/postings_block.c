@@ -88,21 +88,13 @@ static bool unpack_documents(const struct posting_list *l, struct posting_block 
     return l->blocks > 1 ? last == list_last(l, b->number) : last < l->limit;
 }
 
-static uint32_t count_bits(const uint8_t *words, uint32_t count)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < count; i++)
-        n += (uint32_t)__builtin_popcountll(load_u64(words + 8 * (size_t)i));
-    return n;
-}
-
 /* Its bits are as many as there are documents, none before the first that may be, and the last is that of `last`. */
 static bool check_bitset(const struct posting_list *l, const struct posting_block *b)
 {
     uint32_t first = document_before(l, b->number) + 1, last = list_last(l, b->number);
     uint64_t below = load_u64(b->bits) & ((UINT64_C(1) << first % 64) - 1);
     uint64_t top = load_u64(b->bits + 8 * (size_t)(b->words - 1)) >> last % 64;
-    return below == 0 && top == 1 && count_bits(b->bits, b->words) == b->count;
+    return below == 0 && top == 1 && l->kernels->count_bits(b->bits, b->words) == b->count;
 }
 
 /* Sets what is behind the documents, or NULL. */

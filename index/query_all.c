@@ -146,7 +146,7 @@ static void take_block(struct all *x, struct scored_list *l, uint32_t block, int
 static void take_group_window(struct all *x, uint32_t base, uint32_t end)
 {
     struct batch *b = x->batch;
-    struct window *w = &x->s->prune->window;
+    struct window *w = prune_window(x->s);
     clause_accumulate(x->lead, base, end, w);
     size_t count = x->s->scope.kernels->expand_bits((const uint8_t *)w->seen, WINDOW / 64, base, b->documents);
     b->count = 0;
@@ -205,6 +205,10 @@ static void offer(struct all *x)
 {
     struct scan *s = x->s;
     struct batch *b = x->batch;
+    if (s->scope.unscored && is_complete(x)) {
+        s->counts[0] += x->incomplete_only ? 0 : b->count;
+        return;
+    }
     for (size_t i = 0; i < b->count && !s->scope.err; i++) {
         uint32_t dropped = (uint32_t)(s->plan->rungs - x->must - b->kept[i]);
         if (x->incomplete_only && dropped == 0)
@@ -229,7 +233,7 @@ static size_t rungs_needed(const struct all *x)
     const struct scan *s = x->s;
     if (!top_is_full(s->top) || s->top->room == 0)
         return x->must;
-    size_t needed = s->plan->rungs - s->top->heap[0].dropped;
+    size_t needed = s->plan->rungs - top_worst_dropped(s->top);
     return needed > x->must ? needed : x->must;
 }
 

@@ -198,7 +198,7 @@ static uint64_t estimate(const struct any *x)
 
 void prune_any(struct scan *s)
 {
-    struct any x = {.s = s, .batch = &s->prune->batch, .window = &s->prune->window};
+    struct any x = {.s = s, .batch = &s->prune->batch, .window = prune_window(s)};
     if (!open_any(&x) || x.count == 0)
         return;
     uint32_t base = next_window(&x, 0), documents = s->scope.documents;

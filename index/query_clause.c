@@ -19,7 +19,7 @@ static void *take(struct scope *s, void *allocated)
 static void open_words(struct clause *c, const struct query_weights *weights)
 {
     struct scope *s = c->scope;
-    c->lists = take(s, arena_new_array(s->arena, weights->term_count, struct scored_list));
+    c->lists = take(s, scored_array(s->arena, weights->term_count));
     for (size_t i = 0; i < weights->term_count && !s->err; i++) {
         struct scored_list *l = &c->lists[c->list_count];
         if (!scored_open(s, weights->terms[i].key, weights->terms[i].weight, l))

@@ -151,7 +151,9 @@ static bool can_prune(const struct execution *x)
 static void scan_segment(struct execution *x, struct scan *s, size_t must, bool incomplete_only)
 {
     if (x->prune) {
-        if (is_union(x))
+        if (is_union(x) && x->top.room == 0)
+            prune_count_any(s);
+        else if (is_union(x))
             prune_any(s);
         else
             prune_all(s, must, incomplete_only);
@@ -224,18 +226,22 @@ static int prepare(struct execution *x)
         return err;
     x->counts = arena_new_array(x->arena, x->plan.rungs + 1, uint64_t);
     bool prunes = can_prune(x), has_window = !prunes && is_union(x);
-    x->prune = prunes ? arena_new(x->arena, struct prune) : NULL;
+    x->prune = prunes ? arena_alloc_unset(x->arena, sizeof *x->prune) : NULL;
+    if (x->prune)
+        x->prune->is_window_clear = false;
     x->window = has_window ? arena_new(x->arena, struct scan_window) : NULL;
     return x->counts && (x->prune || !prunes) && (x->window || !has_window) ? 0 : ERR_FULL;
 }
 
-static void finish(struct execution *x, struct query_result *out)
+static int finish(struct execution *x, struct query_result *out)
 {
-    top_sort(&x->top);
-    *out = (struct query_result){.hits = x->top.heap, .hit_count = x->top.count, .partial = x->partial};
+    *out = (struct query_result){.hit_count = x->top.count, .partial = x->partial};
+    int err = top_hits(&x->top, x->arena, &out->hits);
+    if (err)
+        return err;
     size_t last = 0;
     if (x->top.room > 0)
-        last = top_is_full(&x->top) ? x->top.heap[x->top.count - 1].dropped : x->plan.rungs;
+        last = top_is_full(&x->top) ? out->hits[x->top.count - 1].dropped : x->plan.rungs;
     for (size_t dropped = 0; dropped <= last; dropped++)
         out->estimated_total += x->counts[dropped];
     uint64_t documents = x->snapshot->view->documents;
@@ -243,6 +249,7 @@ static void finish(struct execution *x, struct query_result *out)
         out->estimated_total = out->hit_count;
     if (out->estimated_total > documents)
         out->estimated_total = documents;
+    return 0;
 }
 
 int query_execute(struct arena *a, const struct query *q, struct snapshot *s, const struct query_run *run,
@@ -255,6 +262,5 @@ int query_execute(struct arena *a, const struct query *q, struct snapshot *s, co
         err = scan_levels(&x);
     if (err)
         return err;
-    finish(&x, out);
-    return 0;
+    return finish(&x, out);
 }

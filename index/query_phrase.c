@@ -112,7 +112,7 @@ static bool make_room(struct clause *c)
     struct arena *a = c->scope->arena;
     size_t elements = c->leaf->element_count;
     struct phrase *p = c->phrase = arena_new(a, struct phrase);
-    c->lists = arena_new_array(a, elements, struct scored_list);
+    c->lists = scored_array(a, elements);
     if (!p || !c->lists)
         return false;
     p->lists = arena_new_array(a, elements, uint32_t);

@@ -1,12 +1,23 @@
 #include "index/query_prune.h"
 
+#include <string.h>
+
+struct window *prune_window(const struct scan *s)
+{
+    struct prune *p = s->prune;
+    if (!p->is_window_clear)
+        memset(&p->window, 0, sizeof p->window);
+    p->is_window_clear = true;
+    return &p->window;
+}
+
 int32_t prune_least(const struct scan *s, uint32_t document)
 {
     const struct top *t = s->top;
-    if (!top_is_full(t) || t->room == 0 || t->heap[0].dropped > 0)
+    if (!top_is_full(t) || t->room == 0 || top_worst_dropped(t) > 0)
         return 0;
     bool is_later = segment_stamps(s->scope.segment)[document] > t->heap[0].stamp;
-    return (int32_t)t->heap[0].score + is_later;
+    return (int32_t)top_worst_score(t) + is_later;
 }
 
 void prune_add(struct batch *b, bool required, int32_t least)
@@ -22,7 +33,7 @@ void prune_add(struct batch *b, bool required, int32_t least)
     b->count = kept;
 }
 
-static bool is_excluded(const struct scan *s, struct matcher **excluded, uint32_t document)
+bool prune_is_excluded(const struct scan *s, struct matcher **excluded, uint32_t document)
 {
     for (size_t i = 0; i < s->plan->excluded_count; i++) {
         if (matcher_seek(excluded[i], document) == document)
@@ -38,7 +49,7 @@ void prune_exclude(const struct scan *s, struct batch *b, struct matcher **exclu
         return;
     for (size_t i = 0; i < b->count; i++) {
         uint32_t document = b->documents[i];
-        if (core_is_deleted(s->core, document) || is_excluded(s, excluded, document))
+        if (core_is_deleted(s->core, document) || prune_is_excluded(s, excluded, document))
             continue;
         b->documents[kept] = document;
         b->scores[kept++] = b->scores[i];

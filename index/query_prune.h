@@ -17,10 +17,15 @@ struct batch {
     uint16_t kept[WINDOW]; /* rungs of the ladder, where there is one */
 };
 
-struct prune { /* once for a query */
+struct prune { /* once for a query, not zeroed */
     struct batch batch;
+    bool is_window_clear; /* it was used: all zero between windows */
     struct window window;
+    uint64_t seen[CHUNK_DOCUMENTS / 64]; /* of those who only count */
 };
+
+/* Cleared when it is first asked for: most queries need none. */
+struct window *prune_window(const struct scan *s);
 
 /* The least score that still gets in for documents at or after `document`, none of whose words is dropped: equal scores
  * are ordered by stamp, and stamps rise with documents. 0: any. */
@@ -33,8 +38,11 @@ void prune_add(struct batch *b, bool required, int32_t least);
 /* Documents that are deleted, or that an excluded item has, leave the batch. */
 void prune_exclude(const struct scan *s, struct batch *b, struct matcher **excluded);
 
+bool prune_is_excluded(const struct scan *s, struct matcher **excluded, uint32_t document);
+
 /* Any item, and all of what is required with at least `must` rungs (query_scan.h). */
 void prune_any(struct scan *s);
+void prune_count_any(struct scan *s); /* no hits are wanted */
 void prune_all(struct scan *s, size_t must, bool incomplete_only);
 
 #endif

@@ -99,14 +99,15 @@ static uint64_t score_of(struct scan *s, uint32_t document)
 
 void scan_offer(struct scan *s, uint32_t dropped, uint64_t score, uint32_t document)
 {
-    struct query_hit hit = {
-        .dropped = dropped,
-        .score = score,
+    if (!top_may_take(s->top, dropped, score))
+        return;
+    struct top_entry entry = {
+        .rank = top_rank(dropped, score),
         .stamp = segment_stamps(s->scope.segment)[document],
         .segment = s->segment,
         .document = document,
     };
-    top_add(s->top, &hit);
+    top_add(s->top, &entry);
 }
 
 /* Rungs that a document must have to be among the best, as far as that is known. */
@@ -114,7 +115,7 @@ static size_t rungs_needed(const struct scan *s, size_t must)
 {
     if (!top_is_full(s->top) || s->top->room == 0)
         return must;
-    size_t needed = s->plan->rungs - s->top->heap[0].dropped;
+    size_t needed = s->plan->rungs - top_worst_dropped(s->top);
     return needed > must ? needed : must;
 }
 
@@ -126,7 +127,7 @@ static void take_document(struct scan *s, const struct requirement *r, bool inco
     if (incomplete_only && dropped == 0)
         return;
     s->counts[dropped]++;
-    if (!top_may_take(s->top, dropped, UINT64_MAX))
+    if (!top_may_take(s->top, dropped, TOP_MOST_SCORE))
         return;
     uint64_t score = score_of(s, document);
     if (!s->scope.err)
@@ -251,8 +252,7 @@ static void drain_window(struct scan *s, const struct parts *p, uint32_t base)
             if ((deleted >> bit & 1) || is_excluded(s, p, base + at))
                 continue;
             s->counts[0]++;
-            if (top_may_take(s->top, 0, score))
-                scan_offer(s, 0, score, base + at);
+            scan_offer(s, 0, score, base + at);
         }
     }
 }

@@ -104,6 +104,13 @@ static bool open_block(struct scored_list *l)
     return !l->scope->err;
 }
 
+/* Not zeroed: most of a list is room for a block. */
+struct scored_list *scored_array(struct arena *a, size_t count)
+{
+    return count <= SIZE_MAX / sizeof(struct scored_list) ? arena_alloc_unset(a, count * sizeof(struct scored_list))
+                                                          : NULL;
+}
+
 bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out)
 {
     struct term term;
@@ -117,7 +124,9 @@ bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored
     out->key = key;
     out->weight = weight;
     out->bound_from = out->next = 0;
-    out->bounds = NULL;
+    out->bounds = out->group_bounds = NULL;
+    out->groups_known = NULL;
+    out->is_block_scored = false;
     out->block.number = NO_BLOCK;
     err = list_open(&out->list, s->segment, &term, s->kernels);
     if (err) {
@@ -220,36 +229,15 @@ struct matches {
     uint32_t candidates[POSTING_BLOCK + KERNEL_OVERWRITE], places[POSTING_BLOCK + KERNEL_OVERWRITE];
 };
 
-/* In a bitset a place is the number of bits before; they are counted once from word to word. */
-static void match_bits(const struct posting_block *b, const uint32_t *documents, size_t count, struct matches *out)
-{
-    uint32_t word = 0, before = 0;
-    uint64_t bits = load_u64(b->bits);
-    size_t i = 0;
-    while (i < count && documents[i] < b->base)
-        i++;
-    for (; i < count; i++) {
-        uint32_t at = documents[i] - b->base;
-        for (; word < at / 64; bits = load_u64(b->bits + 8 * (size_t)word)) {
-            before += (uint32_t)__builtin_popcountll(bits);
-            word++;
-        }
-        out->candidates[out->count] = (uint32_t)i;
-        out->places[out->count] = before + (uint32_t)__builtin_popcountll(bits & ((UINT64_C(1) << at % 64) - 1));
-        out->count += bits >> at % 64 & 1;
-    }
-}
-
 /* The candidates do not go beyond the block's last document, and are at most as many as a block has. */
 static void match(struct scored_list *l, const uint32_t *documents, size_t count, struct matches *out)
 {
     const struct posting_block *b = &l->block;
-    out->count = 0;
+    const struct kernels *k = l->scope->kernels;
     if (b->words > 0)
-        match_bits(b, documents, count, out);
+        out->count = k->match_bits(documents, count, b->base, b->bits, out->candidates, out->places);
     else
-        out->count = l->scope->kernels->intersect(documents, count, b->documents, b->count, out->candidates,
-                                                  out->places);
+        out->count = k->intersect(documents, count, b->documents, b->count, out->candidates, out->places);
 }
 
 static void score_matches(struct scored_list *l, const uint32_t *documents, const struct matches *m, int32_t *out)

@@ -35,6 +35,9 @@ struct scored_list {
     int32_t scores[POSTING_BLOCK + KERNEL_OVERWRITE]; /* of the block */
 };
 
+/* So many, to be opened; NULL past the arena's cap. */
+struct scored_list *scored_array(struct arena *a, size_t count);
+
 /* False if the segment has no such term, or on failure. */
 bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out);
 

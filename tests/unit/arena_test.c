@@ -57,6 +57,24 @@ static void is_zero_again_after_a_rewind(void **state)
     arena_finish(&a);
 }
 
+static void memory_that_was_taken_unset_is_zero_when_it_is_given_out_again(void **state)
+{
+    (void)state;
+    struct arena a;
+    assert_int_equal(arena_init(&a, 8 * MIB, 0), 0);
+    size_t mark = arena_mark(&a);
+    char *first = arena_alloc_unset(&a, 3 * MIB);
+    memset(first, 0xff, 3 * MIB);
+    arena_rewind(&a, mark);
+    assert_ptr_equal(arena_alloc_unset(&a, MIB), first);
+    char *second = arena_alloc(&a, 2 * MIB);
+    for (size_t i = 0; i < 2 * MIB; i++)
+        assert_int_equal(second[i], 0);
+    assert_null(arena_alloc_unset(&a, 8 * MIB));
+    assert_int_equal(a.refusals, 1);
+    arena_finish(&a);
+}
+
 static void gives_back_what_a_reset_does_not_keep(void **state)
 {
     (void)state;
@@ -97,6 +115,7 @@ int main(void)
         cmocka_unit_test(gives_zeroed_aligned_memory),
         cmocka_unit_test(refuses_past_its_cap_and_goes_on),
         cmocka_unit_test(is_zero_again_after_a_rewind),
+        cmocka_unit_test(memory_that_was_taken_unset_is_zero_when_it_is_given_out_again),
         cmocka_unit_test(gives_back_what_a_reset_does_not_keep),
         cmocka_unit_test(grows_the_newest_in_place_and_copies_others),
     };

@@ -89,6 +89,36 @@ static void expands_bits(void **state)
     }
 }
 
+static void matches_bits(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint8_t bytes[8 * 64 + 1];
+    static uint32_t set[64 * 64 + KERNEL_OVERWRITE], a[MOST], wanted_a[MOST], wanted_places[MOST], out_a[MOST], out_places[MOST];
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t words = 1 + next() % 63, count = 0, n = 0, members;
+        uint32_t base = 64 + (next() & 0xffffc0);
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (uint8_t)(round % 4 == 0 ? next() & next() & next() : next());
+        members = k->expand_bits(bytes + 1, words, base, set);
+        assert_int_equal(k->count_bits(bytes + 1, words), members);
+        for (uint32_t number = base - 40 + next() % 80; number < base + 64 * words && count < MOST; count++) {
+            a[count] = number;
+            number += 1 + next() % (1 + (uint32_t)round % 90);
+        }
+        for (size_t i = 0, j = 0; i < count; i++) {
+            while (j < members && set[j] < a[i])
+                j++;
+            if (j == members || set[j] != a[i])
+                continue;
+            wanted_a[n] = (uint32_t)i;
+            wanted_places[n++] = (uint32_t)j;
+        }
+        assert_int_equal(k->match_bits(a, count, base, bytes + 1, out_a, out_places), n);
+        assert_memory_equal(out_a, wanted_a, n * sizeof *out_a);
+        assert_memory_equal(out_places, wanted_places, n * sizeof *out_places);
+    }
+}
+
 static void scores_to_the_last_bit(void **state)
 {
     const struct kernels *k = kernels_of(state);
@@ -208,7 +238,7 @@ static char portable[] = "portable", avx2[] = "avx2", avx512[] = "avx512";
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_ALL(unpacks_every_width), ON_ALL(expands_bits),
+        ON_ALL(unpacks_every_width), ON_ALL(expands_bits), ON_ALL(matches_bits),
         ON_ALL(scores_to_the_last_bit), ON_ALL(bounds_are_the_largest_of_four), ON_ALL(keeps_scores_in_place),
         ON_ALL(intersects), cmocka_unit_test(the_environment_chooses),
     };

@@ -1,0 +1,49 @@
+/* kernels_bits.h - kernels over words of bits that are the same everywhere but for the instructions they become: each
+ * kind of processor inlines them. */
+#ifndef INDEX_KERNELS_BITS_H
+#define INDEX_KERNELS_BITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define KERNEL_INLINE static inline __attribute__((always_inline))
+
+KERNEL_INLINE uint64_t word_at(const uint8_t *words, size_t i)
+{
+    uint64_t word;
+    memcpy(&word, words + 8 * i, sizeof word);
+    return word;
+}
+
+KERNEL_INLINE size_t count_bits_inline(const uint8_t *words, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += (size_t)__builtin_popcountll(word_at(words, i));
+    return n;
+}
+
+/* A place in the set is the number of bits before; they are counted once from word to word. */
+KERNEL_INLINE size_t match_bits_inline(const uint32_t *a, size_t count, uint32_t base, const uint8_t *words,
+                                       uint32_t *out_a, uint32_t *out_places)
+{
+    size_t n = 0, i = 0;
+    uint32_t word = 0, before = 0;
+    uint64_t bits = word_at(words, 0);
+    while (i < count && a[i] < base)
+        i++;
+    for (; i < count; i++) {
+        uint32_t at = a[i] - base;
+        for (; word < at / 64; bits = word_at(words, word)) {
+            before += (uint32_t)__builtin_popcountll(bits);
+            word++;
+        }
+        out_a[n] = (uint32_t)i;
+        out_places[n] = before + (uint32_t)__builtin_popcountll(bits & ((UINT64_C(1) << at % 64) - 1));
+        n += bits >> at % 64 & 1;
+    }
+    return n;
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* How many documents have any item, without scores: bits are set, and counted. */
+#include "index/query_prune.h"
+
+#include <string.h>
+
+#include "common/err.h"
+
+struct count {
+    struct scan *s;
+    struct clause *clauses;
+    size_t clause_count;
+    struct matcher **excluded;
+};
+
+static bool open_count(struct count *c)
+{
+    struct scan *s = c->s;
+    const struct query *q = s->scope.query;
+    c->clauses = arena_new_array(s->scope.arena, q->leaf_count, struct clause);
+    if (!c->clauses)
+        s->scope.err = ERR_FULL;
+    for (size_t i = 0; i < q->leaf_count && !s->scope.err; i++) {
+        struct clause *next = &c->clauses[c->clause_count];
+        if (!q->leaves[i].scored)
+            continue;
+        clause_open(&s->scope, &q->leaves[i], next);
+        c->clause_count += next->kind != CLAUSE_NOTHING;
+    }
+    c->excluded = scan_matchers(s, s->plan->excluded, s->plan->excluded_count);
+    return !s->scope.err;
+}
+
+/* The segment's postings of the only word, less the deleted ones: as its frequency is known anyway. */
+static bool count_by_frequency(struct count *c)
+{
+    struct scan *s = c->s;
+    bool is_word = c->clause_count == 1 && c->clauses[0].kind == CLAUSE_WORD && s->plan->excluded_count == 0;
+    if (!is_word || s->core->deleted)
+        return false;
+    s->counts[0] += c->clauses[0].lists[0].list.documents;
+    return true;
+}
+
+static void clear_deleted(const struct scan *s, uint64_t *seen, uint32_t base)
+{
+    const struct deletion_chunk *chunk = s->core->chunks ? s->core->chunks[base / CHUNK_DOCUMENTS] : NULL;
+    for (size_t i = 0; chunk && i < CHUNK_DOCUMENTS / 64; i++)
+        seen[i] &= ~chunk->bits[i];
+}
+
+/* One chunk of deletion marks; phrases by windows, since their documents are no bits of a list. */
+static void mark(struct count *c, uint32_t base, uint32_t end)
+{
+    struct prune *p = c->s->prune;
+    for (size_t i = 0; i < c->clause_count; i++) {
+        if (c->clauses[i].kind != CLAUSE_PHRASE) {
+            clause_mark(&c->clauses[i], base, end, p->seen);
+            continue;
+        }
+        struct window *w = prune_window(c->s);
+        for (uint32_t from = base; from < end; from += WINDOW) {
+            uint32_t until = end - from > WINDOW ? from + WINDOW : end;
+            clause_accumulate(&c->clauses[i], from, until, w);
+            for (size_t word = 0; word < WINDOW / 64; word++)
+                p->seen[(from - base) / 64 + word] |= w->seen[word];
+            memset(w->seen, 0, sizeof w->seen);
+        }
+    }
+}
+
+static uint64_t count_seen(struct count *c, uint32_t base)
+{
+    struct scan *s = c->s;
+    const uint64_t *seen = s->prune->seen;
+    if (s->plan->excluded_count == 0)
+        return s->scope.kernels->count_bits((const uint8_t *)seen, CHUNK_DOCUMENTS / 64);
+    uint64_t n = 0;
+    for (uint32_t at = 0; at < CHUNK_DOCUMENTS; at++) {
+        if (seen[at / 64] >> at % 64 & 1)
+            n += !prune_is_excluded(s, c->excluded, base + at);
+    }
+    return n;
+}
+
+void prune_count_any(struct scan *s)
+{
+    struct count c = {.s = s};
+    uint32_t documents = s->scope.documents;
+    if (!open_count(&c) || c.clause_count == 0 || count_by_frequency(&c))
+        return;
+    for (uint32_t base = 0; base < documents && !scope_is_over_now(&s->scope); base += CHUNK_DOCUMENTS) {
+        uint32_t end = documents - base > CHUNK_DOCUMENTS ? base + CHUNK_DOCUMENTS : documents;
+        memset(s->prune->seen, 0, sizeof s->prune->seen);
+        mark(&c, base, end);
+        clear_deleted(s, s->prune->seen, base);
+        s->counts[0] += count_seen(&c, base);
+        if (documents - base <= CHUNK_DOCUMENTS)
+            break;
+    }
+}
