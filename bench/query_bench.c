@@ -1,15 +1,20 @@
 /*
  * query_bench - how fast one thread answers queries over one shard of an index, in process, warm.
  *
- *   query_bench DIRECTORY QUERIES [--mode last|or|and|phrase|count] [--k HITS] [--language en] [--rounds N] [--prefix]
- *               [--print]
+ *   query_bench DIRECTORY QUERIES [OPTION]...
+ *     --mode MODE     or, and, phrase, last, fuzzy; count-or (count), count-and, count-phrase: all matches, no hits
+ * [or]
+ *     --k HITS        [10]
+ *     --rounds N      passes over all queries; the time of a query is its median over them [5]
+ *     --language L    [en]
+ *     --prefix        the last word is a prefix, too
+ *     --times         "name<tab>microseconds<tab>hits or count" per query instead of the summary
+ *     --print         hits instead, as mayfly-reference writes them: "name rank id score dropped"
+ *     --serve         answers requests on standard input (requests.h)
  *
- * DIRECTORY is a shard's ("DATA/indexes/1/1/0"), QUERIES has a query per line, behind a tab where there is one. Every
- * query is run once unmeasured, then ROUNDS times; its time is the median of these. Both rounds of a query are
- * measured: parsing, counting, weighing, executing; not fetching documents. Prints one line: queries per second,
- * percentiles in microseconds.
- * --print writes hits instead, as mayfly-reference does: "name rank id score dropped", the name being what is before
- * the tab.
+ * DIRECTORY is a shard's ("DATA/indexes/1/1/0"), QUERIES has a query per line, behind its name and a tab where there is
+ * one. All queries are run once unmeasured. Measured are parsing and both rounds of a query: counting, weighing,
+ * executing; not fetching documents. The summary: queries per second, percentiles in microseconds.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -18,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/err.h"
 #include "index/core.h"
 #include "index/query.h"
@@ -27,29 +31,17 @@
 #include "index/store.h"
 #include "proto/select.h"
 #include "proto/weight.h"
+#include "requests.h"
 
 enum { QUERY_MEMORY = 64 << 20, KEEP = 256 << 10, MAX_ROUNDS = 99 };
 
-struct mode {
-    const char *name;
-    enum query_match match;
-    bool plain, quoted, count_only;
-};
-
-static const struct mode modes[] = {
-    {.name = "last", .match = MATCH_LAST},
-    {.name = "or", .match = MATCH_ANY, .plain = true},
-    {.name = "and", .match = MATCH_ALL, .plain = true},
-    {.name = "phrase", .match = MATCH_ALL, .quoted = true},
-    {.name = "count", .match = MATCH_ANY, .plain = true, .count_only = true},
-};
-
 struct bench {
-    const struct mode *mode;
-    const char *language;
+    const struct request_mode *mode;
+    const char *language, *directory;
+    struct request_queries queries;
     uint32_t k;
     unsigned rounds;
-    bool prefix, print;
+    bool prefix, print, times, serve;
     struct analyzer *analyzer;
     struct snapshot *snapshot;
     struct arena arena;
@@ -87,33 +79,57 @@ static void weigh(struct bench *b, const struct query_word *word, struct query_w
         out->terms[i] = (struct query_term){weighted.terms[i].term, weighted.terms[i].weight};
 }
 
-static struct query_result run_query(struct bench *b, struct str text)
+static const enum query_match matches[] = {
+    [REQUEST_OR] = MATCH_ANY,    [REQUEST_AND] = MATCH_ALL,   [REQUEST_PHRASE] = MATCH_ALL,
+    [REQUEST_LAST] = MATCH_LAST, [REQUEST_FUZZY] = MATCH_ANY,
+};
+
+static struct query *parse(struct bench *b, enum request_operator operation, const char *text)
 {
     struct query *q;
+    struct str words = str_of(text);
+    struct query_options options = {
+        .match = matches[operation],
+        .no_prefix = !b->prefix,
+        .no_typos = operation != REQUEST_FUZZY,
+        .plain_words = operation != REQUEST_PHRASE && operation != REQUEST_LAST,
+    };
+    if (operation == REQUEST_PHRASE) {
+        char *quoted = arena_new_array(&b->arena, words.len + 3, char);
+        words.len = (size_t)snprintf(quoted, words.len + 3, "\"%s\"", text);
+        words.ptr = quoted;
+    }
+    must(query_parse(&b->arena, b->analyzer, words, &options, &q), "parsing");
+    return q;
+}
+
+static struct query_result run_query(struct bench *b, const struct request_mode *mode, uint32_t k, const char *text)
+{
     struct query_fault fault;
     struct query_result result;
-    struct query_options options = {.match = b->mode->match, .no_prefix = !b->prefix, .plain_words = b->mode->plain};
-    must(query_parse(&b->arena, b->analyzer, text, &options, &q), "parsing");
+    struct query *q = parse(b, mode->operation, text);
     struct query_word *words = arena_new_array(&b->arena, query_words(q), struct query_word);
     struct query_weights *weights = arena_new_array(&b->arena, query_words(q), struct query_weights);
     must(query_prepare(&b->arena, q, b->snapshot, words, &fault), "counting");
     for (size_t i = 0; i < query_words(q); i++)
         weigh(b, &words[i], &weights[i]);
-    struct query_run run = {.weights = weights, .limit = b->mode->count_only ? 0 : b->k};
+    struct query_run run = {.weights = weights, .limit = mode->is_count ? 0 : k};
     weight_norms(run.norms, length_decoded, b->snapshot->view->documents, b->snapshot->view->total_length);
     must(query_execute(&b->arena, q, b->snapshot, &run, &result, &fault), "executing");
     return result;
 }
 
+static uint64_t answer(void *context, const struct request_mode *mode, uint32_t k, const char *text)
+{
+    struct bench *b = context;
+    struct query_result result = run_query(b, mode, k, text);
+    uint64_t found = mode->is_count ? result.estimated_total : result.hit_count;
+    arena_reset(&b->arena, KEEP);
+    return found;
+}
+
 /* ------------------------------------------------------------------------------------------------------------ all of
  * them */
-
-struct totals {
-    uint64_t *times_ns;
-    size_t count, room;
-    uint64_t hits, matches;
-    size_t empty;
-};
 
 static int compare(const void *a, const void *b)
 {
@@ -121,109 +137,98 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static uint64_t measure(struct bench *b, struct str text)
+static uint64_t *must_array(size_t count)
+{
+    uint64_t *array = calloc(count + 1, sizeof *array);
+    if (!array)
+        die("memory", ERR_FULL);
+    return array;
+}
+
+/* The median time of each query; `times_ns` holds a row of all queries per round. */
+static void take_medians(const struct bench *b, const uint64_t *times_ns, uint64_t *out)
 {
     uint64_t times[MAX_ROUNDS];
-    for (unsigned i = 0; i < b->rounds; i++) {
-        uint64_t begin = clock_ns();
-        run_query(b, text);
-        times[i] = clock_ns() - begin;
-        arena_reset(&b->arena, KEEP);
+    for (size_t i = 0; i < b->queries.count; i++) {
+        for (unsigned r = 0; r < b->rounds; r++)
+            times[r] = times_ns[r * b->queries.count + i];
+        qsort(times, b->rounds, sizeof *times, compare);
+        out[i] = times[b->rounds / 2];
     }
-    qsort(times, b->rounds, sizeof *times, compare);
-    return times[b->rounds / 2];
 }
 
-static void add_time(struct totals *t, uint64_t ns)
+static double percentile(const uint64_t *sorted_ns, size_t count, double share)
 {
-    if (t->count == t->room) {
-        t->room = t->room ? 2 * t->room : 1024;
-        t->times_ns = realloc(t->times_ns, t->room * sizeof *t->times_ns);
-        if (!t->times_ns)
-            abort();
-    }
-    t->times_ns[t->count++] = ns;
+    size_t at = (size_t)(share * (double)count);
+    return (double)sorted_ns[at < count ? at : count - 1] / 1000;
 }
 
-static void print_hits(const struct bench *b, struct str name, const struct query_result *r)
+static void summarize(const struct bench *b, uint64_t *times_ns, const uint64_t *answers)
 {
-    for (size_t i = 0; i < r->hit_count; i++) {
-        const struct query_hit *hit = &r->hits[i];
+    size_t count = b->queries.count, empty = 0;
+    uint64_t sum = 0, found = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += times_ns[i];
+        found += answers[i];
+        empty += answers[i] == 0;
+    }
+    qsort(times_ns, count, sizeof *times_ns, compare);
+    printf(
+        "mode=%s k=%u queries=%zu qps=%.0f mean_us=%.1f p50_us=%.1f p95_us=%.1f p99_us=%.1f max_us=%.1f found=%" PRIu64
+        " empty=%zu arena_peak=%zu\n",
+        b->mode->name, b->k, count, 1e9 * (double)count / (double)sum, (double)sum / (double)count / 1000,
+        percentile(times_ns, count, 0.5), percentile(times_ns, count, 0.95), percentile(times_ns, count, 0.99),
+        percentile(times_ns, count, 1), found, empty, b->arena.peak);
+}
+
+static void measure(struct bench *b)
+{
+    size_t count = b->queries.count;
+    uint64_t *times_ns = must_array(count * b->rounds), *medians_ns = must_array(count), *answers = must_array(count);
+    request_pass(&b->queries, b->mode, b->k, answer, b, medians_ns, answers);
+    for (unsigned i = 0; i < b->rounds; i++)
+        request_pass(&b->queries, b->mode, b->k, answer, b, times_ns + i * count, answers);
+    take_medians(b, times_ns, medians_ns);
+    if (b->times)
+        request_print(&b->queries, medians_ns, answers);
+    else if (count > 0)
+        summarize(b, medians_ns, answers);
+    free(times_ns);
+    free(medians_ns);
+    free(answers);
+}
+
+static void print_hits(struct bench *b, const struct request_query *query)
+{
+    struct query_result r = run_query(b, b->mode, b->k, query->text);
+    for (size_t i = 0; i < r.hit_count; i++) {
+        const struct query_hit *hit = &r.hits[i];
         struct str id;
         uint64_t hash;
         must(segment_document_id(b->snapshot->segments[hit->segment].segment, hit->document, &id, &hash),
              "reading an id");
-        printf("%.*s\t%zu\t%.*s\t%" PRIu64 "\t%u\n", (int)name.len, name.ptr, i + 1, (int)id.len, id.ptr, hit->score,
-               hit->dropped);
+        printf("%s\t%zu\t%.*s\t%" PRIu64 "\t%u\n", query->name, i + 1, (int)id.len, id.ptr, hit->score, hit->dropped);
     }
-}
-
-static void take_line(struct bench *b, struct totals *t, char *line)
-{
-    char quoted[8192];
-    line[strcspn(line, "\r\n")] = '\0';
-    char *tab = strchr(line, '\t');
-    const char *text = tab ? tab + 1 : line;
-    if (b->mode->quoted) {
-        snprintf(quoted, sizeof quoted, "\"%s\"", text);
-        text = quoted;
-    }
-    struct query_result warm = run_query(b, str_of(text));
-    t->hits += warm.hit_count;
-    t->matches += warm.estimated_total;
-    t->empty += warm.estimated_total == 0;
-    if (b->print)
-        print_hits(b, (struct str){line, tab ? (size_t)(tab - line) : strlen(line)}, &warm);
     arena_reset(&b->arena, KEEP);
-    if (!b->print)
-        add_time(t, measure(b, str_of(text)));
 }
 
-static double percentile(const struct totals *t, double share)
+static void run(struct bench *b)
 {
-    size_t at = (size_t)(share * (double)t->count);
-    return (double)t->times_ns[at < t->count ? at : t->count - 1] / 1000;
-}
-
-static void report(const struct bench *b, struct totals *t)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < t->count; i++)
-        sum += t->times_ns[i];
-    if (t->count == 0)
-        return;
-    qsort(t->times_ns, t->count, sizeof *t->times_ns, compare);
-    printf(
-        "mode=%s k=%u queries=%zu qps=%.0f mean_us=%.1f p50_us=%.1f p95_us=%.1f p99_us=%.1f max_us=%.1f hits=%" PRIu64
-        " matches=%" PRIu64 " empty=%zu arena_peak=%zu\n",
-        b->mode->name, b->k, t->count, 1e9 * (double)t->count / (double)sum, (double)sum / (double)t->count / 1000,
-        percentile(t, 0.5), percentile(t, 0.95), percentile(t, 0.99), percentile(t, 1), t->hits, t->matches, t->empty,
-        b->arena.peak);
-}
-
-static void run_file(struct bench *b, const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char *line = NULL;
-    size_t room = 0;
-    struct totals totals = {0};
-    if (!file) {
-        perror(path);
-        exit(EXIT_FAILURE);
-    }
-    while (getline(&line, &room, file) > 0)
-        take_line(b, &totals, line);
-    report(b, &totals);
-    free(totals.times_ns);
-    free(line);
-    fclose(file);
+    if (b->serve)
+        request_serve(&b->queries, answer, b);
+    else if (!b->print)
+        measure(b);
+    else
+        for (size_t i = 0; i < b->queries.count; i++)
+            print_hits(b, &b->queries.queries[i]);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- begin
  */
 
-static void open_index(struct bench *b, const char *directory)
+static void open_index(struct bench *b)
 {
+    const char *directory = b->directory;
     struct analysis *analysis;
     struct core *core;
     struct core_view *view;
@@ -237,49 +242,71 @@ static void open_index(struct bench *b, const char *directory)
     fprintf(stderr, "%" PRIu64 " documents in %zu segments\n", view->documents, view->segment_count);
 }
 
-static const struct mode *find_mode(const char *name)
+static const struct option options[] = {
+    {"mode", required_argument, NULL, 'm'},
+    {"k", required_argument, NULL, 'k'},
+    {"language", required_argument, NULL, 'l'},
+    {"rounds", required_argument, NULL, 'r'},
+    {"prefix", no_argument, NULL, 'p'},
+    {"print", no_argument, NULL, 'o'},
+    {"times", no_argument, NULL, 't'},
+    {"serve", no_argument, NULL, 's'},
+    {0},
+};
+
+static bool take_option(struct bench *b, int option, const char *value)
 {
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        if (strcmp(modes[i].name, name) == 0)
-            return &modes[i];
+    switch (option) {
+    case 'm':
+        b->mode = request_mode_find(value);
+        return b->mode != NULL;
+    case 'k':
+        b->k = (uint32_t)strtoul(value, NULL, 10);
+        return true;
+    case 'l':
+        b->language = value;
+        return true;
+    case 'r':
+        b->rounds = (unsigned)strtoul(value, NULL, 10);
+        return b->rounds > 0 && b->rounds <= MAX_ROUNDS;
+    case 'p':
+        return b->prefix = true;
+    case 'o':
+        return b->print = true;
+    case 't':
+        return b->times = true;
+    case 's':
+        return b->serve = true;
+    default:
+        return false;
     }
-    die(name, ERR_INVALID);
+}
+
+static bool take_arguments(struct bench *b, int argc, char **argv)
+{
+    *b = (struct bench){.mode = request_mode_find("or"), .language = "en", .k = 10, .rounds = 5};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (!take_option(b, c, optarg))
+            return false;
+    }
+    if (argc - optind != 2)
+        return false;
+    b->directory = argv[optind];
+    request_queries_read(&b->queries, argv[optind + 1]);
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"mode", required_argument, NULL, 'm'},
-        {"k", required_argument, NULL, 'k'},
-        {"language", required_argument, NULL, 'l'},
-        {"rounds", required_argument, NULL, 'r'},
-        {"prefix", no_argument, NULL, 'p'},
-        {"print", no_argument, NULL, 'o'},
-        {0},
-    };
-    struct bench b = {.mode = &modes[1], .language = "en", .k = 10, .rounds = 3};
-    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        if (c == 'm')
-            b.mode = find_mode(optarg);
-        else if (c == 'k')
-            b.k = (uint32_t)strtoul(optarg, NULL, 10);
-        else if (c == 'l')
-            b.language = optarg;
-        else if (c == 'r')
-            b.rounds = (unsigned)strtoul(optarg, NULL, 10);
-        else if (c == 'p' || c == 'o')
-            *(c == 'p' ? &b.prefix : &b.print) = true;
-        else
-            return 2;
-    }
-    if (argc - optind != 2 || b.rounds == 0 || b.rounds > MAX_ROUNDS) {
+    struct bench b;
+    if (!take_arguments(&b, argc, argv)) {
         fprintf(stderr,
-                "usage: query_bench DIRECTORY QUERIES [--mode last|or|and|phrase|count] [--k HITS] [--language L]"
-                " [--rounds N] [--prefix] [--print]\n");
+                "usage: query_bench DIRECTORY QUERIES [--mode last|or|and|phrase|fuzzy|count-or|count-and|count-phrase]"
+                " [--k HITS] [--rounds N] [--language L] [--prefix] [--times | --print | --serve]\n");
         return 2;
     }
     store_name_errors();
-    open_index(&b, argv[optind]);
-    run_file(&b, argv[optind + 1]);
+    open_index(&b);
+    run(&b);
     return 0;
 }
