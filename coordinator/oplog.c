@@ -10,6 +10,7 @@
 #include "common/logger.h"
 #include "coordinator/oplog_carry.h"
 #include "coordinator/oplog_files.h"
+#include "coordinator/oplog_read.h"
 #include "coordinator/oplog_writer.h"
 
 enum { ROLL_AT = 64 << 20, ROLL_SHARE = 8, RETRY_MS = 200, RETRY_MOST_MS = 5000 };
@@ -33,6 +34,7 @@ struct oplog {
     struct carry *carry; /* under way */
     bool carrying;       /* the group is a part of it */
     bool in_pool;
+    unsigned readings; /* in the pool */
     uint64_t roll_at;
     int result;  /* of the group in the pool */
     int failure; /* of the last group; 0: usable */
@@ -196,7 +198,7 @@ bool oplog_is_writing(const struct oplog *l)
 
 bool oplog_is_idle(const struct oplog *l)
 {
-    return !l->in_pool;
+    return !l->in_pool && !l->readings;
 }
 
 int oplog_usable(const struct oplog *l)
@@ -247,6 +249,46 @@ void oplog_close(struct oplog *l)
 int oplog_next(struct oplog *l, struct oplog_entry *out)
 {
     return oplog_files_next(&l->files, out);
+}
+
+struct reading {
+    uv_work_t work;
+    struct oplog *log;
+    struct oplog_reading what;
+    struct read_plan *plan;
+    int64_t result;
+    uint64_t lost;
+};
+
+static void read_in_pool(uv_work_t *work)
+{
+    struct reading *r = work->data;
+    r->result = read_plan_run(r->plan, r->what.to, r->what.room, &r->lost);
+}
+
+static void after_reading(uv_work_t *work, int status)
+{
+    struct reading *r = work->data;
+    r->log->readings--;
+    r->what.done(r->what.context, status ? status : r->result, r->lost);
+    read_plan_free(r->plan);
+    free(r);
+}
+
+int oplog_read(struct oplog *l, const struct oplog_reading *what)
+{
+    struct reading *r = calloc(1, sizeof *r);
+    if (!r)
+        return -ENOMEM;
+    *r = (struct reading){.log = l, .what = *what, .plan = read_plan_new(&l->files, &what->stream, what->numbers)};
+    r->work.data = r;
+    if (!r->plan) {
+        free(r);
+        return -ENOMEM;
+    }
+    l->readings++;
+    require(uv_queue_work(l->loop, &r->work, read_in_pool, after_reading) == 0);
+    return 0;
 }
 
 void oplog_end_reading(struct oplog *l)

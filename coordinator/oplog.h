@@ -53,6 +53,19 @@ void oplog_set_quota(struct oplog *l, uint64_t quota);
 int oplog_next(struct oplog *l, struct oplog_entry *out);
 void oplog_end_reading(struct oplog *l);
 
+/* Reads durable operations again, whole and in order, to `to`, which has room for what they took when they were appended.
+ * Where one is damaged, a LOST one (proto/batch.h) stands in its place. `done` is told their bytes, or an error after
+ * which it can be tried again. */
+struct oplog_reading {
+    struct oplog_stream stream;
+    struct range numbers;
+    char *to;
+    size_t room;
+    void (*done)(void *context, int64_t bytes, uint64_t lost);
+    void *context;
+};
+int oplog_read(struct oplog *l, const struct oplog_reading *r);
+
 /* The stream has applied everything below `sequence`: files nobody needs are unlinked. */
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence);
 void oplog_drop_index(struct oplog *l, uint32_t index);
