@@ -9,8 +9,8 @@
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/logger.h"
+#include "coordinator/held.h"
 #include "coordinator/ingest_state.h"
-#include "coordinator/session.h"
 #include "coordinator/tasks_state.h"
 
 enum { FLUSH_MS = 200 };
@@ -18,25 +18,6 @@ enum { FLUSH_MS = 200 };
 static struct oplog_stream name_of(const struct stream *s)
 {
     return (struct oplog_stream){s->index->number, s->index->edition, s->shard};
-}
-
-/* ------------------------------------------------------------------------------------------------------------- budget
- */
-
-static void hold_bytes(struct ingest *g, uint64_t bytes)
-{
-    g->bytes += bytes;
-    if (g->bytes > g->server->config.region_memory)
-        g->full = true;
-}
-
-static void free_bytes(struct ingest *g, uint64_t bytes)
-{
-    g->bytes -= bytes;
-    if (g->full && g->bytes <= g->server->config.region_memory / 4 * 3) {
-        g->full = false;
-        sessions_resume_writers(g->server->sessions);
-    }
 }
 
 bool ingest_is_full(const struct ingest *g)
@@ -85,12 +66,10 @@ static void on_applied(struct bundle *b, void *context)
         tasks_changed(g->server->tasks, task);
     }
     oplog_trim(g->server->log, &name, s->index->dropped ? UINT64_MAX : s->watermark);
-    region_close(&b->region);
+    held_closed(l);
     detach(l);
     index_release(s->index);
-    uint64_t bytes = b->bytes;
     free(l);
-    free_bytes(g, bytes);
 }
 
 struct saved {
@@ -134,15 +113,20 @@ static void on_refused(struct bundle *b, const struct refusal *refused, size_t c
 /* ------------------------------------------------------------------------------------------------------------- the log
  */
 
+static void keep_descriptor(struct region *r)
+{
+    int fd = fd_take(&r->fd);
+    region_close(r);
+    r->fd = fd;
+}
+
 static void on_logged(void *context)
 {
     struct load *l = context;
     struct bundle *b = &l->bundle;
     struct ingest *g = l->ingest;
-    /* Only the descriptor is needed from here on. */
-    int fd = fd_take(&b->region.fd);
-    region_close(&b->region);
-    b->region.fd = fd;
+    keep_descriptor(&b->region); /* nothing else is needed from here on */
+    held_logged(l);
     g->logging--;
     g->server->operations += l->count;
     struct task *task = tasks_find(g->server->tasks, b->task);
@@ -191,6 +175,13 @@ static int seal_region(struct load *l)
     return err ? err : region_map_sealed(&b->region, b->region.fd, b->region.used);
 }
 
+int ingest_seal(struct load *l)
+{
+    int err = seal_region(l);
+    keep_descriptor(&l->bundle.region);
+    return err;
+}
+
 static void finish_load(struct load *l)
 {
     struct bundle *b = &l->bundle;
@@ -209,7 +200,7 @@ static bool is_being_filled(const struct load *l)
 static void discard(struct load *l)
 {
     struct stream *s = l->bundle.stream;
-    region_close(&l->bundle.region);
+    held_closed(l);
     detach(l);
     count_outstanding(l, false);
     index_release(s->index);
@@ -243,6 +234,7 @@ static void seal(struct load *l)
 static void seal_all(uv_prepare_t *prepare)
 {
     struct ingest *g = prepare->data;
+    held_check(g);
     if (oplog_is_writing(g->server->log))
         return;
     struct load *next;
@@ -268,11 +260,13 @@ static struct load *new_load(struct ingest *g, struct stream *s, uint64_t task, 
                                 .first = s->next_sequence,
                                 .on_applied = on_applied,
                                 .on_refused = on_refused,
+                                .on_wanted = held_want,
                                 .context = l};
     if (region_open(&l->bundle.region, "mayfly-batch", capacity)) {
         free(l);
         return NULL;
     }
+    held_opened(l);
     index_hold(s->index);
     count_outstanding(l, true);
     return l;
@@ -306,6 +300,7 @@ static bool set_aside(struct load *l)
     append_load(i, own);
     char *to = own->bundle.region.base + BATCH_HEADER;
     memcpy(to, i->operation, head + i->body_have);
+    held_grown(own, BATCH_HEADER + head + i->body_have);
     i->operation = to;
     i->body = to + head;
     i->into = own;
@@ -332,7 +327,7 @@ struct load *ingest_room(struct intake *i, struct stream *s, size_t size)
         return l;
     if (!close_open(s))
         return NULL;
-    size_t capacity = size + BATCH_HEADER > REGION_SIZE ? size + BATCH_HEADER : REGION_SIZE;
+    size_t usual = held_region_size(g), capacity = size + BATCH_HEADER > usual ? size + BATCH_HEADER : usual;
     l = new_load(g, s, i->task, capacity);
     if (!l)
         return NULL;
@@ -356,7 +351,7 @@ void ingest_added(struct load *l, size_t size)
     l->bundle.bytes += size;
     l->count++;
     s->next_sequence++;
-    hold_bytes(l->ingest, size);
+    held_grown(l, BATCH_HEADER + l->bundle.bytes);
     if (l->aside)
         send_to_log(l);
 }
@@ -376,16 +371,14 @@ static struct load *new_logged(struct ingest *g, struct stream *stream, uint64_t
     l->bundle.first = numbers.first;
     l->count = (uint32_t)(numbers.end - numbers.first);
     l->bundle.bytes = bytes;
-    hold_bytes(g, bytes);
     return l;
 }
 
 static void give_logged(struct load *l)
 {
     finish_load(l);
-    int fd = fd_take(&l->bundle.region.fd);
-    region_close(&l->bundle.region);
-    l->bundle.region.fd = fd;
+    keep_descriptor(&l->bundle.region);
+    held_logged(l);
     l->bundle.state = BUNDLE_LOGGED;
     jobs_build(l->ingest->server->jobs, &l->bundle);
 }
@@ -419,6 +412,7 @@ static void on_flush(uv_timer_t *timer)
 {
     struct ingest *g = timer->data;
     tasks_flush(g->server->tasks);
+    held_tick(g);
     /* A client that stops in the middle of a document must not keep what came before it from the log. */
     struct load *next;
     for (struct load *l = g->open; l; l = next) {
@@ -434,6 +428,7 @@ int ingest_open(struct server *s, struct ingest **out)
     if (!g)
         return -ENOMEM;
     g->server = s;
+    held_init(g);
     int err = uv_prepare_init(s->loop, &g->prepare);
     if (!err)
         err = uv_timer_init(s->loop, &g->flush_timer);

@@ -59,7 +59,7 @@ void intake_hang_up(struct intake *i);
 /* The catalog has it now: what waited for that is told. */
 void ingest_index_durable(struct ingest *g, const struct index *index);
 
-/* Past the budget of region memory: who writes is not read from until ingest calls server's sessions again. */
+/* Past what can be dropped from region memory: who writes is not read from until the server's sessions are called again. */
 bool ingest_is_full(const struct ingest *g);
 uint64_t ingest_bytes(const struct ingest *g);
 

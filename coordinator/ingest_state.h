@@ -9,6 +9,10 @@
 
 enum { REGION_SIZE = 8 << 20, SMALL_BUNDLE = 64 << 10 };
 
+struct load_list { /* by age: held.c */
+    struct load *oldest, *youngest;
+};
+
 /* A bundle and whose it is. */
 struct load {
     struct bundle bundle;
@@ -18,6 +22,10 @@ struct load {
     struct intake *intake;             /* NULL: hung up, or recovered */
     uint64_t first_position;
     uint32_t count;
+    struct load_list *list; /* it stands in: held or dropped */
+    struct load *older, *younger;
+    struct load *next_wanted;
+    uint64_t held; /* bytes of memory */
     bool aside; /* one operation that is still being read; numbered and sealed when it is whole */
 };
 
@@ -25,7 +33,12 @@ struct ingest {
     struct server *server;
     struct load *open; /* every unsealed one */
     struct intake *intakes;
-    uint64_t bytes, logging;
+    uint64_t logging;
+    uint64_t bytes; /* of memory, in so many regions */
+    size_t regions, most_regions;
+    struct load_list held, dropped; /* in the log, with and without memory */
+    struct load *wanted, **wanted_end;
+    unsigned reading;
     bool full;
     uv_prepare_t prepare;
     uv_timer_t flush_timer;
@@ -66,6 +79,9 @@ struct load *ingest_room(struct intake *i, struct stream *s, size_t size);
 void ingest_added(struct load *l, size_t size);
 void ingest_give_up(struct load *l); /* the operation that was begun in it will not come */
 
+int ingest_seal(struct load *l); /* writes the header of its region, and keeps the descriptor only */
+
+void intake_refuse_half(struct intake *i, const char *message); /* the operation that is being read */
 void intake_refuse(struct intake *i, uint64_t position, const char *id, const char *code, const char *message);
 void intake_progressed(struct intake *i);
 void intake_check_end(struct intake *i); /* frees it when nobody needs it */

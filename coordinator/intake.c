@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
+#include "coordinator/held.h"
 #include "coordinator/ingest_state.h"
 #include "coordinator/tasks_state.h"
 #include "proto/message.h"
@@ -99,6 +100,14 @@ static void refuse_here(struct intake *i, const char *code, const char *message)
     intake_refuse(i, i->received, id, code, message);
 }
 
+void intake_refuse_half(struct intake *i, const char *message)
+{
+    struct load *half = i->into;
+    i->into = NULL; /* the rest of it is skipped */
+    refuse_here(i, CODE_BUSY, message);
+    ingest_give_up(half);
+}
+
 /* -------------------------------------------------------------------------------------------------------------
  * operations */
 
@@ -123,6 +132,11 @@ static const char *what_is_wrong(struct intake *i, char *room, size_t size, cons
                                  : "the log cannot be written; try again later";
     }
     return NULL;
+}
+
+static void grown(const struct intake *i)
+{
+    held_grown(i->into, (size_t)(i->body + i->body_have - i->into->bundle.region.base));
 }
 
 static void begin_operation(struct intake *i)
@@ -152,6 +166,7 @@ static void begin_operation(struct intake *i)
     i->into = l;
     i->operation = l->bundle.region.base + BATCH_HEADER + l->bundle.bytes;
     i->body = operation_encode(i->operation, &o, i->body_length);
+    grown(i);
 }
 
 static void end_operation(struct intake *i)
@@ -233,6 +248,8 @@ static int take_body(struct intake *i, struct str *bytes)
     if (i->into)
         memcpy(i->body + i->body_have, part.ptr, part.len);
     i->body_have += part.len;
+    if (i->into)
+        grown(i);
     if (i->body_have == i->body_length)
         end_operation(i);
     return 0;

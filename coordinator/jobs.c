@@ -58,7 +58,7 @@ static bool index_is_used(const struct index *i)
 /* Of an index that was dropped, when its last worker is gone. */
 void jobs_released(struct jobs *j, struct stream_jobs *sj)
 {
-    if (!sj->forgotten || sj->running)
+    if (!sj->forgotten || sj->running || sj->fetching)
         return;
     struct index *index = sj->stream->index;
     index_hold(index);
@@ -211,7 +211,7 @@ static bool start(struct jobs *j, struct stream_jobs *sj, enum want what)
 static bool start_one(struct jobs *j)
 {
     size_t slots = config_workers(j->to.config);
-    if (j->running_count >= slots)
+    if (j->running_count + j->fetching_count >= slots)
         return false;
     if (!j->surveyed)
         return survey_start(j);

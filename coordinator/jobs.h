@@ -18,6 +18,9 @@ struct jobs;
 /* A logged bundle to be applied. Bundles of one stream may be applied in any order and several at once. */
 void jobs_build(struct jobs *j, struct bundle *b);
 
+/* What a bundle's on_wanted asked for: its region is there, or region.fd is still -1 and it will be asked for again. */
+void jobs_fetched(struct jobs *j, struct bundle *b);
+
 /* Merges every segment of the stream to one, after what is queued now is applied. */
 typedef void jobs_done(void *context, int err, const char *why);
 void jobs_optimize(struct jobs *j, struct stream *s, jobs_done *done, void *context);

@@ -36,8 +36,9 @@ static struct bundle **first_small(struct stream_jobs *sj)
 
 static uint64_t batch_limit(const struct jobs *j)
 {
-    uint64_t quarter = j->to.config->worker_memory / 4;
-    return quarter < MIN_BATCH ? MIN_BATCH : quarter;
+    uint64_t quarter = j->to.config->worker_memory / 4, share = j->to.config->region_memory / 8;
+    uint64_t most = quarter < MIN_BATCH ? MIN_BATCH : quarter;
+    return most < share ? most : share; /* several must fit the memory of regions at once */
 }
 
 /* Takes a run of bundles of one kind, whose sequence numbers follow each other, out of the queue. */
@@ -111,7 +112,7 @@ static void step_over_applied(struct batch *batch)
 
 static bool may_run(const struct jobs *j, const struct batch *b, bool small_only)
 {
-    return !b->running && b->not_before <= uv_now(j->to.loop) && (b->small || !small_only);
+    return !b->running && !b->fetching && b->not_before <= uv_now(j->to.loop) && (b->small || !small_only);
 }
 
 static struct batch *next_batch(struct jobs *j, struct stream_jobs *sj, bool small_only)
@@ -151,12 +152,45 @@ static struct batch *next_unapplied(struct jobs *j, struct stream_jobs *sj, bool
     return NULL;
 }
 
-bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only)
+static void set_states(struct batch *batch, enum bundle_state state)
 {
-    struct batch *batch = next_unapplied(j, sj, small_only);
-    if (!batch)
-        return false;
-    struct job *job = job_new(j, &job_build, sj->stream);
+    for (struct bundle *b = batch->bundles; b; b = b->next)
+        b->state = state;
+}
+
+static bool is_in_memory(const struct batch *batch)
+{
+    for (const struct bundle *b = batch->bundles; b; b = b->next)
+        if (b->region.fd < 0)
+            return false;
+    return true;
+}
+
+static void count_fetching(struct batch *batch, struct jobs *j, bool begins)
+{
+    size_t one = begins ? 1 : (size_t)-1;
+    batch->fetching = begins;
+    batch->of->fetching += (unsigned)one;
+    j->fetching_count += one;
+    j->bulk_count += batch->small ? 0 : one;
+}
+
+/* What was dropped is read from the log; the rest stays until then. */
+static void fetch(struct jobs *j, struct batch *batch)
+{
+    count_fetching(batch, j, true);
+    set_states(batch, BUNDLE_FETCHED);
+    for (struct bundle *b = batch->bundles; b; b = b->next)
+        if (b->region.fd < 0)
+            b->state = BUNDLE_FETCHING;
+    for (struct bundle *b = batch->bundles; b; b = b->next)
+        if (b->state == BUNDLE_FETCHING)
+            b->on_wanted(b, b->context);
+}
+
+static bool launch(struct jobs *j, struct batch *batch)
+{
+    struct job *job = job_new(j, &job_build, batch->of->stream);
     job->batch = batch;
     job->small = batch->small;
     job->segment = catalog_next(j->to.catalog, NUMBER_SEGMENT);
@@ -165,19 +199,75 @@ bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only)
         job_start_failed(err);
         job_free(job);
         batch->not_before = uv_now(j->to.loop) + RETRY_MS;
+        set_states(batch, BUNDLE_QUEUED);
         return false;
     }
     batch->running = true;
-    for (struct bundle *b = batch->bundles; b; b = b->next)
-        b->state = BUNDLE_RUNNING;
+    set_states(batch, BUNDLE_RUNNING);
     return true;
+}
+
+bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only)
+{
+    struct batch *batch = next_unapplied(j, sj, small_only);
+    if (!batch)
+        return false;
+    if (is_in_memory(batch))
+        return launch(j, batch);
+    fetch(j, batch);
+    return true;
+}
+
+static void give_up(struct batch *batch)
+{
+    batch->attempt.next = batch->attempt.end;
+    give_back_applied(batch);
+    finish_batch(batch);
+}
+
+static struct batch *batch_of(const struct bundle *b)
+{
+    for (struct batch *batch = b->stream->jobs->batches; batch; batch = batch->next)
+        for (const struct bundle *one = batch->fetching ? batch->bundles : NULL; one; one = one->next)
+            if (one == b)
+                return batch;
+    return NULL;
+}
+
+static bool is_fetching(const struct batch *batch)
+{
+    for (const struct bundle *b = batch->bundles; b; b = b->next)
+        if (b->state == BUNDLE_FETCHING)
+            return true;
+    return false;
+}
+
+void jobs_fetched(struct jobs *j, struct bundle *b)
+{
+    struct batch *batch = batch_of(b);
+    b->state = BUNDLE_FETCHED;
+    require(batch);
+    if (is_fetching(batch))
+        return;
+    struct stream_jobs *sj = batch->of;
+    count_fetching(batch, j, false);
+    if (sj->forgotten) {
+        give_up(batch);
+        jobs_released(j, sj);
+    } else if (j->stopping || sj->stream->damaged || !is_in_memory(batch)) {
+        set_states(batch, BUNDLE_QUEUED);
+        batch->not_before = uv_now(j->to.loop) + RETRY_MS;
+    } else {
+        launch(j, batch);
+    }
+    jobs_dispatch(j);
 }
 
 uint64_t build_next_time(const struct stream_jobs *sj)
 {
     uint64_t earliest = UINT64_MAX;
     for (const struct batch *b = sj->batches; b; b = b->next)
-        if (!b->running && b->not_before < earliest)
+        if (!b->running && !b->fetching && b->not_before < earliest)
             earliest = b->not_before;
     return earliest;
 }
@@ -192,11 +282,8 @@ void build_drop_waiting(struct stream_jobs *sj)
     sj->waiting_end = &sj->waiting;
     for (struct batch *next, *b = sj->batches; b; b = next) {
         next = b->next;
-        if (b->running)
-            continue;
-        b->attempt.next = b->attempt.end;
-        give_back_applied(b);
-        finish_batch(b);
+        if (!b->running && !b->fetching)
+            give_up(b);
     }
 }
 
@@ -350,6 +437,7 @@ static void ended(struct job *job, const struct death *d)
 {
     struct batch *batch = job->batch;
     batch->running = false;
+    set_states(batch, BUNDLE_QUEUED);
     if (d)
         died(job, d);
     else if (batch->stuck)

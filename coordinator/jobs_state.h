@@ -108,6 +108,7 @@ struct batch {
     uint64_t not_before; /* loop time */
     unsigned stuck;      /* times that a commit was superseded and nothing was applied */
     bool small, running;
+    bool fetching; /* a slot is its, but regions must be read from the log first */
 };
 
 struct optimize {
@@ -128,6 +129,7 @@ struct stream_jobs {
     struct batch *batches; /* begun: running, or waiting for another try */
     unsigned running;      /* jobs */
     unsigned merging;
+    unsigned fetching; /* batches */
     uint64_t queued_end; /* highest sequence number ever queued, plus one */
     uint64_t served;     /* when it last got a slot */
     struct optimize *optimizing;
@@ -144,7 +146,8 @@ struct jobs {
     struct removal *removal;
     uv_timer_t timer;
     struct job *running;
-    size_t running_count, bulk_count;
+    size_t running_count, bulk_count; /* bulk: with those that are being fetched */
+    size_t fetching_count;            /* batches */
     uint64_t next_number, served;
     uint64_t exits[EXIT_REASONS];
     bool surveyed, stopping;

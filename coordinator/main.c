@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -302,11 +303,22 @@ static void start_children(struct coordinator *c, int lock)
     shards_start(s->shards);
 }
 
+/* Connections and regions are descriptors; nothing here is hurt by many. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int run(struct coordinator *c)
 {
     struct server *s = &c->server;
     s->started_at = clock_wall_us();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    raise_descriptor_limit();
     make_directories(s);
     int lock = take_lock(s);
     must(uv_loop_init(&c->loop), "cannot begin", "the loop");

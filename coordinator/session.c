@@ -284,8 +284,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
     struct session *s = stream->data;
     if (got < 0)
         close_session(s);
-    else if (got > 0 && !s->draining)
-        (void)take(s, (struct str){buffer->base, (size_t)got});
+    else if (got > 0 && !s->draining && take(s, (struct str){buffer->base, (size_t)got}))
+        session_pause_if_full(s); /* also in the middle of a frame */
 }
 
 static void start_reading(struct session *s)

@@ -8,6 +8,7 @@ import struct
 import pytest
 
 import mayfly
+import mayfly_pb2
 
 HEADER, FILE_HEADER = 72, 24  # coordinator/oplog_record.h
 
@@ -182,3 +183,111 @@ def test_a_damaged_index_does_not_fill_the_log(make_server):
         for task in m.tasks("books", limit=1000):
             m.wait_task(task.uid)
         assert count(m) == 361
+
+
+# -------------------------------------------------------------------------------------------------------------- memory
+
+
+def region_memory(server):
+    """(what mayflyd has mapped, what its memfds hold) of shared memory, in bytes: the kernel's count."""
+    pid = server.process.pid
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    mapped = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("RssShmem"))
+    held = 0
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if "memfd:mayfly-batch" in os.readlink(fd):
+                held += os.stat(fd).st_blocks * 512
+    return mapped, held
+
+
+def test_what_waits_for_workers_stays_within_the_budget(make_server):
+    """Ten times the budget is accepted while no job begins; then everything is found."""
+    budget = 16 << 20
+    server = make_server(shards=2, config={"region-memory": "16M", "max-document-size": "4M"})
+    pad = "x" * 20000
+    with server.client() as m, held_up(m):
+        seen = []
+        result = m.add("books", ({"id": i, "title": "water", "pad": pad} for i in range(8000)),
+                       on_written=lambda w: seen.append(region_memory(server)))
+        assert (result.accepted, result.refused) == (8000, 0)
+        small = [m.add("books", [{"id": f"s{i}", "title": "fire"}]).task for i in range(100)]
+        large = m.add("books", [{"id": f"l{i}", "title": "earth", "pad": "y" * (3 << 20)} for i in range(10)]).task
+        seen.append(region_memory(server))
+        assert m.stats().region_bytes <= budget
+    assert len(seen) > 10 and max(mapped for mapped, _ in seen) <= budget and max(held for _, held in seen) <= budget
+    with server.client() as m:
+        for task in (result.task, *small, large):
+            while (after := m.tasks(uid=task)[0]).status not in ("succeeded", "failed"):
+                assert region_memory(server)[1] <= budget
+            assert after.status == "succeeded"
+        assert (count(m), count(m, query="fire"), count(m, query="earth")) == (8000, 100, 10)
+        assert m.stats().region_bytes == 0
+
+
+def test_the_next_life_stays_within_the_budget_too(make_server):
+    """Of memory, and of descriptors: there are more writes than those."""
+    budget = 16 << 20
+    server = make_server(start=False, shards=2, config={"region-memory": "16M", "max-document-size": "4M"})
+    arguments = server.arguments
+    server.arguments = lambda: ["prlimit", "--nofile=300:300", *arguments()]
+    server.start()
+    pad = "x" * 20000
+
+    def write(m):
+        load = ({"id": i, "title": "water", "pad": pad} for i in range(3000))
+        return [m.add("books", load).task] + [m.add("books", [{"id": f"s{i}", "title": "fire"}]).task for i in range(600)]
+
+    tasks = die_with_a_full_log(server, write)
+    server.start()
+    with server.client() as m:
+        assert not any(task.refused for task in m.tasks(limit=1000))
+        while (after := m.tasks(uid=tasks[0])[0]).status not in ("succeeded", "failed"):
+            assert region_memory(server)[1] <= budget
+        assert after.status == "succeeded"
+        for task in tasks[1:]:
+            assert m.wait_task(task).status == "succeeded"
+        assert (count(m), count(m, query="fire")) == (3000, 600)
+
+
+def test_an_index_dropped_while_its_regions_are_in_the_log_only(make_server):
+    server = make_server(shards=1, config={"region-memory": "16M", "max-document-size": "4M"})
+    pad = "x" * 20000
+    with server.client() as m:
+        with held_up(m):
+            for name in ("books", "films"):
+                m.add(name, ({"id": i, "title": "water", "pad": pad} for i in range(2000)))
+            m.drop_index("books")
+        for task in m.tasks("films"):
+            assert m.wait_task(task.uid).status == "succeeded"
+        assert count(m, "films") == 2000
+        assert m.stats().region_bytes == 0
+        m.add("books", documents(0, 3), wait="searchable")
+        assert count(m) == 3
+
+
+def test_half_received_documents_count_and_hold_up_nobody(make_server):
+    """Ten clients stop in the middle of 3 MB each: more than the budget. Some are refused, and others get through."""
+    budget = 16 << 20
+    server = make_server(shards=1, config={"region-memory": "16M", "max-document-size": "4M"})
+    with contextlib.ExitStack() as stack:
+        silent = []
+        for i in range(10):
+            m = stack.enter_context(server.client())
+            body = mayfly.pack_operations([(f"half{i}", b'{"id":"half%d","title":"water","pad":"%s"}' % (i, b"z" * (3 << 20)))])
+            request = m.send(body=body[:-20], write=mayfly_pb2.Write(index="books", create=True))
+            silent.append((m, request, body))
+        with server.client() as m:
+            assert m.add("books", documents(0, 100), wait="searchable").refused == 0
+            assert 6 << 20 < m.stats().region_bytes <= budget and region_memory(server)[1] <= budget
+        refused = 0
+        for m, request, body in silent:
+            m.send(request=request, body=body[-20:], write=mayfly_pb2.Write(last=True))
+            while not (last := m.answer(request)[0]).done:
+                refused += len(last.refusals)
+            refused += len(last.refusals)
+        assert 0 < refused < 10
+    with server.client() as m:
+        for task in m.tasks("books", limit=100):
+            m.wait_task(task.uid)
+        assert count(m) == 100 + 10 - refused
