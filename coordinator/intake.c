@@ -169,10 +169,25 @@ static void begin_operation(struct intake *i)
     grown(i);
 }
 
+/* One that was set aside gets its number now, behind what came meanwhile, and so its stamp too: in a stream both rise. */
+static struct load *restamp(struct intake *i, struct load *l)
+{
+    uint64_t stamp = catalog_next(i->ingest->server->catalog, NUMBER_STAMP);
+    if (stamp) {
+        operation_restamp(i->operation, stamp);
+        return l;
+    }
+    refuse_here(i, CODE_BUSY, "the catalog cannot be written; try again later");
+    ingest_give_up(l);
+    return NULL;
+}
+
 static void end_operation(struct intake *i)
 {
     struct load *l = i->into;
     i->into = NULL;
+    if (l && l->aside)
+        l = restamp(i, l);
     if (l) {
         operation_pad(i->operation);
         ingest_added(l, operation_size(i->id_length, i->body_length));

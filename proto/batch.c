@@ -68,6 +68,11 @@ void operation_pad(char *to)
     memset(to + used, 0, load_u32(to + O_SIZE) - used);
 }
 
+void operation_restamp(char *to, uint64_t stamp)
+{
+    store_u64(to + O_STAMP, stamp);
+}
+
 void operation_encode_lost(char *to)
 {
     const struct str id = STR("lost");

@@ -53,6 +53,7 @@ size_t operation_size(size_t id_length, size_t body_length);
  * operation_pad zeroes what is after it. `to` is aligned to 8 and has operation_size bytes. */
 char *operation_encode(char *to, const struct operation *o, size_t body_length);
 void operation_pad(char *to);
+void operation_restamp(char *to, uint64_t stamp);
 
 #define POSITION_UNKNOWN UINT64_MAX
 

@@ -250,6 +250,27 @@ def test_the_next_life_stays_within_the_budget_too(make_server):
         assert (count(m), count(m, query="fire")) == (3000, 600)
 
 
+def test_half_a_document_is_younger_than_what_came_while_it_waited(make_server):
+    """Both in one segment, whose stamps rise with the numbers: it was called damaged."""
+    server = make_server(shards=1, config={"workers": 2})
+    body = mayfly.pack_operations([("half", b'{"id":"half","title":"water"}')])
+    with server.client() as m, server.client() as other:
+        m.create_index("books")
+        with held_up(m):
+            for i in range(2):  # every worker has something to do: what comes now will be one batch
+                other.add("books", documents(10 + i, 11 + i, "fire"))
+            request = m.send(body=body[:-5], write=mayfly_pb2.Write(index="books", wait=mayfly_pb2.Write.SEARCHABLE))
+            m.ping()  # the half has arrived
+            other.add("books", documents(0, 3))
+            m.send(request=request, body=body[-5:], write=mayfly_pb2.Write(last=True))
+        while not (last := m.answer(request)[0]).done:
+            pass
+        assert (last.searchable, last.refused) == (1, 0)
+        hits = m.search("books", "water", limit=10).hits
+        assert len(hits) == 4 and max(hits, key=lambda h: h.stamp).id == "half"
+    assert "damaged" not in server.log()
+
+
 def test_an_index_dropped_while_its_regions_are_in_the_log_only(make_server):
     server = make_server(shards=1, config={"region-memory": "16M", "max-document-size": "4M"})
     pad = "x" * 20000
