@@ -33,7 +33,7 @@
 #include "proto/weight.h"
 #include "requests.h"
 
-enum { QUERY_MEMORY = 64 << 20, KEEP = 256 << 10, MAX_ROUNDS = 99 };
+enum { QUERY_MEMORY = 64 << 20, KEEP = 512 << 10, MAX_ROUNDS = 99 };
 
 struct bench {
     const struct request_mode *mode;

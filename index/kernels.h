@@ -44,7 +44,7 @@ struct kernels {
                           uint32_t *out_documents, int32_t *out_scores);
 
     /* Two rising lists without repetition: where elements of `a` stand in `b` (count_a of them at most), as places in
-     * both; how many. Reads up to KERNEL_OVERWRITE elements behind b's last. */
+     * both; how many. Quickest if `a` is the shorter one. Reads up to KERNEL_OVERWRITE elements behind b's last. */
     size_t (*intersect)(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b, uint32_t *out_a,
                         uint32_t *out_b);
 };

@@ -29,8 +29,6 @@ static void open_words(struct clause *c, const struct query_weights *weights)
         c->list_count++;
     }
     c->kind = c->list_count == 0 ? CLAUSE_NOTHING : c->list_count == 1 ? CLAUSE_WORD : CLAUSE_GROUP;
-    if (c->kind == CLAUSE_GROUP)
-        c->scratch = take(s, arena_new_array(s->arena, WINDOW, int32_t));
 }
 
 void clause_open(struct scope *s, const struct tree_leaf *leaf, struct clause *out)
@@ -79,14 +77,11 @@ static void look_up_group(struct clause *c, const struct candidates *all)
 {
     struct candidates one = *all;
     one.scores = NULL;
-    one.out = c->scratch;
+    one.raises = true;
     for (size_t k = 0; k < all->count; k++)
         all->out[k] = ABSENT;
-    for (size_t i = 0; i < c->list_count; i++) {
+    for (size_t i = 0; i < c->list_count; i++)
         scored_look_up(&c->lists[i], &one);
-        for (size_t k = 0; k < all->count; k++)
-            all->out[k] = c->scratch[k] > all->out[k] ? c->scratch[k] : all->out[k];
-    }
 }
 
 void clause_look_up(struct clause *c, const struct candidates *candidates)
@@ -147,7 +142,7 @@ static void accumulate_list(struct scored_list *l, uint32_t base, uint32_t end, 
 static void accumulate_phrase(struct clause *c, uint32_t base, uint32_t end, struct window *w)
 {
     struct scored_list *rarest = &c->lists[0];
-    uint32_t documents[POSTING_BLOCK];
+    uint32_t documents[POSTING_BLOCK + KERNEL_OVERWRITE];
     int32_t out[POSTING_BLOCK];
     for (uint32_t from = base; (from = scored_seek(rarest, from)) < end;) {
         struct candidates found = {.documents = documents, .out = out};

@@ -22,7 +22,6 @@ struct clause {
     uint64_t cost; /* at most so many documents */
     struct scored_list *lists; /* of a phrase: each word once, rarest first */
     size_t list_count;
-    int32_t *scratch; /* groups: WINDOW elements */
     struct phrase *phrase;
 };
 

@@ -20,7 +20,7 @@ struct phrase {
 
     /* of the candidates in hand, a few at a time, those that have all words */
     size_t count;
-    uint32_t documents[POSTING_BLOCK];
+    uint32_t documents[POSTING_BLOCK + KERNEL_OVERWRITE];
     uint32_t numbers[POSTING_BLOCK]; /* among the candidates */
     int32_t sums[POSTING_BLOCK], scratch[POSTING_BLOCK];
     uint32_t *ordinals; /* of their postings: for each list a row of POSTING_BLOCK */

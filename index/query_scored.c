@@ -236,27 +236,35 @@ static void match(struct scored_list *l, const uint32_t *documents, size_t count
     const struct kernels *k = l->scope->kernels;
     if (b->words > 0)
         out->count = k->match_bits(documents, count, b->base, b->bits, out->candidates, out->places);
+    else if (b->count < count)
+        out->count = k->intersect(b->documents, b->count, documents, count, out->places, out->candidates);
     else
         out->count = k->intersect(documents, count, b->documents, b->count, out->candidates, out->places);
 }
 
-static void score_matches(struct scored_list *l, const uint32_t *documents, const struct matches *m, int32_t *out)
+static void give(const struct candidates *c, const struct matches *m, const int32_t *scores)
 {
-    if (l->scope->unscored) {
-        for (size_t i = 0; i < m->count; i++)
-            out[m->candidates[i]] = 0;
-        return;
+    for (size_t i = 0; i < m->count; i++) {
+        int32_t *out = &c->out[m->candidates[i]], score = scores ? scores[i] : 0;
+        *out = c->raises && *out > score ? *out : score;
     }
+}
+
+static void score_matches(struct scored_list *l, const struct candidates *c, const struct matches *m)
+{
     uint32_t matched[POSTING_BLOCK + KERNEL_OVERWRITE], t[POSTING_BLOCK + KERNEL_OVERWRITE];
     int32_t scores[POSTING_BLOCK + KERNEL_OVERWRITE];
     const struct scope *s = l->scope;
+    if (s->unscored || m->count == 0) {
+        give(c, m, NULL);
+        return;
+    }
     for (size_t i = 0; i < m->count; i++) {
-        matched[i] = documents[m->candidates[i]];
+        matched[i] = c->documents[m->candidates[i]];
         t[i] = block_t(&l->block, m->places[i]);
     }
     s->kernels->score(l->weight, s->run->norms, s->length_codes, matched, t, m->count, scores);
-    for (size_t i = 0; i < m->count; i++)
-        out[m->candidates[i]] = scores[i];
+    give(c, m, scores);
 }
 
 static void fill(int32_t *out, size_t count, int32_t value)
@@ -286,7 +294,8 @@ static size_t within(const uint32_t *documents, size_t count, uint32_t last)
 static void look_up_in_block(struct scored_list *l, const struct candidates *c, uint32_t block)
 {
     struct matches m;
-    fill(c->out, c->count, ABSENT);
+    if (!c->raises)
+        fill(c->out, c->count, ABSENT);
     if (c->scores && !any_hope(c->scores, c->count, scored_block_bound(l, block), c->least)) {
         fill(c->out, c->count, HOPELESS);
         return;
@@ -294,7 +303,7 @@ static void look_up_in_block(struct scored_list *l, const struct candidates *c, 
     if (!enter(l, block))
         return;
     match(l, c->documents, c->count, &m);
-    score_matches(l, c->documents, &m, c->out);
+    score_matches(l, c, &m);
     for (size_t i = 0; c->ordinals && i < m.count; i++)
         c->ordinals[m.candidates[i]] = block * POSTING_BLOCK + m.places[i];
 }
@@ -306,7 +315,8 @@ void scored_look_up(struct scored_list *l, const struct candidates *all)
     for (size_t left = all->count; left > 0; left -= c.count) {
         block = list_find(&l->list, block, c.documents[0]);
         if (block == l->list.blocks || l->scope->err) {
-            fill(c.out, left, ABSENT);
+            if (!c.raises)
+                fill(c.out, left, ABSENT);
             return;
         }
         c.count = within(c.documents, left, list_last(&l->list, block));

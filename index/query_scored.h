@@ -54,12 +54,13 @@ void scored_score_block(struct scored_list *l);
 
 /* Candidates that are looked up, and what becomes of each. */
 struct candidates {
-    const uint32_t *documents; /* rising */
+    const uint32_t *documents; /* rising; KERNEL_OVERWRITE more can be read behind them */
     size_t count;
     const int32_t *scores; /* what they have so far; NULL: none is hopeless */
     int32_t least;         /* with less a candidate is of no use */
     int32_t *out;          /* what the term adds, or ABSENT, or HOPELESS where `scores` and the bound are below `least` */
     uint32_t *ordinals;    /* where it is not absent: which posting of the list it is; may be NULL */
+    bool raises;           /* `out` has something already, and what the term adds only replaces less: several are one */
 };
 void scored_look_up(struct scored_list *l, const struct candidates *c);
 

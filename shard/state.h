@@ -24,6 +24,6 @@ struct shard {
     struct last_words *words; /* shared with the coordinator */
 };
 
-enum { ARENA_KEEP = 256 << 10 }; /* of the query arena between requests; the rest goes back to the kernel at once */
+enum { ARENA_KEEP = 512 << 10 }; /* of the query arena between requests; the rest goes back to the kernel at once */
 
 #endif
