@@ -286,6 +286,8 @@ static bool any_hope(const int32_t *scores, size_t count, int32_t bound, int32_t
 static size_t within(const uint32_t *documents, size_t count, uint32_t last)
 {
     size_t n = 1, most = count < POSTING_BLOCK ? count : POSTING_BLOCK;
+    if (documents[most - 1] <= last)
+        return most;
     while (n < most && documents[n] <= last)
         n++;
     return n;
