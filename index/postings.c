@@ -2,6 +2,7 @@
 #include "index/postings.h"
 
 #include "common/err.h"
+#include "index/segment_parts.h"
 
 static void stop(struct postings *p, int err)
 {
@@ -42,7 +43,7 @@ void postings_open(struct postings *p, const struct segment *s, const struct ter
     p->err = 0;
     p->document = 0;
     p->block.number = NO_BLOCK;
-    int err = list_open(&p->list, s, t, kernels_best());
+    int err = list_open(&p->list, s, t, s->kernels);
     if (err)
         stop(p, err);
     else

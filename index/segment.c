@@ -149,6 +149,7 @@ int segment_open(const char *path, struct segment **out)
     struct segment *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
+    s->kernels = kernels_best();
     int err = store_open(path, &s->store);
     if (!err)
         err = read_toc(s);

@@ -4,6 +4,7 @@
 #ifndef INDEX_SEGMENT_PARTS_H
 #define INDEX_SEGMENT_PARTS_H
 
+#include "index/kernels.h"
 #include "index/segment.h"
 #include "index/store.h"
 
@@ -20,6 +21,7 @@ struct table { /* of equal elements */
 
 struct segment {
     struct store *store;
+    const struct kernels *kernels;
     struct toc toc;
     struct str analyzer;
     struct str *fields;
