@@ -13,7 +13,7 @@
 #include "common/fd.h"
 #include "index/format.h"
 
-enum { RUN = 8, MAX_PAGE = 64 << 10 };
+enum { RUN = 8 };
 
 static const uint32_t SEAL_MAGIC = 0x4553464d; /* "MFSE" */
 
@@ -26,7 +26,7 @@ static_assert(sizeof(struct footer) == 32, "the footer is as drawn");
 
 static int crc_of_pages(int fd, uint32_t page, uint32_t first, uint32_t count, uint32_t *crc)
 {
-    uint8_t bytes[MAX_PAGE];
+    uint8_t bytes[SEAL_PAGE_MAX];
     for (uint32_t i = 0; i < count; i++) {
         int err = fd_pread_all(fd, bytes, page, (off_t)(first + i) * page);
         if (err)
@@ -98,8 +98,8 @@ static int write_footer(int fd, const struct seal *s, uint8_t *bytes, size_t siz
 int seal_write(int fd, const struct seal *s)
 {
     /* LMDB leaves out what it never wrote at the end. */
-    if (s->page > MAX_PAGE || ftruncate(fd, (off_t)s->pages * s->page) < 0)
-        return s->page > MAX_PAGE ? ERR_TOO_LARGE : -errno;
+    if (s->page > SEAL_PAGE_MAX || ftruncate(fd, (off_t)s->pages * s->page) < 0)
+        return s->page > SEAL_PAGE_MAX ? ERR_TOO_LARGE : -errno;
     uint32_t runs = list_runs(s, NULL);
     size_t used = (size_t)runs * RUN + sizeof(struct footer), size = (used + s->page - 1) / s->page * s->page;
     uint8_t *bytes = calloc(1, size);
@@ -126,7 +126,7 @@ static int read_footer(int fd, uint64_t bytes, struct footer *out)
         return ERR_CORRUPT;
     if (f.version != FORMAT_VERSION)
         return ERR_VERSION;
-    if (f.page < 512 || f.page > MAX_PAGE || f.page % 512 || f.runs > f.pages)
+    if (f.page < SEAL_PAGE_MIN || f.page > SEAL_PAGE_MAX || f.page % 512 || f.runs > f.pages)
         return ERR_CORRUPT;
     uint64_t seal = ((uint64_t)f.runs * RUN + sizeof f + f.page - 1) / f.page * f.page;
     if ((uint64_t)f.pages * f.page + seal != bytes)

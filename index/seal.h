@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { SEAL_PAGE_MIN = 512, SEAL_PAGE_MAX = 64 << 10 };
+
 struct seal {
     uint32_t page; /* bytes */
     uint32_t pages;

@@ -7,6 +7,7 @@
 
 #include "common/crc.h"
 #include "common/fd.h"
+#include "index/kernels.h"
 #include "index/seal.h"
 #include "index/store_lmdb.h"
 
@@ -48,6 +49,9 @@ static int check_pages(const struct store *s, uint32_t pages)
         return lmdb_error(rc);
     return info.me_last_pgno + 1 == pages ? 0 : ERR_CORRUPT;
 }
+
+/* The whole file is mapped, its seal too, which fills at least a page. */
+static_assert((int)KERNEL_OVERREAD <= (int)SEAL_PAGE_MIN, "what kernels read behind the last payload is mapped");
 
 static int open_environment(struct store *s, const char *path)
 {

@@ -15,6 +15,8 @@ void store_name_errors(void);
 
 struct store;
 
+/* Kernels may read KERNEL_OVERREAD bytes behind a payload: checksums and the rest of its page follow, or the next page,
+ * and behind LMDB's last page there is the seal's, which is mapped with them. */
 struct extent {
     const uint8_t *payload;
     uint32_t size;
