@@ -37,6 +37,8 @@
  *
  *   | bits u8 | v: exceptions | packed | exceptions: each v index above the one before, v value |
  *
+ * No bits only where no document has several positions: so a damaged n is at most 8 times the bytes that there are.
+ *
  * Positions of more than EXTENT_PAYLOAD bytes are a run of extents, so that a writer holds one at a time. No block's
  * positions straddle two of them: offset o in the list is offset o % EXTENT_PAYLOAD in the (o / EXTENT_PAYLOAD)th part
  * behind the first. What follows a block that ends an extent is at the next multiple. A single block above
@@ -77,13 +79,19 @@ struct posting_list {
     struct str inlined;
 };
 
-/* 0 or ERR_CORRUPT. Only the arrays are looked at. */
+/* 0 or ERR_CORRUPT. Of the arrays only their size is checked: what they say of a block is when it is entered. */
 int list_open(struct posting_list *l, const struct segment *s, const struct term *t, const struct kernels *kernels);
 
 /* The last document of a block; what no document is above, where there is only one block. */
 static inline uint32_t list_last(const struct posting_list *l, uint32_t block)
 {
     return l->blocks > 1 ? load_u32(l->last + 4 * (size_t)block) : l->limit - 1;
+}
+
+/* Where the positions of a block end in the list's. */
+static inline uint32_t list_positions_end(const struct posting_list *l, uint32_t block)
+{
+    return l->blocks > 1 ? load_u32(l->position_ends + 4 * (size_t)block) : l->positions.length;
 }
 
 /* The first block at or after `from` that `document` may be in: that ends at or after it. l->blocks: none. */

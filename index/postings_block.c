@@ -101,7 +101,7 @@ static bool check_bitset(const struct posting_list *l, const struct posting_bloc
 static const uint8_t *enter_bitset(const struct posting_list *l, struct posting_block *b, const uint8_t *at)
 {
     uint32_t first = document_before(l, b->number) + 1, last = list_last(l, b->number);
-    if (l->blocks == 1 || last < first)
+    if (l->blocks == 1)
         return NULL;
     b->base = first & ~63u;
     b->words = last / 64 - b->base / 64 + 1;
@@ -123,10 +123,19 @@ static const uint8_t *enter_packed(const struct posting_list *l, struct posting_
 /* ------------------------------------------------------------------------------------------------------------- entering
  */
 
+/* A block ends behind the one before and within the segment: what its documents are checked against. */
+static bool are_bounds_right(const struct posting_list *l, uint32_t block)
+{
+    if (l->blocks == 1)
+        return true;
+    uint32_t last = list_last(l, block);
+    return last < l->limit && (block == 0 || last > list_last(l, block - 1));
+}
+
 static const uint8_t *enter_values(struct packed_values *v, uint32_t count, const uint8_t *at, const uint8_t *end)
 {
     size_t size = ((size_t)count * v->bits + 7) / 8;
-    if (v->bits > 32 || size > (size_t)(end - at))
+    if (v->bits > 32 || size > (size_t)(end - at) || (v->bits == 0 && v->exception_count))
         return NULL;
     v->packed = at;
     return at + size;
@@ -170,7 +179,7 @@ static int view_block(const struct posting_list *l, struct posting_block *b, con
         from = b->number > 0 ? load_u32(l->ends + 4 * (size_t)(b->number - 1)) : 0;
         end = load_u32(l->ends + 4 * (size_t)b->number);
     }
-    if (from > end || end > l->size || end - from < BLOCK_HEADER)
+    if (from > end || end > l->size || end - from < BLOCK_HEADER || !are_bounds_right(l, b->number))
         return ERR_CORRUPT;
     int err = segment_view(l->segment, &l->segment->postings, l->place + from, end - from, out);
     b->end = err ? NULL : *out + (end - from);
@@ -258,6 +267,13 @@ uint32_t block_t(const struct posting_block *b, uint32_t i)
     return is_exception ? find_exception(v, i) : code + 1;
 }
 
+/* So that nobody makes room for more than can be there. */
+static bool are_positions_enough(const struct posting_list *l, const struct posting_block *b, uint64_t count)
+{
+    uint32_t from = b->number > 0 ? list_positions_end(l, b->number - 1) : 0, end = list_positions_end(l, b->number);
+    return from <= end && count <= UINT32_MAX / 2 && (count <= b->count || count <= 8 * (uint64_t)(end - from));
+}
+
 int block_starts(const struct posting_list *l, struct posting_block *b)
 {
     uint32_t own[POSTING_BLOCK + KERNEL_OVERWRITE];
@@ -275,6 +291,6 @@ int block_starts(const struct posting_list *l, struct posting_block *b)
         sum += l->with_positions ? n[i] : 0;
         b->starts[i + 1] = (uint32_t)sum;
     }
-    b->has_starts = sum <= UINT32_MAX / 2;
+    b->has_starts = !l->with_positions || are_positions_enough(l, b, sum);
     return b->has_starts ? 0 : ERR_CORRUPT;
 }

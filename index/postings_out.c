@@ -62,6 +62,8 @@ static void put_positions(struct postings_out *p)
     const uint32_t *gaps = (const uint32_t *)(const void *)p->gaps.data;
     size_t count = p->gaps.len / sizeof *gaps, exceptions, begin = p->positions.len;
     unsigned bits = pack_choose(gaps, count, POSITION_EXCEPTION_BITS, count, &exceptions);
+    if (bits == 0 && count > p->count)
+        bits = 1; /* a reader bounds counts by what positions take */
     uint8_t head = (uint8_t)bits;
     bytes_out_append(&p->positions, &head, 1);
     bytes_out_varint(&p->positions, exceptions);

@@ -48,18 +48,17 @@ static int next_exception(struct posting_block *b, uint32_t before)
 
 static int open_positions(const struct posting_list *l, struct posting_block *b)
 {
-    uint32_t from = l->blocks > 1 && b->number > 0 ? load_u32(l->position_ends + 4 * (size_t)(b->number - 1)) : 0;
-    uint32_t end = l->blocks > 1 ? load_u32(l->position_ends + 4 * (size_t)b->number) : l->positions.length;
+    uint32_t from = b->number > 0 ? list_positions_end(l, b->number - 1) : 0, count = b->starts[b->count];
     uint64_t exceptions = 0;
     const uint8_t *at = NULL;
-    int err = view_bytes(l, from, end, b);
+    int err = view_bytes(l, from, list_positions_end(l, b->number), b);
     if (!err && b->positions_end - b->positions >= 2)
         at = varint_get(b->positions + 1, b->positions_end, &exceptions);
-    if (err || !at || b->positions[0] > 32 || exceptions > b->starts[b->count])
+    if (err || !at || b->positions[0] > 32 || exceptions > count)
         return err ? err : ERR_CORRUPT;
     b->position_bits = b->positions[0];
-    uint64_t size = ((uint64_t)b->starts[b->count] * b->position_bits + 7) / 8;
-    if (size > (size_t)(b->positions_end - at))
+    uint64_t size = ((uint64_t)count * b->position_bits + 7) / 8;
+    if (size > (size_t)(b->positions_end - at) || (b->position_bits == 0 && (exceptions || count != b->count)))
         return ERR_CORRUPT;
     b->positions = at;
     b->position_exceptions = at + size;
