@@ -16,7 +16,7 @@
 #include "index/store_writer.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { DOCUMENTS = 300, EDIT = 4, MOST_POSITIONS = 1 << 12 };
+enum { DOCUMENTS = 700, EDIT = 4, MOST_POSITIONS = 1 << 12 };
 
 static const enum section sections[] = {
     SECTION_TOC,     SECTION_DICTIONARY, SECTION_BLOCKS,      SECTION_POSTINGS,       SECTION_POSITIONS,
@@ -31,8 +31,20 @@ static struct {
     uint8_t *payloads[SECTIONS], *edited[SECTIONS];
     uint32_t sizes[SECTIONS];
     uint32_t positions[MOST_POSITIONS];
+    struct posting_block block;
+    uint8_t maxima; /* of all: they were read */
     struct arena arena;
 } seed;
+
+/* Blocks of every form: runs, bitsets and gaps, T with outliers, as many positions as T and other than T. */
+static void write_term(struct segment_writer *w, uint32_t term, bool is_stem)
+{
+    for (uint32_t n = 0; n < DOCUMENTS; n += 1 + (term + n % 3) / 2) {
+        const uint32_t positions[3] = {n % 90, n % 90 + term + 1, n % 90 + term + (n % 31 ? 3 : 9999)};
+        uint32_t count = 1 + n % (1 + term % 3), t = n % 37 ? count + term % 2 : 5000;
+        segment_writer_posting(w, n, is_stem ? t : 1, positions, is_stem ? count : 0);
+    }
+}
 
 static void write_good(void)
 {
@@ -43,8 +55,14 @@ static void write_good(void)
     if (segment_writer_open(seed.good, &options, &w))
         abort();
     segment_writer_field(w, STR("a"));
+    segment_writer_field(w, STR("b"));
     for (uint32_t n = 0; n < DOCUMENTS; n++) {
-        struct segment_document d = {.stamp = n + 1, .body = STR("{\"a\":\"some text, some of it twice\"}")};
+        const struct field_range ranges[] = {{0, 0}, {n % 2, 30}, {0, 60 + n}};
+        struct segment_document d = {.stamp = n + 1,
+                                     .body = STR("{\"a\":\"some text, some of it twice\"}"),
+                                     .length_code = (uint8_t)(n % 90),
+                                     .ranges = ranges,
+                                     .range_count = n % 4};
         d.id = (struct str){id, (size_t)snprintf(id, sizeof id, "%u", n % 250)};
         d.hash = hash64(d.id);
         segment_writer_document(w, &d);
@@ -52,10 +70,7 @@ static void write_good(void)
     for (uint32_t term = 0; term < 200; term++) {
         snprintf(key, sizeof key, "%c%04u", term < 150 ? 's' : 'w', term);
         segment_writer_term(w, str_of(key), term % 2);
-        for (uint32_t n = 0; n < DOCUMENTS; n += 1 + term / 2) {
-            const uint32_t positions[2] = {n, n + term + 1};
-            segment_writer_posting(w, n, term < 150 ? 2 + n % 2 : 1, positions, term < 150 ? 2 : 0);
-        }
+        write_term(w, term, term < 150);
     }
     if (segment_writer_finish(w, &result))
         abort();
@@ -106,6 +121,19 @@ static void write_bad(const uint8_t *data, size_t size)
         abort();
 }
 
+static void read_ranges(const struct segment *s, uint32_t document)
+{
+    struct field_ranges ranges;
+    struct field_range range = {0};
+    uint32_t before = 0;
+    if (segment_field_ranges(s, document, &ranges))
+        return;
+    field_ranges_find(&ranges, 50);
+    for (; field_ranges_next(&ranges, &range); before = range.from)
+        if (range.from < before)
+            abort();
+}
+
 static void read_documents(const struct segment *s)
 {
     struct bodies bodies;
@@ -118,6 +146,7 @@ static void read_documents(const struct segment *s)
         int err = 0;
         if (segment_document_id(s, n, &id, &hash) == 0)
             segment_find_id(s, hash, id, &from, &document, &err);
+        read_ranges(s, n);
         segment_document_body(s, n, &seed.arena, &body);
         arena_reset(&seed.arena, 1 << 20);
         bodies_get(&bodies, n, &body);
@@ -141,14 +170,58 @@ static void read_list(const struct segment *s, const struct term *t)
         postings_seek(&p, n);
 }
 
+/* Whatever the bytes are: documents rise and are there, so are positions, and all is found again. */
+static void read_block(const struct segment *s, const struct posting_list *l, uint32_t number)
+{
+    struct posting_block *b = &seed.block;
+    if (block_enter(l, number, b))
+        return;
+    uint32_t t = block_t(b, b->count - 1);
+    block_documents(l, b);
+    for (uint32_t i = 0; i < b->count; i++)
+        if (b->documents[i] >= segment_documents(s) || (i && b->documents[i] <= b->documents[i - 1]))
+            abort();
+    if (block_frequencies(l, b) || t != b->t[b->count - 1] || !l->with_positions || block_starts(l, b))
+        return;
+    for (uint32_t i = b->count; i-- > 0;) {
+        uint32_t n = b->starts[i + 1] - b->starts[i];
+        if (n > MOST_POSITIONS || block_positions(l, b, i, seed.positions))
+            continue;
+        for (uint32_t k = 1; k < n; k++)
+            if (seed.positions[k] <= seed.positions[k - 1])
+                abort();
+    }
+}
+
+static void read_blocks(const struct segment *s, const struct term *t)
+{
+    struct posting_list l;
+    uint32_t found = 0;
+    if (list_open(&l, s, t, kernels_best()))
+        return;
+    for (uint32_t number = l.blocks; number-- > 0;) {
+        read_block(s, &l, number);
+        for (size_t i = 0; l.blocks > 1 && i < MAXIMA; i++)
+            seed.maxima |= list_maxima(&l, number)[i] | list_group_maxima(&l, number / GROUP_BLOCKS)[i];
+    }
+    for (uint32_t n = 0; n < segment_documents(s) && n < DOCUMENTS && found < l.blocks; n += 50) {
+        uint32_t next = list_find(&l, found, n);
+        if (next < found || next > l.blocks)
+            abort();
+        found = next;
+    }
+}
+
 static void read_terms(const struct segment *s)
 {
     struct term_cursor c;
     struct term t;
     int err = 0;
     term_cursor_seek(&c, s, (struct str){0});
-    while (term_cursor_next(&c, &t))
+    while (term_cursor_next(&c, &t)) {
         read_list(s, &t);
+        read_blocks(s, &t);
+    }
     segment_find_term(s, STR("s0077"), &t, &err);
     segment_find_term(s, STR("w0177"), &t, &err);
 }
