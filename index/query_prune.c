@@ -2,6 +2,14 @@
 
 #include <string.h>
 
+struct prune *prune_new(struct arena *a)
+{
+    struct prune *p = arena_alloc_unset(a, sizeof *p);
+    if (p)
+        p->is_window_clear = false;
+    return p;
+}
+
 struct window *prune_window(const struct scan *s)
 {
     struct prune *p = s->prune;

@@ -24,6 +24,8 @@ struct prune { /* once for a query, not zeroed */
     uint64_t seen[CHUNK_DOCUMENTS / 64]; /* of those who only count */
 };
 
+struct prune *prune_new(struct arena *a); /* NULL past the arena's cap */
+
 /* Cleared when it is first asked for: most queries need none. */
 struct window *prune_window(const struct scan *s);
 

@@ -9,18 +9,8 @@
 #include "index/core.h"
 #include "index/query_leaf.h"
 #include "index/query_match.h"
+#include "index/query_plan.h"
 #include "index/query_top.h"
-
-/* The top level of a query, ordered for execution. */
-struct plan {
-    uint32_t *ladder; /* leaves that may be dropped, the last one first */
-    size_t rungs;
-    size_t floor; /* rungs that no document may lack */
-    const struct tree_node **required;
-    size_t required_count;
-    const struct tree_node **excluded;
-    size_t excluded_count;
-};
 
 enum { SCAN_WINDOW = 4096 }; /* documents that a union sums up at a time */
 
