@@ -127,9 +127,12 @@ static void flush(struct session *s)
     }
     struct outgoing *o = sent < out.len ? malloc(sizeof *o) : NULL;
     if (!o) {
+        bool all = sent == out.len;
         buf_finish(&out);
-        if (sent < out.len)
+        if (!all)
             close_session(s);
+        else if (s->paused && !ingest_is_full(s->all->server->ingest))
+            start_reading(s); /* it was paused for what is gone now */
         return;
     }
     *o = (struct outgoing){.data = out.data, .size = out.len - sent};

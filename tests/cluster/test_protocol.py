@@ -355,6 +355,17 @@ def test_connections_are_limited(make_server):
         m.close()
 
 
+def test_a_large_answer_that_tcp_takes_at_once_does_not_end_the_reading(make_server):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    make_server(listen=f"127.0.0.1:{port}")
+    with mayfly.connect(("127.0.0.1", port)) as m:
+        m.add("books", [{"id": i, "title": "water", "pad": "x" * 100000} for i in range(10)], wait="searchable")
+        for limit in range(1, 11):
+            assert len(m.search("books", "water", limit=limit).hits) == limit
+
+
 def test_tcp_speaks_the_same(make_server):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
