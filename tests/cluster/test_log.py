@@ -239,6 +239,12 @@ def test_the_next_life_stays_within_the_budget_too(make_server):
         return [m.add("books", load).task] + [m.add("books", [{"id": f"s{i}", "title": "fire"}]).task for i in range(600)]
 
     tasks = die_with_a_full_log(server, write)
+    for _ in range(2):
+        server.start()
+        with server.client() as m:  # into the middle of it
+            while m.tasks(uid=tasks[0])[0].searchable == 0:
+                pass
+        server.kill()
     server.start()
     with server.client() as m:
         assert not any(task.refused for task in m.tasks(limit=1000))
