@@ -1,6 +1,6 @@
 /* The rounds of a search. One shard: one round. Several: Prepare to all, the candidates' frequencies added up, Execute
- * with weights, the hits merged, Fetch to the winners' shards. Whoever fails or is late is left out of what follows, and
- * the answer is partial. */
+ * with weights, the hits merged, Fetch to the winners' shards. Whoever fails or is late is left out of what follows,
+ * and the answer is partial. */
 #include "coordinator/scatter_state.h"
 
 #include <string.h>

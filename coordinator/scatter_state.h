@@ -35,7 +35,7 @@ struct search {
     struct server *server;
     struct index *index; /* held */
     struct workspace *space;
-    struct arena *arena; /* of the workspace; the search itself lies in it */
+    struct arena *arena;              /* of the workspace; the search itself lies in it */
     const Mayfly__Search *request;    /* in the arena */
     uint64_t started_us, deadline_us; /* on clock_us */
     enum search_round round;

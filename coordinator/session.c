@@ -179,7 +179,8 @@ static bool open_answer(struct session *s, const Mayfly__Envelope *answer, size_
     if (s->out.err || s->out.len - before <= FRAME_HEADER + FRAME_MAX_ENVELOPE)
         return true;
     s->out.len = before;
-    session_error(s, answer->request, CODE_QUERY_TOO_LARGE, "limit", "the answer does not fit one envelope; ask for fewer");
+    session_error(s, answer->request, CODE_QUERY_TOO_LARGE, "limit",
+                  "the answer does not fit one envelope; ask for fewer");
     return false;
 }
 

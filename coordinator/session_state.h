@@ -51,7 +51,7 @@ struct sessions {
     uv_prepare_t prepare;
     struct arena arena;  /* of one request */
     struct str envelope; /* of that request, as it came: for who wants it in an arena of its own */
-    char *buffer;       /* one for all reads */
+    char *buffer;        /* one for all reads */
 };
 
 /* A whole envelope. False: the connection is to be closed, an Error was sent. */

@@ -14,8 +14,8 @@
 
 struct shards;
 
-/* `body` is valid during the call, a large one may be taken over, leaving a zeroed buffer. Called exactly once, never from
- * within shards_send. */
+/* `body` is valid during the call, a large one may be taken over, leaving a zeroed buffer. Called exactly once, never
+ * from within shards_send. */
 typedef void shards_answer(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body);
 
 struct shard_caller { /* who waits for an answer */

@@ -1,5 +1,5 @@
-/* peek.h - which request a ShardEnvelope is, without unpacking it: that takes memory, which a shard's query may not have,
- * and which in the coordinator is that of whoever waits for the answer. */
+/* peek.h - which request a ShardEnvelope is, without unpacking it: that takes memory, which a shard's query may not
+ * have, and which in the coordinator is that of whoever waits for the answer. */
 #ifndef PROTO_PEEK_H
 #define PROTO_PEEK_H
 

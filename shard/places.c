@@ -14,7 +14,7 @@
 
 enum {
     MAX_DIRECTORY = 64,
-    RESERVED = 64,        /* descriptors and mappings for everything else */
+    RESERVED = 64, /* descriptors and mappings for everything else */
     LOOKS_MOST = 3,
     PER_INDEX = 3,        /* core.mdb takes two, its lock file one */
     DEFAULT_MAPS = 65530, /* vm.max_map_count where /proc does not tell */
