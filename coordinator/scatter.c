@@ -129,12 +129,16 @@ void search_round_over(struct search *s)
 /* ----------------------------------------------------------------------------------------------------------- deadlines
  */
 
-/* Round 1 has half of what is left, so that those who answered have the other half. */
-static uint64_t limit_ms(const struct search *s)
+static uint64_t left_ms(const struct search *s)
 {
     uint64_t now = clock_us();
-    uint64_t left = s->deadline_us > now ? (s->deadline_us - now) / 1000 : 0;
-    return s->round == ROUND_PREPARE ? left / 2 : left + GRACE_MS;
+    return s->deadline_us > now ? (s->deadline_us - now) / 1000 : 0;
+}
+
+/* Round 1 has half of what is left, so that those who answered have the other half; unless all are wanted or none. */
+static uint64_t limit_ms(const struct search *s)
+{
+    return s->round == ROUND_PREPARE && !s->request->no_partial ? left_ms(s) / 2 : left_ms(s) + GRACE_MS;
 }
 
 static bool has_statistics(const struct search *s)
@@ -148,7 +152,7 @@ static bool has_statistics(const struct search *s)
 static void on_limit(uv_timer_t *timer)
 {
     struct search *s = timer->data;
-    if (s->round == ROUND_PREPARE && !has_statistics(s) && limit_ms(s) > WAIT_LEAST_MS) {
+    if (s->round == ROUND_PREPARE && !has_statistics(s) && left_ms(s) > WAIT_LEAST_MS) {
         uv_timer_start(timer, on_limit, limit_ms(s), 0); /* there is nobody to go on with */
         return;
     }

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import time
 
 import mayfly
 import pytest
@@ -99,11 +100,19 @@ def test_when_all_die_it_is_said(make_client, round):
     assert refusal(make_client(), f"die@{round}@0 die@{round}@1") == "unavailable"
 
 
-@pytest.mark.parametrize("query, code", [("hang@prepare@1", "deadline"), ("hang@execute@1", "deadline"),
+@pytest.mark.parametrize("query, code", [("hang@prepare@1", "deadline"), ("hang@prepare@0 hang@prepare@1", "deadline"),
+                                         ("hang@execute@1", "deadline"),
                                          ("hang@fetch@1", "deadline"), ("die@prepare@1", "unavailable"),
                                          ("die@fetch@1", "unavailable"), ("late@execute@1", "deadline")])
 def test_a_client_may_want_all_or_nothing(make_client, query, code):
     assert refusal(make_client(), query, deadline_ms=DEADLINE, no_partial=True) == code
+
+
+def test_who_wants_all_waits_for_all(make_client):
+    client = make_client()
+    began = time.monotonic()
+    assert refusal(client, "hang@prepare@1", deadline_ms=DEADLINE, no_partial=True) == "deadline"
+    assert time.monotonic() - began >= DEADLINE / 1000
 
 
 def test_what_a_shard_cut_off_by_itself_is_said(make_client):
