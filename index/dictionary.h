@@ -113,20 +113,37 @@ static inline bool dictionary_text(struct dictionary_block *b, struct dictionary
 }
 
 /* Past terms that share more than `shared` bytes with the one before, and those that share as many and go on with a
- * byte below `next`. It may stop earlier, at a term that dictionary_text must look at. */
-static inline void dictionary_skip(struct dictionary_block *b, uint32_t shared, uint8_t next)
+ * byte below `next`. It may stop earlier, at a term that dictionary_text must look at. Eight heads at a time: those
+ * that are not simply passed get a bit in `stops`. Behind the heads of a block more than eight bytes follow. */
+static inline void dictionary_skip(struct dictionary_block *b, uint32_t shared, uint32_t next)
 {
+    const uint64_t ones = 0x0101010101010101u, nibbles = 15 * ones, high = 128 * ones;
+    const uint64_t least = ones * (1 + (shared < 15 ? shared : 15u));
+    size_t bytes = 0, room = (size_t)(b->text_end - b->text);
     uint32_t at = b->at;
-    const uint8_t *text = b->text;
-    for (; at < b->terms; at++) {
-        uint32_t head = b->heads[at], begin = head >> 4, rest = head & 15;
-        if (begin == 15 || rest == 15 || rest >= (size_t)(b->text_end - text))
+    while (at < b->terms) {
+        uint64_t heads = load_u64(b->heads + at), begins = heads >> 4 & nibbles, rests = heads & nibbles;
+        uint64_t is_long = ((begins + ones) | (rests + ones)) & 16 * ones;
+        uint64_t stops = (~((begins | high) - least) & high) | is_long << 3;
+        uint32_t passed = stops ? (uint32_t)__builtin_ctzll(stops) / 8 : 8;
+        if (passed > b->terms - at)
+            passed = b->terms - at;
+        uint64_t counted = passed < 8 ? rests & (((uint64_t)1 << 8 * passed) - 1) : rests;
+        bytes += counted * ones >> 56;
+        at += passed;
+        if (passed == 8)
+            continue;
+        if (at == b->terms || bytes >= room)
             break;
-        if (!((begin > shared) | ((begin == shared) & (text[0] < next))))
+        uint32_t begin = b->heads[at] >> 4, rest = b->heads[at] & 15;
+        if (begin != shared || begin == 15 || rest == 15 || b->text[bytes] >= next)
             break;
-        text += rest;
+        bytes += rest;
+        at++;
     }
-    b->text = text;
+    if (bytes > room) /* damaged, as dictionary_text will find */
+        return;
+    b->text += bytes;
     b->at = at;
 }
 

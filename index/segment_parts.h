@@ -4,6 +4,7 @@
 #ifndef INDEX_SEGMENT_PARTS_H
 #define INDEX_SEGMENT_PARTS_H
 
+#include "common/bytes.h"
 #include "index/kernels.h"
 #include "index/segment.h"
 #include "index/store.h"
@@ -37,9 +38,21 @@ int segment_view(const struct segment *s, const struct parts *p, uint64_t place,
 int segment_element(const struct segment *s, const struct table *t, uint32_t at, const uint8_t **out);
 int segment_element_u64(const struct segment *s, const struct table *t, uint32_t at, uint64_t *out);
 
-/* Blocks of the dictionary, `block` below toc.blocks. The block index was checked at opening. */
+/* Blocks of the dictionary, by numbers below toc.blocks. The block index was checked at opening. */
+enum { BLOCKS_PER_PART = TABLE_PAYLOAD / DICTIONARY_INDEX };
+
+static inline const uint8_t *segment_block_index(const struct segment *s, uint32_t block)
+{
+    return s->blocks.parts.extents[block / BLOCKS_PER_PART].payload + block % BLOCKS_PER_PART * DICTIONARY_INDEX;
+}
+
+static inline uint64_t segment_block_prefix(const struct segment *s, uint32_t block)
+{
+    return load_u64(segment_block_index(s, block) + 8);
+}
+
 int segment_block(const struct segment *s, uint32_t block, struct dictionary_block *out);
-uint64_t segment_block_prefix(const struct segment *s, uint32_t block);
 uint32_t segment_blocks_below(const struct segment *s, uint64_t prefix); /* how many begin with a lower one */
+struct term term_of(struct str key, const struct dictionary_entry *e);
 
 #endif

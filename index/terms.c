@@ -8,24 +8,11 @@
 #include "index/dictionary.h"
 #include "index/segment_parts.h"
 
-enum { BLOCKS_PER_PART = TABLE_PAYLOAD / DICTIONARY_INDEX };
-
-/* The block index was checked when the segment was opened. */
-static const uint8_t *index_entry(const struct segment *s, uint32_t block)
-{
-    return s->blocks.parts.extents[block / BLOCKS_PER_PART].payload + block % BLOCKS_PER_PART * DICTIONARY_INDEX;
-}
-
-uint64_t segment_block_prefix(const struct segment *s, uint32_t block)
-{
-    return load_u64(index_entry(s, block) + 8);
-}
-
 /* From a block's place to the end of its extent, or to where the next block of the same extent begins. */
 int segment_block(const struct segment *s, uint32_t block, struct dictionary_block *out)
 {
-    uint64_t place = load_u64(index_entry(s, block));
-    uint64_t next = block + 1 < s->toc.blocks ? load_u64(index_entry(s, block + 1)) : UINT64_MAX;
+    uint64_t place = load_u64(segment_block_index(s, block));
+    uint64_t next = block + 1 < s->toc.blocks ? load_u64(segment_block_index(s, block + 1)) : UINT64_MAX;
     uint32_t part = (uint32_t)(place >> 32), offset = (uint32_t)place;
     if (part >= s->dictionary.count)
         return ERR_CORRUPT;
@@ -87,7 +74,7 @@ static int find_block(const struct segment *s, struct str key, uint32_t *out)
     return 0;
 }
 
-static struct term term_of(struct str key, const struct dictionary_entry *e)
+struct term term_of(struct str key, const struct dictionary_entry *e)
 {
     return (struct term){
         .key = key,
