@@ -14,6 +14,7 @@
 #include "index/segment.h"
 #include "index/store.h"
 #include "index/store_writer.h"
+#include "index/typo.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { DOCUMENTS = 700, EDIT = 4, MOST_POSITIONS = 1 << 12 };
@@ -212,6 +213,24 @@ static void read_blocks(const struct segment *s, const struct term *t)
     }
 }
 
+static int count_term(void *context, const struct term *t, uint32_t edits)
+{
+    if (t->key.len < 2 || t->key.len > MAX_KEY || edits == 0 || edits > TYPO_EDITS)
+        abort();
+    return ++*(unsigned *)context > 1000;
+}
+
+static void find_misspelt(const struct segment *s)
+{
+    static const struct str words[] = {{"0077", 4}, {"01770", 5}, {"\xc3\xa9\xc3\xa9", 4}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct typo_word word;
+        unsigned found = 0;
+        typo_word_init(&word, words[i], 1 + (uint32_t)i % TYPO_EDITS);
+        typo_scan(&word, s, count_term, &found);
+    }
+}
+
 static void read_terms(const struct segment *s)
 {
     struct term_cursor c;
@@ -224,6 +243,7 @@ static void read_terms(const struct segment *s)
     }
     segment_find_term(s, STR("s0077"), &t, &err);
     segment_find_term(s, STR("w0177"), &t, &err);
+    find_misspelt(s);
 }
 
 static int segment_fuzz(const uint8_t *data, size_t size)
