@@ -68,7 +68,7 @@ static void weigh(struct bench *b, const struct query_word *word, struct query_w
     struct candidate *candidates = arena_new_array(&b->arena, word->candidate_count, struct candidate);
     for (size_t i = 0; i < word->candidate_count; i++) {
         const struct query_candidate *c = &word->candidates[i];
-        candidates[i] = (struct candidate){.term = c->key, .distance = c->distance, .frequency = c->frequency};
+        candidates[i] = (struct candidate){c->key, c->distance, c->edits, c->frequency};
     }
     must(select_terms(&b->arena, candidates, word->candidate_count, word->count, b->snapshot->view->documents,
                       &weighted),

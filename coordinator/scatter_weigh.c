@@ -19,9 +19,10 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
             continue;
         const Mayfly__Internal__Word *w = s->parts[i].statistics->words[word];
         qtf = w->count;
-        for (size_t k = 0; k < w->n_candidates; k++)
-            candidates[used++] = (struct candidate){message_bytes(w->candidates[k]->term), w->candidates[k]->distance,
-                                                    w->candidates[k]->frequency};
+        for (size_t k = 0; k < w->n_candidates; k++) {
+            const Mayfly__Internal__Candidate *c = w->candidates[k];
+            candidates[used++] = (struct candidate){message_bytes(c->term), c->distance, c->edits, c->frequency};
+        }
     }
     struct weighted_word weighted;
     int err = select_terms(s->arena, candidates, used, qtf, s->documents, &weighted);

@@ -10,6 +10,8 @@
  *     behind NOT or -, excludes. In a group everything is required.
  *   - Text that is several words ("foo-bar", Chinese) is a phrase where it is one operand, else plain words.
  *   - The last word is a prefix, too, if nothing follows it, not even white space, and it is in no field.
+ *   - A word that no live document has (nor, if it is a prefix, one that begins with it) stands for what is one edit away
+ *     from 5 letters on, two from 9 on (index/typo.h): not between quotes, in a field or behind NOT or -.
  *   - Stop words are left out unless they stand in a phrase, behind + or -, or nothing else is there.
  *   - Blank text, and text of nothing but exclusions, means all documents.
  *
@@ -49,6 +51,7 @@ size_t query_words(const struct query *q);
 struct query_candidate {
     struct str key;     /* of the dictionary */
     uint32_t distance;  /* 0: the word itself, through its stem; 1: another stem or word that begins with it */
+    uint32_t edits;     /* above 0: neither, but so many edits away from it */
     uint64_t frequency; /* live documents in this snapshot */
 };
 
@@ -64,7 +67,8 @@ struct query_fault {
     const char *part; /* of its file */
 };
 
-/* Round 1: for each word its candidates by (distance, length, key), the first QUERY_CANDIDATES with a live document. */
+/* Round 1: for each word its candidates by (edits, distance, length, key), the first QUERY_CANDIDATES with a live
+ * document. Some have edits only if none has none: where a word or what begins with it is there, it is not misspelt. */
 int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
                   struct query_fault *fault);
 

@@ -174,8 +174,20 @@ static struct tree_node *word_node(struct parser *p, struct str folded, struct s
         }
     }
     *element = (struct tree_element){.key = key, .word = silent ? NO_WORD : add_word(p, key, folded, prefix)};
+    if (!silent && !p->err)
+        p->query->words[element->word].typos = field.len == 0 && !p->options->no_typos;
     struct tree_leaf leaf = {.field = field, .elements = element, .element_count = 1, .scored = !silent};
     return leaf_node(p, add_leaf(p, leaf));
+}
+
+/* Between quotes a word means itself, here and wherever else it stands in the query. */
+static void take_literally(struct parser *p, const struct tree_node *n)
+{
+    if (p->err || !n)
+        return;
+    uint32_t word = p->query->leaves[n->leaf].elements[0].word;
+    if (word != NO_WORD)
+        p->query->words[word].typos = false;
 }
 
 /* The counted word of a phrase's element: the one that an earlier element of it has, or a new one. */
@@ -248,7 +260,10 @@ static struct tree_node *text_node(struct parser *p, const struct token *t, stru
     if (!marked && is_skipped(p, &p->text[0]))
         return NULL;
     bool prefix = may_be_prefix(p, t) && field.len == 0 && !silent;
-    return word_node(p, p->text[0].folded, field, prefix, silent);
+    struct tree_node *n = word_node(p, p->text[0].folded, field, prefix, silent);
+    if (t->kind == TOKEN_PHRASE)
+        take_literally(p, n);
+    return n;
 }
 
 static struct tree_node *parse_sequence(struct parser *p, struct str field, bool silent);

@@ -5,12 +5,18 @@
 
 #include "common/err.h"
 #include "index/query_tree.h"
+#include "index/typo.h"
 
-/* The candidates of one prefix in one segment: the first QUERY_CANDIDATES of its words by (length, key), in a heap
- * whose root is the last of them. What replaces the root is never longer than it, so it is written over it. */
+/* The candidates of a word in one segment that are not the word itself: the first QUERY_CANDIDATES of them, in a heap
+ * whose root is the last. What replaces the root is written over it. */
+struct listed {
+    struct query_candidate candidate;
+    char *buffer; /* of its key */
+    size_t room;
+};
+
 struct shortlist {
-    struct query_candidate *heap;
-    char **buffers;
+    struct listed *heap;
     size_t count;
 };
 
@@ -23,9 +29,11 @@ struct preparation {
     size_t found_count, found_room;
 };
 
-/* By (distance, length, key). */
+/* By (edits, distance, length, key). */
 static int candidate_order(const struct query_candidate *a, const struct query_candidate *b)
 {
+    if (a->edits != b->edits)
+        return a->edits < b->edits ? -1 : 1;
     if (a->distance != b->distance)
         return a->distance < b->distance ? -1 : 1;
     if (a->key.len != b->key.len)
@@ -91,22 +99,30 @@ static int prepare_stem(struct preparation *p)
     return err;
 }
 
-/* ---------------------------------------------------------------------------------------------------- words that begin
- * so */
+/* ---------------------------------------------------------------------------------------------------------- shortlist
+ */
+
+static int shortlist_init(struct arena *a, struct shortlist *l)
+{
+    *l = (struct shortlist){.heap = arena_new_array(a, QUERY_CANDIDATES, struct listed)};
+    return l->heap ? 0 : ERR_FULL;
+}
+
+static bool is_before(const struct shortlist *l, size_t a, size_t b)
+{
+    return candidate_order(&l->heap[a].candidate, &l->heap[b].candidate) < 0;
+}
 
 static void swap(struct shortlist *l, size_t a, size_t b)
 {
-    struct query_candidate c = l->heap[a];
-    char *buffer = l->buffers[a];
+    struct listed listed = l->heap[a];
     l->heap[a] = l->heap[b];
-    l->buffers[a] = l->buffers[b];
-    l->heap[b] = c;
-    l->buffers[b] = buffer;
+    l->heap[b] = listed;
 }
 
 static void sift_up(struct shortlist *l, size_t at)
 {
-    for (; at > 0 && candidate_order(&l->heap[at], &l->heap[(at - 1) / 2]) > 0; at = (at - 1) / 2)
+    for (; at > 0 && is_before(l, (at - 1) / 2, at); at = (at - 1) / 2)
         swap(l, at, (at - 1) / 2);
 }
 
@@ -115,7 +131,7 @@ static void sift_down(struct shortlist *l)
     for (size_t at = 0;;) {
         size_t largest = at;
         for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < l->count; child++) {
-            if (candidate_order(&l->heap[child], &l->heap[largest]) > 0)
+            if (is_before(l, largest, child))
                 largest = child;
         }
         if (largest == at)
@@ -125,34 +141,44 @@ static void sift_down(struct shortlist *l)
     }
 }
 
+static bool copy_key(struct arena *a, struct listed *to, struct query_candidate c)
+{
+    if (to->room < c.key.len) {
+        to->buffer = arena_alloc(a, c.key.len);
+        to->room = to->buffer ? c.key.len : 0;
+        if (!to->buffer)
+            return false;
+    }
+    memcpy(to->buffer, c.key.ptr, c.key.len);
+    c.key.ptr = to->buffer;
+    to->candidate = c;
+    return true;
+}
+
 static int shortlist_add(struct arena *a, struct shortlist *l, struct query_candidate c)
 {
     bool replaces = l->count == QUERY_CANDIDATES;
-    size_t at = replaces ? 0 : l->count;
-    if (!replaces) {
-        l->buffers[at] = arena_alloc(a, c.key.len);
-        if (!l->buffers[at])
-            return ERR_FULL;
-        l->count++;
-    }
-    memcpy(l->buffers[at], c.key.ptr, c.key.len);
-    c.key.ptr = l->buffers[at];
-    l->heap[at] = c;
+    if (!replaces)
+        l->heap[l->count] = (struct listed){0}; /* keys of the segment before stay where they are */
+    if (!copy_key(a, &l->heap[replaces ? 0 : l->count], c))
+        return ERR_FULL;
     if (replaces)
         sift_down(l);
     else
-        sift_up(l, at);
+        sift_up(l, l->count++);
     return 0;
 }
 
 static bool belongs(const struct shortlist *l, const struct query_candidate *c)
 {
-    return l->count < QUERY_CANDIDATES || candidate_order(c, &l->heap[0]) < 0;
+    return l->count < QUERY_CANDIDATES || candidate_order(c, &l->heap[0].candidate) < 0;
 }
 
-static int list_term(struct preparation *p, size_t segment, const struct term *t, struct shortlist *l)
+/* A term of a segment, if a live document has it. */
+static int list_term(struct preparation *p, size_t segment, const struct term *t, struct query_candidate c,
+                     struct shortlist *l)
 {
-    struct query_candidate c = {.key = t->key, .distance = 1};
+    c.key = t->key;
     if (!belongs(l, &c))
         return 0;
     int64_t live = live_frequency(&p->snapshot->segments[segment], t);
@@ -161,6 +187,20 @@ static int list_term(struct preparation *p, size_t segment, const struct term *t
     c.frequency = (uint64_t)live;
     return live > 0 ? shortlist_add(p->arena, l, c) : 0;
 }
+
+/* A segment's are all there: on to the next. A term among the first of all is among the first in each segment that has
+ * it, so its frequencies are complete. */
+static int end_segment(struct preparation *p, struct shortlist *l)
+{
+    int err = 0;
+    for (size_t i = 0; i < l->count && !err; i++)
+        err = add_found(p, l->heap[i].candidate);
+    l->count = 0;
+    return err;
+}
+
+/* ---------------------------------------------------------------------------------------------------- words that begin
+ * so */
 
 /* All terms of one kind that begin with the word as it was typed; itself it is there through its stem. A stem that is
  * no word counts as well: whether it is one would depend on documents that are deleted but not yet gone. */
@@ -181,36 +221,66 @@ static int list_kind(struct preparation *p, size_t segment, enum term_kind kind,
             break;
         bool typed = str_equal(term.key, p->word->key) || (kind == TERM_WORD && term.key.len == length);
         if (!typed)
-            err = list_term(p, segment, &term, l);
+            err = list_term(p, segment, &term, (struct query_candidate){.distance = 1}, l);
     }
     if (!err && cursor.err)
         err = failed(p, segment, "dictionary", cursor.err);
     return err;
 }
 
-static int list_segment(struct preparation *p, size_t segment, struct shortlist *l)
+static int prepare_prefix(struct preparation *p)
 {
-    l->count = 0; /* the keys of other segments stay where they are */
-    int err = list_kind(p, segment, TERM_STEM, l);
-    if (!err)
-        err = list_kind(p, segment, TERM_WORD, l);
-    for (size_t i = 0; i < l->count && !err; i++)
-        err = add_found(p, l->heap[i]);
+    struct shortlist l;
+    int err = shortlist_init(p->arena, &l);
+    for (size_t i = 0; i < p->snapshot->segment_count && !err; i++) {
+        err = list_kind(p, i, TERM_STEM, &l);
+        if (!err)
+            err = list_kind(p, i, TERM_WORD, &l);
+        if (!err)
+            err = end_segment(p, &l);
+    }
     return err;
 }
 
-/* A term among the first of all is among the first in each segment that has it, so its frequencies are complete. */
-static int prepare_prefix(struct preparation *p)
+/* ----------------------------------------------------------------------------------------------------- misspelt words
+ */
+
+struct typo_search {
+    struct preparation *preparation;
+    struct shortlist list;
+    size_t segment;
+    int err; /* other than of the dictionary */
+};
+
+static int list_typo(void *context, const struct term *t, uint32_t edits)
 {
-    struct shortlist l = {
-        .heap = arena_new_array(p->arena, QUERY_CANDIDATES, struct query_candidate),
-        .buffers = arena_new_array(p->arena, QUERY_CANDIDATES, char *),
-    };
-    int err = l.heap && l.buffers ? 0 : ERR_FULL;
-    for (size_t i = 0; i < p->snapshot->segment_count && !err; i++)
-        err = list_segment(p, i, &l);
+    struct typo_search *s = context;
+    s->err = list_term(s->preparation, s->segment, t, (struct query_candidate){.edits = edits}, &s->list);
+    return s->err;
+}
+
+/* Any stem counts, as for prefixes. */
+static int prepare_typos(struct preparation *p)
+{
+    uint32_t edits = typo_edits(p->word->folded);
+    struct typo_word word;
+    struct typo_search s = {.preparation = p};
+    if (edits == 0)
+        return 0;
+    typo_word_init(&word, p->word->folded, edits);
+    int err = shortlist_init(p->arena, &s.list);
+    for (; s.segment < p->snapshot->segment_count && !err; s.segment++) {
+        err = typo_scan(&word, p->snapshot->segments[s.segment].segment, list_typo, &s);
+        if (err && !s.err)
+            return failed(p, s.segment, "dictionary", err);
+        if (!err)
+            err = end_segment(p, &s.list);
+    }
     return err;
 }
+
+/* --------------------------------------------------------------------------------------------------------- all of them
+ */
 
 /* Sorts, and adds up the frequencies of equal terms. */
 static void add_up(struct preparation *p, struct query_word *out)
@@ -235,6 +305,8 @@ int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, st
         int err = prepare_stem(&p);
         if (!err && p.word->prefix && p.word->folded.len <= ANALYZER_MAX_WORD)
             err = prepare_prefix(&p);
+        if (!err && p.word->typos && p.found_count == 0)
+            err = prepare_typos(&p);
         if (err)
             return err;
         add_up(&p, &out_words[i]);

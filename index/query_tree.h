@@ -20,6 +20,7 @@ struct tree_word {
     struct str folded; /* as it was typed */
     uint32_t count;    /* qtf */
     bool prefix;       /* it stands for all words that begin with `folded`, too */
+    bool typos;        /* where nobody has it, it stands for words that are a few edits away from `folded` */
 };
 
 #define NO_WORD UINT32_MAX

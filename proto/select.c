@@ -5,12 +5,21 @@
 #include "common/err.h"
 #include "proto/weight.h"
 
-/* (distance, length, term): an order that needs no frequencies, so that every shard cuts off at the same place. */
+static int compare_distances(const struct candidate *a, const struct candidate *b)
+{
+    if (a->edits != b->edits)
+        return a->edits < b->edits ? -1 : 1;
+    return (a->distance > b->distance) - (a->distance < b->distance);
+}
+
+/* (edits, distance, length, term): an order that needs no frequencies, so that every shard cuts off at the same place.
+ */
 static int by_nearness(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;
-    if (a->distance != b->distance)
-        return a->distance < b->distance ? -1 : 1;
+    int order = compare_distances(a, b);
+    if (order)
+        return order;
     if (a->term.len != b->term.len)
         return a->term.len < b->term.len ? -1 : 1;
     return str_compare(a->term, b->term);
@@ -19,8 +28,9 @@ static int by_nearness(const void *left, const void *right)
 static int by_worth(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;
-    if (a->distance != b->distance)
-        return a->distance < b->distance ? -1 : 1;
+    int order = compare_distances(a, b);
+    if (order)
+        return order;
     if (a->frequency != b->frequency)
         return a->frequency > b->frequency ? -1 : 1;
     return str_compare(a->term, b->term);
@@ -31,7 +41,7 @@ static size_t unite(struct candidate *c, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (kept && c[kept - 1].distance == c[i].distance && str_equal(c[kept - 1].term, c[i].term))
+        if (kept && compare_distances(&c[kept - 1], &c[i]) == 0 && str_equal(c[kept - 1].term, c[i].term))
             c[kept - 1].frequency += c[i].frequency;
         else
             c[kept++] = c[i];
@@ -39,12 +49,20 @@ static size_t unite(struct candidate *c, size_t count)
     return kept;
 }
 
+/* Guesses, which stand behind all else, if there is anything else. */
+static size_t leave_out_guesses(const struct candidate *c, size_t count)
+{
+    while (count && c[0].edits == 0 && c[count - 1].edits > 0)
+        count--;
+    return count;
+}
+
 int select_terms(struct arena *a, struct candidate *candidates, size_t count, uint32_t qtf, uint64_t documents,
                  struct weighted_word *out)
 {
     if (count)
         qsort(candidates, count, sizeof *candidates, by_nearness);
-    size_t kept = unite(candidates, count);
+    size_t kept = leave_out_guesses(candidates, unite(candidates, count));
     if (kept > SELECT_CANDIDATES)
         kept = SELECT_CANDIDATES;
     if (kept)
@@ -58,7 +76,8 @@ int select_terms(struct arena *a, struct candidate *candidates, size_t count, ui
     for (size_t i = 0; i < kept; i++) {
         /* Shards answer from moments that differ by a commit: a frequency may exceed the count of documents. */
         uint64_t df = candidates[i].frequency < documents ? candidates[i].frequency : documents;
-        word.terms[i] = (struct weighted_term){candidates[i].term, weight_of_term(qtf, df, documents)};
+        uint32_t weight = weight_of_term(qtf, df, documents) / (1 + candidates[i].edits);
+        word.terms[i] = (struct weighted_term){candidates[i].term, weight};
         if (candidates[i].frequency > word.frequency)
             word.frequency = candidates[i].frequency;
     }

@@ -149,6 +149,7 @@ static Mayfly__Internal__Candidate **candidate_messages(struct arena *a, const s
         mayfly__internal__candidate__init(&messages[i]);
         messages[i].term = message_data(word->candidates[i].key);
         messages[i].distance = word->candidates[i].distance;
+        messages[i].edits = word->candidates[i].edits;
         messages[i].frequency = word->candidates[i].frequency;
         list[i] = &messages[i];
     }
@@ -250,7 +251,7 @@ static int own_weights(struct arena *a, const struct query_word *word, uint64_t 
         return ERR_FULL;
     for (size_t i = 0; i < word->candidate_count; i++) {
         const struct query_candidate *c = &word->candidates[i];
-        candidates[i] = (struct candidate){.term = c->key, .distance = c->distance, .frequency = c->frequency};
+        candidates[i] = (struct candidate){c->key, c->distance, c->edits, c->frequency};
     }
     int err = select_terms(a, candidates, word->candidate_count, word->count, documents, &weighted);
     if (err)

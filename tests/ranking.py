@@ -19,9 +19,10 @@ LIMIT = 60
 LANGUAGES = ("de", "fr", "ja", "ru", "ko", "es", "zh_CN", "pl")
 
 # How a query is asked; the reference is run once for each.
-Form = collections.namedtuple("Form", "match no_prefix plain_words")
-FORMS = [Form("last", False, False), Form("all", False, False), Form("frequency", False, False),
-         Form("any", False, False), Form("last", True, False), Form("any", True, True), Form("frequency", True, True)]
+Form = collections.namedtuple("Form", "match no_prefix no_typos plain_words")
+FORMS = [Form("last", False, False, False), Form("all", False, False, False), Form("frequency", False, False, False),
+         Form("any", False, False, False), Form("last", True, True, False), Form("any", True, True, True),
+         Form("frequency", True, False, True)]
 
 
 def documents():
@@ -101,6 +102,47 @@ def made_queries(documents, count):
     return made
 
 
+def misspelt(dice, word):
+    """With one or two letters inserted, lost, replaced or swapped, as may be by its length and one more."""
+    letters = list(word)
+    for _ in range(dice.randint(1, 2 if len(word) < 9 else 3)):
+        at = dice.randrange(len(letters) - 1)
+        letters[at:at + 2] = dice.choice([
+            [dice.choice("etaoinsé"), *letters[at:at + 2]],
+            letters[at + 1:at + 2],
+            [dice.choice("etaoinsü"), letters[at + 1]],
+            [letters[at + 1], letters[at]],
+        ])
+        if len(letters) < 2:
+            break
+    return "".join(letters)
+
+
+def misspelt_queries(documents, count):
+    """Words that stand in documents, misspelt, where they may be and where they may not."""
+    dice = random.Random(6)
+    kinds = [
+        lambda w, x: x,
+        lambda w, x: f"{x} ",
+        lambda w, x: f"{x} {w}",
+        lambda w, x: f"{w} {x}",
+        lambda w, x: f"{x} {x} {w}",
+        lambda w, x: f"+{x} {w}",
+        lambda w, x: f"{w} -{x}",
+        lambda w, x: f"{w} OR {x} ",
+        lambda w, x: f"({w} {x}) OR title:{x}",
+        lambda w, x: f'"{x}" {w}',
+        lambda w, x: f'"{w} {x}" {x} ',
+        lambda w, x: f'{x} {w} "{x}"',
+    ]
+    made = []
+    while len(made) < count:
+        words = [word for word in words_of(dice.choice(documents)) if len(word) >= 5]
+        if len(words) >= 2:
+            made.append(kinds[len(made) % len(kinds)](dice.choice(words), misspelt(dice, dice.choice(words))))
+    return made
+
+
 def queries(documents):
     """[(qid, text, form)]: users' queries, and made ones."""
     with open(shared("data/queries/aol-sbg.tsv"), encoding="utf-8") as lines:
@@ -109,6 +151,7 @@ def queries(documents):
         real += [line.rstrip("\n").split("\t", 1)[1] for line in lines]
     dice = random.Random(5)
     texts = dice.sample(real, QUERIES // 2) + made_queries(documents, QUERIES - QUERIES // 2 - 3) + ["the", "", "to be"]
+    texts += misspelt_queries(documents, QUERIES // 3)
     return [(str(i), text, FORMS[i % len(FORMS)]) for i, text in enumerate(texts)]
 
 
@@ -120,7 +163,8 @@ def reference(place, operations, asked, settings=None, limit=LIMIT):
         tsv = place / "queries"
         tsv.write_text("".join(f"{qid}\t{text}\n" for qid, text, f in asked if f == form))
         command = [BIN / "mayfly-reference", "--match", form.match, "--limit", str(limit)]
-        command += ["--no-prefix"] * form.no_prefix + ["--plain-words"] * form.plain_words
+        command += ["--no-prefix"] * form.no_prefix + ["--no-typos"] * form.no_typos
+        command += ["--plain-words"] * form.plain_words
         if settings:
             (place / "settings").write_text(json.dumps(settings))
             command += ["--settings", place / "settings"]

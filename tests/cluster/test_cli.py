@@ -99,6 +99,26 @@ def test_search_options_do_what_they_say(books):
     assert "Water music" in text and "1 of about 1" in text
 
 
+def test_misspelt_words_are_found_unless_typos_are_off(books):
+    assert set(ids(books, "books", "watre")) == set(ids(books, "books", "wqter ")) == {"1", "2"}
+    assert ids(books, "books", "muisc king ") == ["1"]
+    assert ids(books, "books", "musik", "--match", "any") == ["1"]
+    assert ids(books, "books", "watre", "--typo", "off") == []
+    assert ids(books, "books", "fier") == []  # too short
+    assert ids(books, "books", '"watre"') == ids(books, "books", "title:watre") == []
+    assert set(ids(books, "books", "-watre")) == {"1", "2", "drei"}
+    # a word that somebody has is not misspelt
+    books.run("add", "books", "-", "--wait", "searchable", input='{"id": 4, "title": "Watre"}')
+    assert ids(books, "books", "watre") == ["4"]
+    books.run("delete", "books", "4", "--wait", "searchable")
+    assert set(ids(books, "books", "watre")) == {"1", "2"}
+    # what was typed right counts more, and the first word may be the misspelt one
+    books.run("add", "books", "-", "--wait", "searchable", input='{"id": 5, "title": "Fire and earth"}')
+    right, guessed = (books.json("search", "books", text)["hits"][0]["score"] for text in ("earth ", "eatrh "))
+    assert abs(right - 2 * guessed) < 0.001
+    assert ids(books, "books", "eatrh fire")[0] == "5"
+
+
 def test_refused_documents_do_not_stop_the_others(server):
     text = lines(BOOKS) + "no json\n" + '{"title": "no id"}\n' + '{"id": {}}\n' + '{"id": 9, "title": "water"}\n'
     done = server.run("add", "books", "-", "--wait", "searchable", input=text, check=False)

@@ -55,7 +55,7 @@ def ask(client, asked, **options):
 
     for qid, text, form in asked:
         request = client.send_search(INDEX, text, match=form.match, documents=False, no_prefix=form.no_prefix,
-                                     plain_words=form.plain_words, no_typos=True, deadline_ms=60000,
+                                     no_typos=form.no_typos, plain_words=form.plain_words, deadline_ms=60000,
                                      **{"limit": ranking.LIMIT, **options})
         waiting.append((qid, request))
         if len(waiting) == 16:

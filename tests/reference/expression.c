@@ -92,6 +92,7 @@ static struct node *word_leaf(struct parse *p, struct str word, struct str field
         }
     }
     struct leaf leaf = {.count = 1, .field = field, .prefix = prefix, .scored = !silent, .times = 1};
+    leaf.literal = silent || field.len > 0 || p->options->no_typos;
     leaf.words = corpus_alloc(p->corpus, 1, sizeof *leaf.words);
     leaf.stems = corpus_alloc(p->corpus, 1, sizeof *leaf.stems);
     leaf.offsets = corpus_alloc(p->corpus, 1, sizeof *leaf.offsets);
@@ -176,7 +177,10 @@ static struct node *read_text(struct parse *p, const struct token *t, struct str
     if (!t->sign && t->kind != T_PHRASE && is_skipped(p, p->words[0]))
         return NULL;
     bool prefix = t->at_end && t->kind != T_PHRASE && !p->options->no_prefix && field.len == 0 && !silent;
-    return word_leaf(p, p->words[0], field, prefix, silent);
+    struct node *n = word_leaf(p, p->words[0], field, prefix, silent);
+    if (t->kind == T_PHRASE)
+        p->out->leaves[n->leaf].literal = true;
+    return n;
 }
 
 static struct node *read_operand(struct parse *p, struct str field, bool silent)

@@ -9,6 +9,7 @@ enum match { MATCHES_LAST, MATCHES_ALL, MATCHES_FREQUENCY, MATCHES_ANY };
 struct options {
     enum match match;
     bool no_prefix;
+    bool no_typos;
     bool plain_words;
     size_t limit;
 };
@@ -21,6 +22,7 @@ struct leaf {
     size_t count;
     struct str field; /* empty: any */
     bool prefix;
+    bool literal; /* typos are none */
     bool scored;
     uint32_t times; /* qtf, of a single word */
 };

@@ -4,11 +4,13 @@
 
 #include "index/score.h"
 #include "proto/weight.h"
+#include "tests/reference/edits.h"
 
 enum { CANDIDATES = 1000, MEMBERS = 50 };
 
 /* What a word of the query may be in a document. */
 struct member {
+    uint32_t edits;    /* above 0: a guess of what a misspelt word means */
     uint32_t distance; /* 0: the word by its stem, 1: another that begins with it */
     bool is_stem;      /* else a folded word of another stem, which counts once */
     uint32_t term;     /* number in corpus.words */
@@ -50,6 +52,8 @@ static int by_kind_and_text(const struct member *a, const struct member *b)
 static int by_nearness(const void *left, const void *right)
 {
     const struct member *a = left, *b = right;
+    if (a->edits != b->edits)
+        return a->edits < b->edits ? -1 : 1;
     if (a->distance != b->distance)
         return a->distance < b->distance ? -1 : 1;
     if (a->text.len != b->text.len)
@@ -60,6 +64,8 @@ static int by_nearness(const void *left, const void *right)
 static int by_worth(const void *left, const void *right)
 {
     const struct member *a = left, *b = right;
+    if (a->edits != b->edits)
+        return a->edits < b->edits ? -1 : 1;
     if (a->distance != b->distance)
         return a->distance < b->distance ? -1 : 1;
     if (a->frequency != b->frequency)
@@ -67,11 +73,13 @@ static int by_worth(const void *left, const void *right)
     return by_kind_and_text(a, b);
 }
 
-static void add_member(struct group *g, uint32_t distance, bool is_stem, uint32_t term, const struct corpus *c)
+static void add_member(struct group *g, uint32_t distance, uint32_t edits, bool is_stem, uint32_t term,
+                       const struct corpus *c)
 {
     uint64_t frequency = is_stem ? c->stem_frequency[term] : c->word_frequency[term];
     if (frequency)
-        g->members[g->count++] = (struct member){.distance = distance,
+        g->members[g->count++] = (struct member){.edits = edits,
+                                                 .distance = distance,
                                                  .is_stem = is_stem,
                                                  .term = term,
                                                  .text = c->words.list[term],
@@ -90,9 +98,22 @@ static void add_prefixed(struct group *g, const struct leaf *l, const struct cor
         if (!begins_with(text, l->words[0]))
             continue;
         if (!str_equal(text, l->stems[0]))
-            add_member(g, 1, true, term, c);
+            add_member(g, 1, 0, true, term, c);
         if (!str_equal(text, l->words[0]))
-            add_member(g, 1, false, term, c);
+            add_member(g, 1, 0, false, term, c);
+    }
+}
+
+/* A word that no document has may be misspelt. */
+static void add_guesses(struct group *g, const struct leaf *l, const struct corpus *c)
+{
+    uint32_t allowed = edits_allowed(l->words[0]);
+    for (uint32_t term = 0; term < c->words.count && allowed; term++) {
+        uint32_t edits = edits_between(l->words[0], c->words.list[term], allowed);
+        if (edits == 0 || edits > allowed)
+            continue;
+        add_member(g, 0, edits, true, term, c);
+        add_member(g, 0, edits, false, term, c);
     }
 }
 
@@ -112,13 +133,15 @@ static void make_group(struct ranking *r, const struct leaf *l, struct group *g)
     uint32_t term;
     g->members = corpus_alloc(c, 2 * c->words.count + 1, sizeof *g->members);
     if (names_find(&c->words, l->stems[0], &term))
-        add_member(g, 0, true, term, c);
+        add_member(g, 0, 0, true, term, c);
     if (l->prefix)
         add_prefixed(g, l, c);
+    if (g->count == 0 && !l->literal)
+        add_guesses(g, l, c);
     choose(g);
     for (size_t i = 0; i < g->count; i++) {
         struct member *m = &g->members[i];
-        m->weight = weight_of_term(l->times, m->frequency, c->live);
+        m->weight = weight_of_term(l->times, m->frequency, c->live) / (1 + m->edits);
         g->frequency = m->frequency > g->frequency ? m->frequency : g->frequency;
     }
 }

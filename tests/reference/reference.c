@@ -1,8 +1,8 @@
 /*
  * mayfly-reference - rank queries over documents with no index at all: slow, obvious, and what the server must equal.
  *
- *   mayfly-reference [--match last|all|frequency|any] [--limit N] [--no-prefix] [--plain-words] [--settings FILE]
- *                    [--primary-key FIELD] OPERATIONS QUERIES
+ *   mayfly-reference [--match last|all|frequency|any] [--limit N] [--no-prefix] [--no-typos] [--plain-words]
+ *                    [--settings FILE] [--primary-key FIELD] OPERATIONS QUERIES
  *
  * OPERATIONS has lines {"put": {document}} and {"delete": "id"}, in the order in which the server got them. QUERIES has
  * lines `qid<TAB>text`. Prints `qid<TAB>rank<TAB>id<TAB>score<TAB>dropped`, the score as the sum of integers that it
@@ -19,6 +19,7 @@ static const struct option long_options[] = {
     {"match", required_argument, NULL, 'm'},
     {"limit", required_argument, NULL, 'l'},
     {"no-prefix", no_argument, NULL, 'p'},
+    {"no-typos", no_argument, NULL, 't'},
     {"plain-words", no_argument, NULL, 'w'},
     {"settings", required_argument, NULL, 's'},
     {"primary-key", required_argument, NULL, 'k'},
@@ -137,6 +138,8 @@ int main(int argc, char **argv)
             options.limit = strtoul(optarg, NULL, 10);
         else if (option == 'p')
             options.no_prefix = true;
+        else if (option == 't')
+            options.no_typos = true;
         else if (option == 'w')
             options.plain_words = true;
         else if (option == 's')

@@ -301,7 +301,7 @@ static void weigh(struct fixture *f)
         struct candidate *candidates = arena_new_array(&f->arena, words[i].candidate_count, struct candidate);
         for (size_t k = 0; k < words[i].candidate_count; k++) {
             const struct query_candidate *c = &words[i].candidates[k];
-            candidates[k] = (struct candidate){.term = c->key, .distance = c->distance, .frequency = c->frequency};
+            candidates[k] = (struct candidate){c->key, c->distance, c->edits, c->frequency};
         }
         struct weighted_word weighted;
         assert_int_equal(

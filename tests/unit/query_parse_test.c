@@ -67,11 +67,22 @@ static void write_query(struct buf *out, const struct query *q)
     }
 }
 
+/* The words that it counts, those that may be misspelt with a ~. */
+static void write_words(struct buf *out, const struct query *q)
+{
+    for (size_t i = 0; i < q->word_count; i++) {
+        const struct tree_word *w = &q->words[i];
+        buf_printf(out, "%s%.*s%s", i ? " " : "", (int)w->folded.len, w->folded.ptr, w->typos ? "~" : "");
+    }
+}
+
 struct row {
     const char *text, *want;
 };
 
-static void check_rows(const struct row *rows, size_t count, struct query_options options)
+typedef void writer(struct buf *out, const struct query *q);
+
+static void check_rows(const struct row *rows, size_t count, struct query_options options, writer *write)
 {
     struct analyzer analyzer;
     struct arena arena;
@@ -81,7 +92,7 @@ static void check_rows(const struct row *rows, size_t count, struct query_option
         struct query *q;
         struct buf out = {0};
         assert_int_equal(query_parse(&arena, &analyzer, str_of(rows[i].text), &options, &q), 0);
-        write_query(&out, q);
+        write(&out, q);
         buf_append(&out, "", 1);
         if (strcmp(out.data, rows[i].want) != 0)
             fail_msg("%s\n  gives  %s\n  wanted %s", rows[i].text, out.data, rows[i].want);
@@ -92,7 +103,10 @@ static void check_rows(const struct row *rows, size_t count, struct query_option
     arena_finish(&analyzer.words);
 }
 
-#define CHECK(rows, ...) check_rows(rows, sizeof rows / sizeof *rows, (struct query_options){__VA_ARGS__})
+#define CHECK(rows, ...)                                                                                               \
+    check_rows(rows, sizeof rows / sizeof *rows, (struct query_options){__VA_ARGS__}, write_query)
+#define CHECK_WORDS(rows, ...)                                                                                         \
+    check_rows(rows, sizeof rows / sizeof *rows, (struct query_options){__VA_ARGS__}, write_words)
 
 static void words_stand_side_by_side(void **state)
 {
@@ -233,6 +247,28 @@ static void plain_words_have_no_operators(void **state)
     CHECK(complete, .match = MATCH_ALL, .no_prefix = true);
 }
 
+static void words_may_be_misspelt_unless_they_are_meant_literally(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"cats dogs", "cats~ dogs~"},
+        {"foo-bar ", "foo~ bar~"},
+        {"+cats (dogs OR (mice birds)) ", "cats~ dogs~ mice~ birds~"},
+        {"-cats dogs NOT mice ", "dogs~"},
+        {"\"cats\" dogs ", "cats dogs~"},
+        {"cats \"cat\" ", "cats"}, /* one word, stands twice */
+        {"\"cat\" cats ", "cat"},
+        {"\"cats dogs\" cats ", "cats dogs cats~"},
+        {"+foo-bar cats ", "foo bar cats~"},
+        {"title:cats cats title:(dogs mice) ", "cats cats~ dogs mice"},
+    };
+    static const struct row plain[] = {{"title:cats \"dogs\"", "title~ cats~ dogs~"}};
+    static const struct row none[] = {{"cats (dogs mice) ", "cats dogs mice"}};
+    CHECK_WORDS(rows, .match = MATCH_LAST);
+    CHECK_WORDS(plain, .match = MATCH_ANY, .plain_words = true);
+    CHECK_WORDS(none, .match = MATCH_LAST, .no_typos = true);
+}
+
 /* ------------------------------------------------------------------------------------------------------- hostile
  * queries */
 
@@ -299,7 +335,7 @@ static void groups_deeper_than_the_limit_are_text(void **state)
         buf_append(&query, "", 1);
         assert_true(query.len < sizeof text);
         struct row row = {query.data, "+a b"};
-        check_rows(&row, 1, (struct query_options){.match = MATCH_LAST});
+        check_rows(&row, 1, (struct query_options){.match = MATCH_LAST}, write_query);
         buf_finish(&query);
     }
 }
@@ -314,6 +350,7 @@ int main(void)
         cmocka_unit_test(phrases_and_fields_are_leaves),
         cmocka_unit_test(stop_words_count_when_marked_or_alone),
         cmocka_unit_test(plain_words_have_no_operators),
+        cmocka_unit_test(words_may_be_misspelt_unless_they_are_meant_literally),
         cmocka_unit_test(a_megabyte_of_anything_is_parsed_or_refused),
         cmocka_unit_test(too_many_words_are_refused),
         cmocka_unit_test(a_small_arena_refuses),

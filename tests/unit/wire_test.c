@@ -228,7 +228,7 @@ static void selects_the_same_terms_however_shards_are_split(void **state)
     (void)state;
     struct arena a;
     assert_int_equal(arena_init(&a, 1 << 20, 0), 0);
-    struct candidate two[] = {{STR("sb"), 0, 3}, {STR("wbc"), 0, 9}, {STR("sb"), 0, 4}, {STR("wbd"), 1, 99}};
+    struct candidate two[] = {{STR("sb"), 0, 0, 3}, {STR("wbc"), 0, 0, 9}, {STR("sb"), 0, 0, 4}, {STR("wbd"), 1, 0, 99}};
     struct weighted_word word;
     assert_int_equal(select_terms(&a, two, 4, 1, 100, &word), 0);
     assert_int_equal(word.count, 3);
@@ -237,6 +237,35 @@ static void selects_the_same_terms_however_shards_are_split(void **state)
     assert_int_equal(word.frequency, 99);
     assert_int_equal(select_terms(&a, NULL, 0, 1, 100, &word), 0);
     assert_int_equal(word.count, 0);
+    arena_finish(&a);
+}
+
+/* Shards that have the word guess nothing, the others do. */
+static void guesses_count_less_and_only_where_no_shard_has_the_word(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct weighted_word word;
+    assert_int_equal(arena_init(&a, 1 << 20, 0), 0);
+
+    struct candidate guesses[] = {{STR("swords"), 0, 2, 50}, {STR("sword"), 0, 1, 3}, {STR("sword"), 0, 1, 4}};
+    assert_int_equal(select_terms(&a, guesses, 3, 1, 100, &word), 0);
+    assert_int_equal(word.count, 2);
+    assert_true(str_equal(word.terms[0].term, STR("sword")));
+    assert_int_equal(word.terms[0].weight, weight_of_term(1, 7, 100) / 2);
+    assert_int_equal(word.terms[1].weight, weight_of_term(1, 50, 100) / 3);
+    assert_int_equal(word.frequency, 50);
+
+    struct candidate with_word[] = {{STR("swords"), 0, 2, 50}, {STR("sword"), 0, 1, 3}, {STR("sworb"), 0, 0, 1}};
+    assert_int_equal(select_terms(&a, with_word, 3, 1, 100, &word), 0);
+    assert_int_equal(word.count, 1);
+    assert_true(str_equal(word.terms[0].term, STR("sworb")));
+    assert_int_equal(word.frequency, 1);
+
+    struct candidate with_longer[] = {{STR("sword"), 0, 1, 3}, {STR("sworbs"), 1, 0, 1}, {STR("sworbt"), 1, 0, 2}};
+    assert_int_equal(select_terms(&a, with_longer, 3, 1, 100, &word), 0);
+    assert_int_equal(word.count, 2);
+    assert_true(str_equal(word.terms[0].term, STR("sworbt")));
     arena_finish(&a);
 }
 
@@ -252,6 +281,7 @@ int main(void)
         cmocka_unit_test(frames_read_the_same_however_they_are_cut),
         cmocka_unit_test(refuses_frames_before_it_keeps_them),
         cmocka_unit_test(selects_the_same_terms_however_shards_are_split),
+        cmocka_unit_test(guesses_count_less_and_only_where_no_shard_has_the_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
