@@ -13,7 +13,7 @@
 #include "common/err.h"
 #include "index/segment.h"
 
-enum { TERMS = 6000, MAX_LETTERS = 24, WORDS = 200 };
+enum { TERMS = 4000, MAX_LETTERS = 24, WORDS = 100 };
 
 /* Of one, two, three and four bytes, several with the same first ones. */
 static const char *const letters[] = {"a", "b", "c", "d", "e", "z", "0", "é", "è", "ß", "я", "あ", "い", "日", "本", "😀", "😁"};
