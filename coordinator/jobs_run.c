@@ -95,12 +95,18 @@ static struct death death_of(const struct job *job, int status)
 
 static void read_reports(struct job *job);
 
-/* Where this process is a subreaper, workers that outlive their nursery by a moment are its children. */
+/* Where this process is a subreaper, workers that outlive their nursery by a moment are its children. One that was
+ * forked without the nursery's having come to say so has no name here, but it is of the nursery's process group: all
+ * that are left of it are dying, and are waited for. */
 static void reap_orphan(const struct job *job)
 {
     siginfo_t ignored;
-    if (job->lost && job->pidfd >= 0)
+    if (job->lost && job->pidfd >= 0) {
         waitid(P_PIDFD, (id_t)job->pidfd, &ignored, WEXITED);
+    } else if (job->orphaned) {
+        while (waitid(P_PGID, (id_t)job->orphaned, &ignored, WEXITED) == 0)
+            ;
+    }
 }
 
 /* Nothing is committed before that stage; in it, only a later state tells. */
@@ -350,6 +356,7 @@ static void on_lost(void *context)
     struct jobs *j = context;
     for (struct job *job = j->running; job; job = job->next) {
         job->lost = true;
+        job->orphaned = j->to.nursery->child.pid;
         if (job->pidfd >= 0)
             syscall(SYS_pidfd_send_signal, job->pidfd, SIGKILL, NULL, 0);
     }

@@ -77,6 +77,7 @@ struct job { /* one worker's run */
     struct region words;
     struct watch *lifeline;
     int pid, pidfd;
+    pid_t orphaned; /* the process group of its nursery, which is dead; 0: it lives */
     bool lost;      /* its nursery is dead: the end of its lifeline is its end */
     bool cancelled; /* it was killed by us */
     bool committed, superseded;

@@ -10,6 +10,7 @@ import pytest
 
 import mayfly
 from conftest import BIN, Server, await_ends, await_tasks
+from forks import kill_at_fork
 from watch import Watch
 
 AGAIN = 2.0  # seconds within which search answers again
@@ -25,6 +26,17 @@ def documents(first, count):
 def pids(server, role):
     with server.client() as m:
         return [p.pid for p in m.stats().processes if p.role == role]
+
+
+def descriptors(pid):
+    """What each of a process's descriptors is."""
+    found = []
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(fd))
+        except OSError:  # closed meanwhile
+            pass
+    return sorted(found)
 
 
 def held(claim):
@@ -255,7 +267,7 @@ def test_no_zombies_and_no_leaked_descriptors(server):
     with server.client() as m:
         for turn in range(5):
             m.add("films", documents(turn * 10, 10), wait="searchable")
-        before = len(list(pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()))
+        before = descriptors(server.process.pid)
         for turn in range(30):
             m.add("films", documents(turn * 10, 10), wait="searchable")
             if turn % 10 == 5:
@@ -268,13 +280,31 @@ def test_no_zombies_and_no_leaked_descriptors(server):
                 states.append(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0])
             except OSError:
                 pass
-        fds = len(list(pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()))
-        return "Z" not in states and fds <= before
+        now = descriptors(server.process.pid)
+        return ("Z" not in states and len(now) <= len(before)), states, now
 
     end = time.monotonic() + 10
-    while not settled():  # nothing tells when another process closes a descriptor
-        assert time.monotonic() < end
+    while not settled()[0]:  # nothing tells when another process closes a descriptor
+        assert time.monotonic() < end, f"before {before}, now {settled()}\n{server.log()}"
         time.sleep(0.02)
+
+
+def test_a_worker_that_its_killed_nursery_never_told_of_is_reaped(make_server):
+    server = make_server(shards=1, readers=1)
+    with server.client() as m:
+        m.add("films", documents(0, 10), wait="searchable")
+        (nursery,) = pids(server, "nursery")
+        worker = kill_at_fork(nursery, lambda: m.add("films", documents(10, 10), wait="accepted"))
+        await_tasks(m)  # the job was done again by another
+        assert len(m.search("films", "bridge").hits) == 20
+    assert not is_zombie(worker)
+
+
+def is_zombie(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return False
 
 
 def test_a_search_in_flight_is_answered_before_the_stop(make_server):
