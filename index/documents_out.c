@@ -151,7 +151,8 @@ int documents_out_finish(struct documents_out *d)
 size_t documents_out_memory(const struct documents_out *d)
 {
     /* LMDB holds the stamps a second time while they are written. */
-    return column_out_memory(&d->lengths) + 2 * column_out_memory(&d->stamps) + column_out_memory(&d->hashes.entries);
+    return column_out_memory(&d->lengths) + 2 * column_out_memory(&d->stamps) + column_out_memory(&d->hashes.entries) +
+           d->record.room;
 }
 
 uint8_t documents_out_length_code(const struct documents_out *d, uint32_t document)

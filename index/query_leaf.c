@@ -226,10 +226,11 @@ static bool phrase_stands(struct leaf_cursor *c)
     }
     if (!read_ranges(c, c->terms[0].postings.document))
         return false;
+    struct field_ranges ranges = c->ranges;
     memset(c->element_at, 0, count * sizeof *c->element_at);
     const struct leaf_term *first = &c->terms[c->element_terms[0]];
     for (size_t i = 0; i < first->postings.count; i++) {
-        if (c->in_field && field_ranges_find(&c->ranges, first->positions[i]) != c->field)
+        if (c->in_field && field_ranges_find(&ranges, first->positions[i]) != c->field)
             continue;
         size_t k = 1;
         while (k < count && element_reaches(c, k, first->positions[i] + c->leaf->elements[k].offset))
@@ -305,8 +306,9 @@ static float norm_of(const struct scope *s, uint32_t document)
 static uint32_t t_in_field(const struct leaf_cursor *c, const struct leaf_term *term)
 {
     uint32_t n = 0;
+    struct field_ranges ranges = c->ranges;
     for (size_t i = 0; i < term->postings.count; i++)
-        n += field_ranges_find(&c->ranges, term->positions[i]) == c->field;
+        n += field_ranges_find(&ranges, term->positions[i]) == c->field;
     return n * c->field_weight;
 }
 

@@ -232,7 +232,7 @@ static bool all_stand_from(const struct clause *c, uint32_t start)
 
 /* Whether the words stand side by side, all in the field where there is one: then the first of them tells, since no
  * phrase reaches over the gap between fields. */
-static bool stands(const struct clause *c, const struct field_ranges *ranges)
+static bool stands(const struct clause *c, struct field_ranges ranges)
 {
     struct phrase *p = c->phrase;
     size_t element = scarcest(c);
@@ -242,7 +242,7 @@ static bool stands(const struct clause *c, const struct field_ranges *ranges)
     for (uint32_t i = 0; i < places->count; i++) {
         if (places->at[i] < offset || !all_stand_from(c, places->at[i] - offset))
             continue;
-        if (!p->in_field || field_ranges_find(ranges, places->at[i] - offset) == p->field)
+        if (!p->in_field || field_ranges_find(&ranges, places->at[i] - offset) == p->field)
             return true;
     }
     return false;
@@ -257,8 +257,9 @@ static int32_t score_in_field(const struct clause *c, const struct field_ranges 
     int32_t sum = 0;
     for (size_t list = 0; list < c->list_count; list++) {
         uint32_t n = 0;
+        struct field_ranges left = *ranges;
         for (uint32_t i = 0; i < p->places[list].count; i++)
-            n += field_ranges_find(ranges, p->places[list].at[i]) == p->field;
+            n += field_ranges_find(&left, p->places[list].at[i]) == p->field;
         sum += score_contribution(c->lists[list].weight, n * p->field_weight, norm);
     }
     return sum;
@@ -278,7 +279,7 @@ static int32_t judge(struct clause *c, size_t k)
         if (err)
             fail(c->scope, err, "records");
     }
-    if (c->scope->err || !stands(c, &ranges))
+    if (c->scope->err || !stands(c, ranges))
         return ABSENT;
     return p->in_field ? score_in_field(c, &ranges, p->documents[k]) : p->sums[k];
 }

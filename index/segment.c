@@ -304,6 +304,7 @@ int segment_field_ranges(const struct segment *s, uint32_t document, struct fiel
     out->at = record + RECORD_HEAD + load_u16(record);
     out->end = out->at + load_u32(record + 2);
     out->from = 0;
+    out->field = UINT32_MAX;
     return 0;
 }
 
@@ -316,18 +317,19 @@ bool field_ranges_next(struct field_ranges *r, struct field_range *range)
         return false;
     r->at = at;
     r->from += (uint32_t)more;
-    *range = (struct field_range){(uint32_t)field, r->from};
+    r->field = (uint32_t)field;
+    *range = (struct field_range){r->field, r->from};
     return true;
 }
 
-uint32_t field_ranges_find(const struct field_ranges *r, uint32_t position)
+/* A document may have as many ranges as words: none is gone through twice. */
+uint32_t field_ranges_find(struct field_ranges *r, uint32_t position)
 {
-    struct field_ranges left = *r;
+    struct field_ranges ahead = *r;
     struct field_range range;
-    uint32_t field = UINT32_MAX;
-    while (field_ranges_next(&left, &range) && range.from <= position)
-        field = range.field;
-    return field;
+    while (field_ranges_next(&ahead, &range) && range.from <= position)
+        *r = ahead;
+    return r->field;
 }
 
 /* The first place whose hash is not below. */

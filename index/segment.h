@@ -70,15 +70,16 @@ struct term_cursor {
 void term_cursor_seek(struct term_cursor *c, const struct segment *s, struct str from);
 bool term_cursor_next(struct term_cursor *c, struct term *out);
 
-/* Where the fields lie in a document: from which position on. Good as long as the segment is open. */
+/* Where the fields lie in a document, as far as it was gone through. A copy goes on from there on its own. Good as long
+ * as the segment is open. */
 struct field_ranges {
     const uint8_t *at, *end;
-    uint32_t from; /* of the range before `at` */
+    uint32_t from, field; /* of the range before `at`; before the first: 0, UINT32_MAX */
 };
 int segment_field_ranges(const struct segment *s, uint32_t document, struct field_ranges *out);
 
-/* The field of a position; UINT32_MAX if none is known. */
-uint32_t field_ranges_find(const struct field_ranges *r, uint32_t position);
+/* The field of a position, not below the one that was asked for before; UINT32_MAX if none is known. */
+uint32_t field_ranges_find(struct field_ranges *r, uint32_t position);
 
 /* One after the other; false at the end. */
 bool field_ranges_next(struct field_ranges *r, struct field_range *range);

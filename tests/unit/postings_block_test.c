@@ -16,7 +16,7 @@
 #include "common/err.h"
 #include "index/segment_parts.h"
 
-enum { DOCUMENTS = 70000, HUGE_N = 30000, MOST_LISTS = 64 };
+enum { DOCUMENTS = 70000, HUGE_N = 30000 };
 
 static uint32_t next_random(uint32_t *seed)
 {
@@ -490,6 +490,8 @@ static void swap_back(struct swapped *s)
     free(s->bytes);
 }
 
+enum { SOME_N = 100 /* positions of a document that are read again for every damage */ };
+
 /* What must hold whatever the bytes are; true if it could be read. */
 static bool read_block(const struct posting_list *l, uint32_t number, struct posting_block *b, uint32_t *positions)
 {
@@ -513,7 +515,9 @@ static bool read_block(const struct posting_list *l, uint32_t number, struct pos
     for (uint32_t i = 0; i < b->count; i++) {
         uint32_t last = b->count - 1 - i, n = b->starts[last + 1] - b->starts[last];
         assert_true(b->starts[last + 1] >= b->starts[last]);
-        if (n > HUGE_N || block_positions(l, b, last, positions))
+        if (n > SOME_N)
+            continue;
+        if (block_positions(l, b, last, positions))
             break;
         for (uint32_t k = 1; k < n; k++)
             assert_true(positions[k] > positions[k - 1]);
@@ -549,7 +553,7 @@ static void damage_bytes(const struct bench *b, struct swapped *s, uint32_t from
 {
     static const uint8_t changes[] = {0x01, 0x80, 0xff};
     struct posting_block *block = malloc(sizeof *block);
-    uint32_t *positions = malloc(HUGE_N * 2 * sizeof *positions);
+    uint32_t *positions = malloc(SOME_N * sizeof *positions);
     for (uint32_t at = from; at < from + length; at++) {
         for (size_t i = 0; i < sizeof changes; i++) {
             s->bytes[at] ^= changes[i];
@@ -562,7 +566,7 @@ static void damage_bytes(const struct bench *b, struct swapped *s, uint32_t from
     free(block);
 }
 
-enum { MOST_DAMAGED = 3000 /* bytes of a list */ };
+enum { MOST_DAMAGED = 1200 /* bytes of a list */ };
 
 static void damage_never_leads_out_of_a_list(void **state)
 {

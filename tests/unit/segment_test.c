@@ -530,6 +530,40 @@ static void spans_chunks_and_extents(void **state)
     discard(&m);
 }
 
+/* More than fits an extent, and far too many to begin again for each position. */
+static void finds_fields_among_many_ranges(void **state)
+{
+    (void)state;
+    enum { RANGES = 600000 };
+    struct model m = {.directory = "/tmp/mayfly-segment-XXXXXX"};
+    struct segment_options options = {.id = 1, .transaction = 4 << 20};
+    struct field_range *ranges = calloc(RANGES, sizeof *ranges);
+    struct segment_document d = {.stamp = 1, .id = STR("x"), .ranges = ranges, .range_count = RANGES};
+    struct segment_writer *w;
+    struct segment_result result;
+    struct segment *s;
+    struct field_ranges found;
+    assert_non_null(mkdtemp(m.directory));
+    snprintf(m.path, sizeof m.path, "%s/seg-1.mdb", m.directory);
+    assert_int_equal(segment_writer_open(m.path, &options, &w), 0);
+    for (uint32_t i = 0; i < RANGES; i++)
+        ranges[i] = (struct field_range){.field = i * 7 % 1000, .from = i * 101 + 3};
+    segment_writer_document(w, &d);
+    assert_int_equal(segment_writer_finish(w, &result), 0);
+    assert_int_equal(segment_open(m.path, &s), 0);
+    assert_int_equal(segment_field_ranges(s, 0, &found), 0);
+    assert_int_equal(field_ranges_find(&found, 2), UINT32_MAX);
+    for (uint32_t i = 0; i < RANGES; i++) {
+        assert_int_equal(field_ranges_find(&found, ranges[i].from), ranges[i].field);
+        struct field_ranges copy = found;
+        assert_int_equal(field_ranges_find(&copy, ranges[i].from + 100), ranges[i].field);
+        assert_int_equal(field_ranges_find(&found, ranges[i].from), ranges[i].field);
+    }
+    free(ranges);
+    segment_close(s);
+    discard(&m);
+}
+
 static void numbers_many_fields(void **state)
 {
     (void)state;
@@ -598,6 +632,7 @@ int main(void)
         cmocka_unit_test(gives_the_right_answer_or_says_corrupt),
         cmocka_unit_test(refuses_a_file_of_another_length),
         cmocka_unit_test(spans_chunks_and_extents),
+        cmocka_unit_test(finds_fields_among_many_ranges),
         cmocka_unit_test(numbers_many_fields),
         cmocka_unit_test(refuses_another_version),
         cmocka_unit_test(writes_the_same_bytes_again),
