@@ -286,9 +286,9 @@ static void expect_all_positions(const struct posting_list *l, struct posting_bl
         assert_int_equal(b->starts[i], list->first[base + i] - list->first[base]);
     for (uint32_t i = 0; i < b->count; i++)
         expect_positions(l, b, list, base, i);
-    for (uint32_t i = b->count; i-- > 0;)
-        expect_positions(l, b, list, base, i);
-    for (uint32_t k = 0; k < 20; k++)
+    for (uint32_t i = b->count; i > 0; i -= i < 9 ? 1 : 9)
+        expect_positions(l, b, list, base, i - 1);
+    for (uint32_t k = 0; k < 9; k++)
         expect_positions(l, b, list, base, next_random(&seed) % b->count);
 }
 
@@ -409,17 +409,20 @@ static bool is_bounded(const uint8_t *pairs, uint32_t t, uint8_t code)
 static size_t front_of(const struct list *l, bool words, uint32_t from, uint32_t count, uint8_t (*out)[2])
 {
     size_t points = 0;
-    int shortest = 256;
+    int shortest = 256, lowest[UINT8_MAX + 1];
+    for (uint32_t t = 0; t <= UINT8_MAX; t++)
+        lowest[t] = 256;
+    for (uint32_t i = from; i < from + count; i++) {
+        uint32_t t = words ? 1 : stored_t(l->t[i]);
+        int code = code_of(l->documents[i]);
+        lowest[t] = code < lowest[t] ? code : lowest[t];
+    }
     for (uint32_t t = UINT8_MAX; t > 0; t--) {
-        int code = 256;
-        for (uint32_t i = from; i < from + count; i++)
-            if ((words ? 1 : stored_t(l->t[i])) == t && code_of(l->documents[i]) < code)
-                code = code_of(l->documents[i]);
-        if (code >= shortest)
+        if (lowest[t] >= shortest)
             continue;
-        shortest = code;
+        shortest = lowest[t];
         out[points][0] = (uint8_t)t;
-        out[points++][1] = (uint8_t)code;
+        out[points++][1] = (uint8_t)shortest;
     }
     return points;
 }
