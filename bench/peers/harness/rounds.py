@@ -5,6 +5,8 @@ import time
 MAYFLY_WARM_PASSES = 3
 SLOW_PASS_S = 1.0  # a pass this long needs none before it to bring the caches back
 LEAST_ROUNDS = 3
+MOST_WARM_S = 45
+FASTER = 0.98  # less is noise
 
 
 class Engine:
@@ -37,15 +39,19 @@ def seconds(answers):
 
 
 def warm_up(engine, mode, k, passes, least_seconds):
-    """Returns how long a pass takes at last."""
-    begin = time.monotonic()
-    answers = engine.ask(mode, k, 1)
-    done = 1
-    while done < passes or time.monotonic() - begin < least_seconds:
-        batch = max(1, min(passes, 20) // 4)
-        answers = engine.ask(mode, k, batch)
-        done += batch
-    return seconds(answers)
+    """At least so many passes and seconds; where seconds are given, until no pass has been faster for half of them."""
+    begin = fastest_at = time.monotonic()
+    fastest, done = float("inf"), 0
+    while done < passes or not is_settled(begin, fastest_at, least_seconds):
+        took = seconds(engine.ask(mode, k, 1))
+        done += 1
+        if took < FASTER * fastest:
+            fastest, fastest_at = took, time.monotonic()
+
+
+def is_settled(begin, fastest_at, least_seconds):
+    now = time.monotonic()
+    return now - begin >= least_seconds and (now - fastest_at >= least_seconds / 2 or now - begin >= MOST_WARM_S)
 
 
 def measure(mayfly, peer, mode, k, rounds, budget_s):
