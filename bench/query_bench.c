@@ -42,6 +42,7 @@ struct bench {
     uint32_t k;
     unsigned rounds;
     bool prefix, print, times, serve;
+    struct core *core;
     struct analyzer *analyzer;
     struct snapshot *snapshot;
     struct arena arena;
@@ -229,17 +230,25 @@ static void run(struct bench *b)
 static void open_index(struct bench *b)
 {
     const char *directory = b->directory;
-    struct analysis *analysis;
-    struct core *core;
+    static struct analysis *analysis; /* lives with the process */
     struct core_view *view;
     uint64_t segment;
     must(analysis_load(&analysis), "loading the analysis data");
     must(analyzer_open(analysis, str_of(b->language), NULL, 0, &b->analyzer), b->language);
-    must(core_open_reader(directory, &core), directory);
-    must(core_read(core, NULL, &view), directory);
+    must(core_open_reader(directory, &b->core), directory);
+    must(core_read(b->core, NULL, &view), directory);
     must(snapshot_open(directory, view, NULL, &b->snapshot, &segment), directory);
     must(arena_init(&b->arena, QUERY_MEMORY, 0), "reserving the query arena");
     fprintf(stderr, "%" PRIu64 " documents in %zu segments\n", view->documents, view->segment_count);
+}
+
+static void close_index(struct bench *b)
+{
+    arena_finish(&b->arena);
+    snapshot_release(b->snapshot);
+    core_close(b->core);
+    analyzer_close(b->analyzer);
+    request_queries_free(&b->queries);
 }
 
 static const struct option options[] = {
@@ -308,5 +317,6 @@ int main(int argc, char **argv)
     store_name_errors();
     open_index(&b);
     run(&b);
+    close_index(&b);
     return 0;
 }

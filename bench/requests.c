@@ -55,11 +55,23 @@ void request_queries_read(struct request_queries *q, const char *path)
         if (q->count == room) {
             room = room ? 2 * room : 1024;
             q->queries = must_have(realloc(q->queries, room * sizeof *q->queries));
+            q->lines = must_have(realloc(q->lines, room * sizeof *q->lines));
         }
-        q->queries[q->count++] = take_line(must_have(strdup(line)));
+        q->lines[q->count] = must_have(strdup(line));
+        q->queries[q->count] = take_line(q->lines[q->count]);
+        q->count++;
     }
     free(line);
     fclose(file);
+}
+
+void request_queries_free(struct request_queries *q)
+{
+    for (size_t i = 0; i < q->count; i++)
+        free(q->lines[i]);
+    free(q->lines);
+    free(q->queries);
+    *q = (struct request_queries){0};
 }
 
 static uint64_t now_ns(void)

@@ -33,11 +33,13 @@ struct request_query {
 
 struct request_queries {
     struct request_query *queries;
+    char **lines; /* what they point into */
     size_t count;
 };
 
 /* Dies where the file cannot be read. */
 void request_queries_read(struct request_queries *q, const char *path);
+void request_queries_free(struct request_queries *q);
 
 /* One query; the hits it gives, or how many match. */
 typedef uint64_t request_run(void *context, const struct request_mode *mode, uint32_t k, const char *text);
