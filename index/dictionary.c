@@ -236,14 +236,19 @@ static bool get_entry(const struct dictionary_block *b, const uint8_t *at, const
     return at == end;
 }
 
+static bool entry_at(const struct dictionary_block *b, size_t before, size_t size, struct dictionary_entry *out)
+{
+    if (before + size > (size_t)(b->end - b->entries))
+        return false;
+    return get_entry(b, b->entries + before, b->entries + before + size, out);
+}
+
 bool dictionary_entry(const struct dictionary_block *b, uint32_t term, struct dictionary_entry *out)
 {
     size_t before = 0;
     for (uint32_t i = 0; i < term; i++)
         before += b->sizes[i];
-    if (before + b->sizes[term] > (size_t)(b->end - b->entries))
-        return false;
-    return get_entry(b, b->entries + before, b->entries + before + b->sizes[term], out);
+    return entry_at(b, before, b->sizes[term], out);
 }
 
 bool dictionary_read(struct dictionary_block *b, char key[MAX_KEY], size_t *key_length, struct dictionary_entry *out)
@@ -254,5 +259,7 @@ bool dictionary_read(struct dictionary_block *b, char key[MAX_KEY], size_t *key_
         return false;
     memcpy(key + t.shared, t.bytes, t.rest);
     *key_length = t.shared + t.rest;
-    return dictionary_entry(b, b->at - 1, out);
+    for (; b->entry + 1 < b->at; b->entry++)
+        b->entry_at += b->sizes[b->entry];
+    return entry_at(b, b->entry_at, b->sizes[b->entry], out);
 }

@@ -81,7 +81,8 @@ static inline uint64_t dictionary_prefix(struct str key)
 struct dictionary_block {
     const uint8_t *heads, *text, *text_end; /* text: of the next term; text_end: of all */
     const uint8_t *sizes, *entries, *end;
-    uint32_t terms, at; /* in the block; before the next one */
+    uint32_t terms, at;       /* in the block; before the next one */
+    uint32_t entry, entry_at; /* where the entry of a term is that dictionary_read has read */
     uint8_t kind;
 };
 
@@ -114,43 +115,46 @@ static inline bool dictionary_text(struct dictionary_block *b, struct dictionary
 
 /* Past terms that share more than `shared` bytes with the one before, and those that share as many and go on with a
  * byte below `next`. It may stop earlier, at a term that dictionary_text must look at. Eight heads at a time: those
- * that are not simply passed get a bit in `stops`. Behind the heads of a block more than eight bytes follow. */
+ * that are not simply passed have a bit in `stops`; byte i of `sums` is the size of the texts up to the i-th. Behind the
+ * heads of a block more than eight bytes follow. */
 static inline void dictionary_skip(struct dictionary_block *b, uint32_t shared, uint32_t next)
 {
     const uint64_t ones = 0x0101010101010101u, nibbles = 15 * ones, high = 128 * ones;
     const uint64_t least = ones * (1 + (shared < 15 ? shared : 15u));
-    size_t bytes = 0, room = (size_t)(b->text_end - b->text);
-    uint32_t at = b->at;
-    while (at < b->terms) {
+    const size_t room = (size_t)(b->text_end - b->text);
+    size_t before = 0;
+    for (uint32_t at = b->at; at < b->terms; at += 8) {
         uint64_t heads = load_u64(b->heads + at), begins = heads >> 4 & nibbles, rests = heads & nibbles;
         uint64_t is_long = ((begins + ones) | (rests + ones)) & 16 * ones;
         uint64_t stops = (~((begins | high) - least) & high) | is_long << 3;
-        uint32_t passed = stops ? (uint32_t)__builtin_ctzll(stops) / 8 : 8;
-        if (passed > b->terms - at)
-            passed = b->terms - at;
-        uint64_t counted = passed < 8 ? rests & (((uint64_t)1 << 8 * passed) - 1) : rests;
-        bytes += counted * ones >> 56;
-        at += passed;
-        if (passed == 8)
-            continue;
-        if (at == b->terms || bytes >= room)
-            break;
-        uint32_t begin = b->heads[at] >> 4, rest = b->heads[at] & 15;
-        if (begin != shared || begin == 15 || rest == 15 || b->text[bytes] >= next)
-            break;
-        bytes += rest;
-        at++;
+        uint64_t sums = rests * ones;
+        if (b->terms - at < 8)
+            stops |= high << 8 * (b->terms - at);
+        for (; stops; stops &= stops - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(stops) & 56, i = at + bit / 8;
+            size_t bytes = before + (sums << 8 >> bit & 255);
+            bool is_passed = i < b->terms && !(is_long >> bit & 16) && (heads >> bit >> 4 & 15) == shared &&
+                             bytes < room && b->text[bytes] < next;
+            if (is_passed)
+                continue;
+            if (bytes <= room) { /* else damaged, as dictionary_text will find */
+                b->text += bytes;
+                b->at = i;
+            }
+            return;
+        }
+        before += sums >> 56;
     }
-    if (bytes > room) /* damaged, as dictionary_text will find */
-        return;
-    b->text += bytes;
-    b->at = at;
+    if (before <= room) {
+        b->text += before;
+        b->at = b->terms;
+    }
 }
 
 /* The entry of a term by its number, wherever the block stands. */
 bool dictionary_entry(const struct dictionary_block *b, uint32_t term, struct dictionary_entry *out);
 
-/* The next term with all its bytes: `key` holds the key before (key_length bytes) and becomes this one's. */
+/* The next term with all its bytes, for those that read all: `key` holds the key before (key_length bytes) and becomes this one's. */
 bool dictionary_read(struct dictionary_block *b, char key[MAX_KEY], size_t *key_length, struct dictionary_entry *out);
 
 #endif
