@@ -31,6 +31,7 @@
 #include "coordinator/session.h"
 #include "coordinator/shards_start.h"
 #include "coordinator/tasks_state.h"
+#include "proto/thresholds.h"
 
 enum { LOOP_TURN_MS = 20 };
 
@@ -287,7 +288,7 @@ static void start_children(struct coordinator *c, int lock)
                                       .nursery = &s->nursery,
                                       .directory = s->data,
                                       .callbacks = {on_old_refusals, s}};
-    const struct shards_options shards = {.shards = (uint32_t)s->config.shards,
+    struct shards_options shards = {.shards = (uint32_t)s->config.shards,
                                           .readers = (uint32_t)s->config.readers,
                                           .query_memory = s->config.query_memory,
                                           .libexec = s->config.libexec,
@@ -295,6 +296,8 @@ static void start_children(struct coordinator *c, int lock)
                                           .on_change = on_shards_changed,
                                           .context = c};
     struct nursery_events events;
+    must(region_open_shared(&s->thresholds, "mayfly-thresholds", THRESHOLDS_SIZE), "cannot begin", "shared memory");
+    shards.thresholds = s->thresholds.fd;
     must(jobs_open(&jobs, &s->jobs), "cannot begin", "jobs");
     must(shards_open(s->loop, &shards, &s->shards), "cannot begin", "shards");
     jobs_events(s->jobs, &events);

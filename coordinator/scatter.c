@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "proto/thresholds.h"
 
 enum {
     RESTARTS_MOST = 5, /* of a search whose generations moved on between its rounds */
@@ -66,12 +67,25 @@ static uint32_t count_failed(const struct search *s)
 /* -------------------------------------------------------------------------------------------------------------
  * from round to round */
 
+/* Anew for each second round: another one may weigh by other statistics, and scores of the two do not compare. */
+static void share_threshold(struct search *s)
+{
+    struct server *server = s->server;
+    tagged_max *words = (tagged_max *)(void *)server->thresholds.base;
+    if (++server->threshold_tag == 0)
+        server->threshold_tag = 1;
+    s->threshold_tag = server->threshold_tag;
+    tagged_max_begin(&words[s->threshold_tag % THRESHOLDS], s->threshold_tag);
+}
+
 static void weigh_and_execute(struct search *s)
 {
-    if (search_weigh(s))
+    if (search_weigh(s)) {
         search_fail(s, CODE_QUERY_TOO_LARGE, "the query has more words than a search may take");
-    else
-        start_round(s, ROUND_EXECUTE);
+        return;
+    }
+    share_threshold(s);
+    start_round(s, ROUND_EXECUTE);
 }
 
 static void merge(struct search *s)

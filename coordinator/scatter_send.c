@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "proto/thresholds.h"
 
 static uint64_t time_left(const struct search *s)
 {
@@ -82,6 +83,8 @@ static void send_execute(struct part *p)
         execute.n_words = s->word_count;
         execute.words = s->words;
         execute.fetch_follows = search_fetches(s);
+        execute.threshold_word = s->threshold_tag % THRESHOLDS;
+        execute.threshold_tag = s->threshold_tag;
     }
     message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE;
     message.execute = &execute;

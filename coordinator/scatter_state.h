@@ -46,6 +46,7 @@ struct search {
     Mayfly__Internal__Weighted **words;
     size_t word_count;
     uint64_t documents, total_length;
+    uint32_t threshold_tag; /* of the second round; 0: it has no threshold to share */
     struct merged_hit *hits;
     size_t hit_count;
 };

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "common/region.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
 #include "coordinator/index.h"
@@ -35,6 +36,8 @@ struct server {
     struct ingest *ingest;
     struct sessions *sessions;
     struct workspaces spare; /* of searches that are over */
+    struct region thresholds; /* proto/thresholds.h */
+    uint32_t threshold_tag;   /* given out last */
 
     uint64_t searches, operations; /* since start */
 };

@@ -255,7 +255,7 @@ static int init_reader(struct shards *s, struct reader *r, uint32_t shard, uint3
         .arguments = {"--shard", r->texts[0], "--reader", r->texts[1], "--query-memory", r->texts[2], NULL},
         .directory = o->directory,
         .socket_type = SOCK_STREAM,
-        .inherited = -1,
+        .inherited = o->thresholds,
         .on_start = on_start,
         .on_death = on_death,
         .on_failed = on_failed,

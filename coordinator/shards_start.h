@@ -45,6 +45,7 @@ struct shards {
 struct shards_options {
     uint32_t shards, readers;
     uint64_t query_memory;
+    int thresholds; /* the region of proto/thresholds.h, for every shard to inherit */
     const char *libexec, *directory;
     void (*on_change)(void *context);
     void *context;

@@ -27,6 +27,7 @@
 
 #include "common/arena.h"
 #include "common/str.h"
+#include "common/tagged_max.h"
 #include "index/analyzer.h"
 #include "index/snapshot.h"
 
@@ -104,6 +105,8 @@ struct query_run {
     float norms[256];     /* weight_norms of the whole index */
     uint32_t limit;       /* hits wanted */
     uint64_t deadline_us; /* on clock_us; 0: none */
+    tagged_max *shared;   /* the score that is known to be needed, raised by all who run the query; NULL: alone */
+    uint32_t shared_tag;
     bool exhaustive;      /* look at every document that matches: for tests, the hits are the same */
 };
 

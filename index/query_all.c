@@ -225,6 +225,7 @@ static void finish_batch(struct all *x, int32_t least, int32_t rest)
     prune_exclude(x->s, x->batch, x->excluded);
     climb(x);
     offer(x);
+    prune_share(x->s);
 }
 
 /* Rungs that a document must have to be among the best, as far as that is known. */

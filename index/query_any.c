@@ -182,6 +182,7 @@ static void take_window(struct any *x, uint32_t base, uint32_t end)
     count(x, seen, least);
     for (size_t i = 0; i < x->batch->count && !s->scope.err; i++)
         scan_offer(s, 0, (uint64_t)x->batch->scores[i], x->batch->documents[i]);
+    prune_share(s);
 }
 
 /* Documents with any of the clauses, if each stood there whether the others do or not. */

@@ -82,7 +82,9 @@ static int scan_all(struct execution *x, size_t must, bool incomplete_only)
 static int scan_levels(struct execution *x)
 {
     int err = scan_all(x, x->plan.rungs, false);
-    if (err || top_is_full(&x->top) || x->plan.floor == x->plan.rungs || x->partial)
+    const struct query_run *run = x->run;
+    bool others_have_enough = run->shared && tagged_max_get(run->shared, run->shared_tag) > 0;
+    if (err || top_is_full(&x->top) || others_have_enough || x->plan.floor == x->plan.rungs || x->partial)
         return err;
     return scan_all(x, x->plan.floor, true);
 }

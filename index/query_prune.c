@@ -19,13 +19,29 @@ struct window *prune_window(const struct scan *s)
     return &p->window;
 }
 
-int32_t prune_least(const struct scan *s, uint32_t document)
+static int32_t least_of_its_own(const struct scan *s, uint32_t document)
 {
     const struct top *t = s->top;
     if (!top_is_full(t) || t->room == 0 || top_worst_dropped(t) > 0)
         return 0;
     bool is_later = segment_stamps(s->scope.segment)[document] > t->heap[0].stamp;
     return (int32_t)top_worst_score(t) + is_later;
+}
+
+int32_t prune_least(const struct scan *s, uint32_t document)
+{
+    const struct query_run *run = s->scope.run;
+    int32_t own = least_of_its_own(s, document);
+    int32_t shared = run->shared ? (int32_t)tagged_max_get(run->shared, run->shared_tag) : 0;
+    return own > shared ? own : shared;
+}
+
+void prune_share(const struct scan *s)
+{
+    const struct query_run *run = s->scope.run;
+    const struct top *t = s->top;
+    if (run->shared && t->room > 0 && top_is_full(t) && top_worst_dropped(t) == 0)
+        tagged_max_raise(run->shared, run->shared_tag, (uint32_t)top_worst_score(t));
 }
 
 void prune_add(struct batch *b, bool required, int32_t least)

@@ -33,6 +33,9 @@ struct window *prune_window(const struct scan *s);
  * are ordered by stamp, and stamps rise with documents. 0: any. */
 int32_t prune_least(const struct scan *s, uint32_t document);
 
+/* Tells the others who run the query what a hit must have now. */
+void prune_share(const struct scan *s);
+
 /* Those that are hopeless or, if `required`, absent leave the batch; the others get what was added, and leave if that is
  * less than `least`. */
 void prune_add(struct batch *b, bool required, int32_t least);

@@ -2,7 +2,8 @@
  * mayfly-shard - answer queries for one shard number of every index.
  *
  * Started by  mayflyd, by posix_spawn, one process per shard number and reader; its working directory is the data
- * Holds       fd 3: a stream socket to the coordinator (ShardEnvelope frames); fd 4: its last-words page;
+ * Holds       fd 3: a stream socket to the coordinator (ShardEnvelope frames); fd 4: its last-words page; fd 5: the
+ *             thresholds that searches share;
  *             core.mdb and segment files of the indexes that are asked for, mapped read-only
  * Writes      nothing but its reader slots in the lock files of core.mdb
  * malloc      tcmalloc for what lives long, returned to the kernel by a timer; a query's memory is one arena straight
@@ -30,7 +31,7 @@
 #include "shard/rules.h"
 #include "shard/serve.h"
 
-enum { SOCKET_FD = 3, WORDS_FD = 4, DEFAULT_QUERY_MEMORY = 64 << 20 };
+enum { SOCKET_FD = 3, WORDS_FD = 4, THRESHOLDS_FD = 5, DEFAULT_QUERY_MEMORY = 64 << 20 };
 
 struct options {
     uint32_t shard, reader;
@@ -108,6 +109,14 @@ static struct last_words *open_words(const struct options *o)
     return words;
 }
 
+/* Without them (a test that starts a shard by itself) each search is alone. */
+static tagged_max *open_thresholds(void)
+{
+    static struct region page = {.fd = -1};
+    int err = region_map_shared(&page, THRESHOLDS_FD, THRESHOLDS_SIZE);
+    return err ? NULL : (tagged_max *)(void *)page.base;
+}
+
 /* -------------------------------------------------------------------------------------------------------------- begin
  */
 
@@ -131,6 +140,7 @@ static void open_shard(const struct options *o, struct shard *s)
     s->number = o->shard;
     s->reader = o->reader;
     s->words = open_words(o);
+    s->thresholds = open_thresholds();
     must(arena_init(&s->arena, o->query_memory, 0), "reserving the query arena");
     must(arena_init(&s->scratch, o->query_memory, 0), "reserving the scratch arena");
     must(places_open(o->shard, &s->places), "preparing for indexes");

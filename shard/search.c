@@ -289,16 +289,21 @@ static uint64_t postings_of(const struct search *s, const struct statistics *sta
     return postings;
 }
 
-static bool run(struct search *s, const struct statistics *statistics, uint32_t limit, struct query_result *out)
+static bool run(struct search *s, const struct statistics *statistics, const Mayfly__Internal__Execute *m,
+                struct query_result *out)
 {
     struct query_fault fault = {0};
     struct query_run run = {
         .weights = statistics->weights,
         .fields = s->rules->fields,
         .field_count = s->rules->field_count,
-        .limit = limit,
+        .limit = m->limit,
         .deadline_us = s->deadline_us,
     };
+    if (m->threshold_tag && s->shard->thresholds) {
+        run.shared = &s->shard->thresholds[m->threshold_word % THRESHOLDS];
+        run.shared_tag = m->threshold_tag;
+    }
     if (postings_of(s, statistics) > SLOW_POSTINGS)
         outbox_flush(s->shard->outbox);
     weight_norms(run.norms, length_decoded, statistics->documents, statistics->total_length);
@@ -405,7 +410,7 @@ static bool execute(struct search *s, const Mayfly__Internal__Execute *m, Mayfly
         return false;
     if (!(m->own_statistics ? own_statistics(s, &statistics) : given_statistics(s, m, &statistics)))
         return false;
-    return run(s, &statistics, m->limit, &result) && executed_message(s, m, &result, out);
+    return run(s, &statistics, m, &result) && executed_message(s, m, &result, out);
 }
 
 void search_execute(struct shard *shard, const struct request *r, struct reply *out)

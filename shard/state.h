@@ -7,6 +7,7 @@
 
 #include "common/arena.h"
 #include "proto/last_words.h"
+#include "proto/thresholds.h"
 
 struct holds;
 struct outbox;
@@ -22,6 +23,7 @@ struct shard {
     struct holds *holds;
     struct outbox *outbox;    /* answers that wait for the end of the turn */
     struct last_words *words; /* shared with the coordinator */
+    tagged_max *thresholds;   /* shared with all (proto/thresholds.h); NULL: none were given */
 };
 
 enum { ARENA_KEEP = 512 << 10 }; /* of the query arena between requests; the rest goes back to the kernel at once */

@@ -135,6 +135,7 @@ static void open_shards(struct life *l) /* none is started: nudges go nowhere */
     struct shards_options options = {.shards = 1,
                                      .readers = 1,
                                      .query_memory = 1 << 20,
+                                     .thresholds = -1,
                                      .libexec = getenv("MAYFLY_BIN"),
                                      .directory = l->data,
                                      .on_change = ignore_change};

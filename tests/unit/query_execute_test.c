@@ -588,6 +588,51 @@ static void a_limit_of_zero_counts_complete_matches(void **state)
     close_fixture(&f);
 }
 
+static struct query_result run_beside_others(struct fixture *f, tagged_max *word, uint32_t tag)
+{
+    struct query_result result;
+    struct query_fault fault;
+    struct query_run run = {.weights = f->weights, .limit = 10, .shared = word, .shared_tag = tag};
+    memcpy(run.norms, f->norms, sizeof run.norms);
+    assert_int_equal(query_execute(&f->arena, f->query, f->corpus.snapshot, &run, &result, &fault), 0);
+    return result;
+}
+
+/* Others that run the same query raise what is needed: hits above that are the same, and what is needed is told. */
+static void a_threshold_that_others_raised_loses_no_hit(void **state)
+{
+    (void)state;
+    static const enum query_match matches[] = {MATCH_ANY, MATCH_ALL, MATCH_LAST};
+    struct fixture f;
+    open_fixture(&f, 9, 3000, 3, 6);
+    for (size_t i = 0; i < 3; i++) {
+        struct query_options options = {.match = matches[i]};
+        assert_int_equal(query_parse(&f.arena, &f.analyzer, STR("cat dog "), &options, &f.query), 0);
+        weigh(&f);
+        struct query_result alone = execute(&f, 10, false);
+        assert_int_equal(alone.hit_count, 10);
+        for (size_t needed = 0; needed < 10; needed++) {
+            uint32_t score = (uint32_t)alone.hits[needed].score, before = needed ? score : 0;
+            tagged_max word;
+            tagged_max_begin(&word, 7);
+            tagged_max_raise(&word, 7, before);
+            tagged_max_raise(&word, 6, UINT32_MAX); /* an earlier search's: too late */
+            struct query_result result = run_beside_others(&f, &word, 7);
+            size_t sure = 0;
+            while (sure < 10 && alone.hits[sure].score >= before)
+                sure++;
+            assert_true(result.hit_count >= sure);
+            for (size_t k = 0; k < sure; k++)
+                assert_int_equal(result.hits[k].stamp, alone.hits[k].stamp);
+            if (needed == 0)
+                assert_int_equal(tagged_max_get(&word, 7), alone.hits[9].score);
+            assert_int_equal(tagged_max_get(&word, 8), 0);
+        }
+        arena_reset(&f.arena, 0);
+    }
+    close_fixture(&f);
+}
+
 static void a_full_arena_is_an_error(void **state)
 {
     (void)state;
@@ -618,6 +663,7 @@ int main(void)
         cmocka_unit_test(all_kinds_of_queries_by_name),
         cmocka_unit_test(a_passed_deadline_gives_a_partial_result),
         cmocka_unit_test(a_limit_of_zero_counts_complete_matches),
+        cmocka_unit_test(a_threshold_that_others_raised_loses_no_hit),
         cmocka_unit_test(a_full_arena_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
