@@ -8,6 +8,12 @@
 
 #include "common/err.h"
 
+enum {
+    HITS_A_WINDOW = 128, /* of the windows that are taken first */
+    MOST_FIRST = 16,     /* of them */
+    WORTH_IT = 4096,     /* postings */
+};
+
 struct any {
     struct scan *s;
     struct batch *batch;
@@ -17,6 +23,7 @@ struct any {
     struct clause **ranked; /* by rising bound in the window in hand, and those bounds */
     int32_t *bounds;
     struct matcher **excluded;
+    bool *done; /* windows that were taken first; NULL: none were */
     uint64_t counted;
     bool pruned; /* not all that matches was counted */
 };
@@ -154,12 +161,31 @@ static void complete(struct any *x, size_t optional, int32_t least, int32_t rest
     }
 }
 
-/* Documents that are excluded are known only where all that was seen was looked at. */
+/* The same where only one clause is walked through, a word: its blocks are the batch. */
+static uint64_t keep(struct any *x, struct clause *only, uint32_t base, uint32_t end, int32_t least)
+{
+    struct batch *b = x->batch;
+    uint64_t seen = 0;
+    b->count = scored_keep(&only->lists[0], base, end, least, b->documents, b->scores, &seen);
+    x->pruned |= least > 0; /* some was passed over */
+    return seen;
+}
+
+static uint64_t accumulate(struct any *x, size_t optional, uint32_t base, uint32_t end, int32_t least)
+{
+    if (optional + 1 == x->count && x->ranked[optional]->kind == CLAUSE_WORD)
+        return keep(x, x->ranked[optional], base, end, least);
+    for (size_t i = optional; i < x->count; i++)
+        clause_accumulate(x->ranked[i], base, end, x->window);
+    return drain(x, base, least);
+}
+
+/* Where all that was seen is in the batch, it says what was deleted or excluded, too. */
 static void count(struct any *x, uint64_t seen, int32_t least)
 {
-    bool has_exclusions = x->s->plan->excluded_count > 0;
-    x->counted += has_exclusions ? x->batch->count : seen;
-    x->pruned |= has_exclusions && least > 0;
+    bool all = least <= 0 || x->s->plan->excluded_count > 0;
+    x->counted += all ? x->batch->count : seen;
+    x->pruned |= least > 0 && x->s->plan->excluded_count > 0;
 }
 
 static void take_window(struct any *x, uint32_t base, uint32_t end)
@@ -174,15 +200,83 @@ static void take_window(struct any *x, uint32_t base, uint32_t end)
     while (optional < x->count && rest + x->bounds[optional] < least)
         rest += x->bounds[optional++];
     x->pruned |= optional > 0;
-    for (size_t i = optional; i < x->count; i++)
-        clause_accumulate(x->ranked[i], base, end, x->window);
-    uint64_t seen = drain(x, base, least - rest);
+    uint64_t seen = accumulate(x, optional, base, end, least - rest);
     complete(x, optional, least, rest);
     prune_exclude(s, x->batch, x->excluded);
     count(x, seen, least);
     for (size_t i = 0; i < x->batch->count && !s->scope.err; i++)
         scan_offer(s, 0, (uint64_t)x->batch->scores[i], x->batch->documents[i]);
     prune_share(s);
+}
+
+/* ----------------------------------------------------------------------------------------------------- where to begin
+ */
+
+static uint32_t window_end(const struct any *x, uint32_t base)
+{
+    uint32_t documents = x->s->scope.documents;
+    return documents - base > WINDOW ? base + WINDOW : documents;
+}
+
+/* The most that a document of each window may score. */
+static void bound_windows(struct any *x, int32_t *bounds, uint32_t windows)
+{
+    for (uint32_t w = 0; w < windows; w++) {
+        bounds[w] = 0;
+        for (size_t i = 0; i < x->count; i++) {
+            int32_t bound = clause_bound(x->clauses[i], w * WINDOW, window_end(x, w * WINDOW));
+            bounds[w] += bound > 0 ? bound : 0;
+        }
+    }
+}
+
+/* The bound that so many windows reach. */
+static int32_t best_of(const int32_t *bounds, uint32_t windows, uint32_t wanted)
+{
+    int32_t best[MOST_FIRST] = {0};
+    for (uint32_t w = 0; w < windows; w++) {
+        int32_t bound = bounds[w];
+        for (uint32_t i = 0; i < wanted; i++) {
+            int32_t other = best[i];
+            if (bound <= other)
+                continue;
+            best[i] = bound;
+            bound = other;
+        }
+    }
+    return best[wanted - 1];
+}
+
+/* A few windows that promise most are taken before all others: what has to be reached is high from the beginning then.
+ * Needs a second way through the lists, so that it is for long ones only. */
+static void take_best_windows(struct any *x)
+{
+    uint32_t documents = x->s->scope.documents, windows = (documents + WINDOW - 1) / WINDOW;
+    uint32_t wanted = 1 + (uint32_t)(x->s->top->room / HITS_A_WINDOW), taken = 0;
+    uint64_t cost = 0;
+    for (size_t i = 0; i < x->count; i++)
+        cost += x->clauses[i]->cost;
+    if (wanted > MOST_FIRST || wanted > windows / 4 || top_is_full(x->s->top) || cost < WORTH_IT)
+        return;
+    int32_t *bounds = arena_new_array(x->s->scope.arena, windows, int32_t);
+    x->done = arena_new_array(x->s->scope.arena, windows, bool);
+    if (!bounds || !x->done) {
+        x->s->scope.err = ERR_FULL;
+        return;
+    }
+    bound_windows(x, bounds, windows);
+    int32_t least = best_of(bounds, windows, wanted);
+    for (size_t i = 0; i < x->count; i++)
+        clause_rewind(x->clauses[i]);
+    for (uint32_t w = 0; w < windows && taken < wanted && !x->s->scope.err; w++) {
+        if (bounds[w] < least)
+            continue;
+        take_window(x, w * WINDOW, window_end(x, w * WINDOW));
+        x->done[w] = true;
+        taken++;
+    }
+    for (size_t i = 0; i < x->count; i++)
+        clause_rewind(x->clauses[i]);
 }
 
 /* Documents with any of the clauses, if each stood there whether the others do or not. */
@@ -202,10 +296,12 @@ void prune_any(struct scan *s)
     struct any x = {.s = s, .batch = &s->prune->batch, .window = prune_window(s)};
     if (!open_any(&x) || x.count == 0)
         return;
+    take_best_windows(&x);
     uint32_t base = next_window(&x, 0), documents = s->scope.documents;
     while (base != POSTINGS_END && !scope_is_over_now(&s->scope)) {
-        uint32_t end = documents - base > WINDOW ? base + WINDOW : documents;
-        take_window(&x, base, end);
+        uint32_t end = window_end(&x, base);
+        if (!x.done || !x.done[base / WINDOW])
+            take_window(&x, base, end);
         base = end < documents ? next_window(&x, end) : POSTINGS_END;
     }
     s->counts[0] += x.pruned ? estimate(&x) : x.counted;

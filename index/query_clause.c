@@ -43,6 +43,12 @@ void clause_open(struct scope *s, const struct tree_leaf *leaf, struct clause *o
         out->kind = CLAUSE_NOTHING;
 }
 
+void clause_rewind(struct clause *c)
+{
+    for (size_t i = 0; i < c->list_count; i++)
+        scored_rewind(&c->lists[i]);
+}
+
 /* -------------------------------------------------------------------------------------------------------------- bounds
  */
 

@@ -35,6 +35,9 @@ struct window {
 /* Failures are in the scope's err; the clause is nothing then. */
 void clause_open(struct scope *s, const struct tree_leaf *leaf, struct clause *out);
 
+/* To where it was when it was opened. */
+void clause_rewind(struct clause *c);
+
 /* No document in [from, end) gets more; ABSENT: none gets anything. */
 int32_t clause_bound(struct clause *c, uint32_t from, uint32_t end);
 

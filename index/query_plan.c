@@ -57,7 +57,7 @@ static int make_plan(struct arena *a, const struct query *q, const struct query_
     return 0;
 }
 
-/* The query is one prefix, or one list of alternatives: any match is complete then. */
+/* The query is one word, one prefix, or one list of alternatives: any match is complete then. */
 static bool is_one_group(const struct plan *p, const struct query *q)
 {
     if (p->required_count + p->rungs != 1)
@@ -67,7 +67,7 @@ static bool is_one_group(const struct plan *p, const struct query *q)
     if (p->required_count == 1 && p->required[0]->kind != NODE_LEAF)
         return false;
     const struct tree_leaf *leaf = &q->leaves[p->rungs ? p->ladder[0] : p->required[0]->leaf];
-    return leaf->scored && q->words[leaf->elements[0].word].prefix;
+    return leaf->scored && leaf->element_count == 1 && leaf->field.len == 0;
 }
 
 /* Scores of what is pruned are sums in 32 bits. */

@@ -177,6 +177,13 @@ void scored_score_block(struct scored_list *l)
     l->is_block_scored = true;
 }
 
+void scored_rewind(struct scored_list *l)
+{
+    l->bound_from = l->next = 0;
+    if (l->list.blocks > 1)
+        l->block.number = NO_BLOCK;
+}
+
 uint32_t scored_seek(struct scored_list *l, uint32_t document)
 {
     uint32_t from = l->block.number == NO_BLOCK ? 0 : l->block.number;
@@ -218,6 +225,39 @@ void scored_mark(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *s
         if (block + 1 == l->list.blocks || list_last(&l->list, block) >= end - 1)
             return;
     }
+}
+
+/* Of the entered block what lies in [from, end). */
+static size_t keep_in_block(struct scored_list *l, uint32_t from, uint32_t end, int32_t least, uint32_t *out_documents,
+                            int32_t *out_scores, uint64_t *out_seen)
+{
+    const struct posting_block *b = &l->block;
+    uint32_t first = 0, last = b->count;
+    while (first < last && b->documents[first] < from)
+        first++;
+    while (last > first && b->documents[last - 1] >= end)
+        last--;
+    scored_score_block(l);
+    *out_seen += last - first;
+    return l->scope->kernels->keep_scores(b->documents + first, l->scores + first, last - first, least, out_documents,
+                                          out_scores);
+}
+
+size_t scored_keep(struct scored_list *l, uint32_t from, uint32_t end, int32_t least, uint32_t *out_documents,
+                   int32_t *out_scores, uint64_t *out_seen)
+{
+    size_t n = 0;
+    uint32_t block = list_find(&l->list, l->block.number == NO_BLOCK ? 0 : l->block.number, from);
+    for (; block < l->list.blocks; block++) {
+        if (scored_block_bound(l, block) >= least) {
+            if (!scored_enter(l, block))
+                break;
+            n += keep_in_block(l, from, end, least, out_documents + n, out_scores + n, out_seen);
+        }
+        if (block + 1 == l->list.blocks || list_last(&l->list, block) >= end - 1)
+            break;
+    }
+    return n;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- look-ups

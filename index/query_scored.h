@@ -45,6 +45,9 @@ bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored
 int32_t scored_bound(struct scored_list *l, uint32_t from, uint32_t end);
 int32_t scored_block_bound(struct scored_list *l, uint32_t block);
 
+/* To where it was when it was opened. */
+void scored_rewind(struct scored_list *l);
+
 /* The first document at or after `document`, or POSTINGS_END: then the block is entered and `next` is its place. */
 uint32_t scored_seek(struct scored_list *l, uint32_t document);
 
@@ -63,6 +66,12 @@ struct candidates {
     bool raises;           /* `out` has something already, and what the term adds only replaces less: several are one */
 };
 void scored_look_up(struct scored_list *l, const struct candidates *c);
+
+/* Documents in [from, end) to which the term adds `least` or more, with that, in order; blocks that cannot have such are
+ * passed over. How many; `out_documents` and `out_scores` have room for all and KERNEL_OVERWRITE more. *out_seen is raised
+ * by the number of those that were looked at. */
+size_t scored_keep(struct scored_list *l, uint32_t from, uint32_t end, int32_t least, uint32_t *out_documents,
+                   int32_t *out_scores, uint64_t *out_seen);
 
 /* The positions of a posting, if `room` has room for them; how many there are. 0 on failure. */
 uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, uint32_t *out, size_t room);

@@ -15,8 +15,7 @@ uint32_t weight_of_term(uint32_t qtf, uint64_t df, uint64_t documents)
 void weight_norms(float out[256], const uint32_t lengths[256], uint64_t documents, uint64_t total_length)
 {
     double average = documents ? (double)total_length / (double)documents : 1.0;
-    if (average < 1.0)
-        average = 1.0;
+    double base = k1 * (1.0 - b), per_length = k1 * b / (average < 1.0 ? 1.0 : average);
     for (int code = 0; code < 256; code++)
-        out[code] = (float)(k1 * ((1.0 - b) + b * (double)lengths[code] / average));
+        out[code] = (float)(base + per_length * (double)lengths[code]);
 }

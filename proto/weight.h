@@ -14,8 +14,8 @@
 /* W = round(qtf * idf * (k1 + 1) * 65536), computed in double, at most 2^31 - 1. df is at most `documents`. */
 uint32_t weight_of_term(uint32_t qtf, uint64_t df, uint64_t documents);
 
-/* K(L) = (float)(k1 * ((1 - b) + b * L / avgL)) for each length code, the inside in double; avgL = total / documents, at
- * least 1. `lengths` decodes the codes. */
+/* K(L) = (float)(k1 * (1 - b) + (k1 * b / avgL) * L) for each length code, the inside in double; avgL = total / documents,
+ * at least 1. `lengths` decodes the codes. */
 void weight_norms(float out[256], const uint32_t lengths[256], uint64_t documents, uint64_t total_length);
 
 #endif
