@@ -126,10 +126,11 @@ static int prepare(struct execution *x)
 
 static int finish(struct execution *x, struct query_result *out)
 {
-    *out = (struct query_result){.hit_count = x->top.count, .partial = x->partial};
+    *out = (struct query_result){.partial = x->partial};
     int err = top_hits(&x->top, x->arena, &out->hits);
     if (err)
         return err;
+    out->hit_count = x->top.count;
     size_t last = 0;
     if (x->top.room > 0)
         last = top_is_full(&x->top) ? out->hits[x->top.count - 1].dropped : x->plan.rungs;

@@ -24,7 +24,7 @@ static int32_t least_of_its_own(const struct scan *s, uint32_t document)
     const struct top *t = s->top;
     if (!top_is_full(t) || t->room == 0 || top_worst_dropped(t) > 0)
         return 0;
-    bool is_later = segment_stamps(s->scope.segment)[document] > t->heap[0].stamp;
+    bool is_later = segment_stamps(s->scope.segment)[document] > t->worst.stamp;
     return (int32_t)top_worst_score(t) + is_later;
 }
 

@@ -4,12 +4,20 @@
 
 #include "common/err.h"
 
+enum { HEAP_MOST = 64, BUCKETS = 256, FEW = 32, KEY_BYTES = 16 };
+
 int top_init(struct arena *a, size_t room, struct top *out)
 {
-    *out = (struct top){.room = room};
-    if (room > 0)
-        out->heap = arena_new_array(a, room, struct top_entry);
-    return room > 0 && !out->heap ? ERR_FULL : 0;
+    bool is_heap = room <= HEAP_MOST;
+    size_t capacity = is_heap ? room : room + room / 2;
+    *out = (struct top){.room = room, .capacity = capacity, .is_full = room == 0};
+    if (room == 0)
+        return 0;
+    if (capacity < room || capacity > SIZE_MAX / sizeof *out->entries)
+        return ERR_FULL;
+    out->entries = arena_alloc_unset(a, capacity * sizeof *out->entries);
+    out->spare = is_heap ? NULL : arena_alloc_unset(a, capacity * sizeof *out->spare);
+    return out->entries && (is_heap || out->spare) ? 0 : ERR_FULL;
 }
 
 static inline bool is_before(const struct top_entry *a, const struct top_entry *b)
@@ -17,42 +25,46 @@ static inline bool is_before(const struct top_entry *a, const struct top_entry *
     return a->rank != b->rank ? a->rank < b->rank : a->stamp < b->stamp;
 }
 
+/* ---------------------------------------------------------------------------------------------------------------- heap
+ */
+
 static void sift_up(struct top *t, size_t at)
 {
-    struct top_entry entry = t->heap[at];
-    for (; at > 0 && is_before(&t->heap[(at - 1) / 2], &entry); at = (at - 1) / 2)
-        t->heap[at] = t->heap[(at - 1) / 2];
-    t->heap[at] = entry;
+    struct top_entry *heap = t->entries, entry = heap[at];
+    for (; at > 0 && is_before(&heap[(at - 1) / 2], &entry); at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = entry;
 }
 
 static void replace_root(struct top *t, const struct top_entry *entry)
 {
+    struct top_entry *heap = t->entries;
     size_t at = 0;
     for (size_t child = 1; child < t->count; child = 2 * at + 1) {
         if (child + 1 < t->count)
-            child += is_before(&t->heap[child], &t->heap[child + 1]);
-        if (!is_before(entry, &t->heap[child]))
+            child += is_before(&heap[child], &heap[child + 1]);
+        if (!is_before(entry, &heap[child]))
             break;
-        t->heap[at] = t->heap[child];
+        heap[at] = heap[child];
         at = child;
     }
-    t->heap[at] = *entry;
+    heap[at] = *entry;
 }
 
-void top_add(struct top *t, const struct top_entry *entry)
+static void add_to_heap(struct top *t, const struct top_entry *entry)
 {
-    if (t->count < t->room) {
-        t->heap[t->count++] = *entry;
-        sift_up(t, t->count - 1);
-    } else if (t->room > 0 && is_before(entry, &t->heap[0])) {
+    if (t->is_full) {
         replace_root(t, entry);
+    } else {
+        t->entries[t->count++] = *entry;
+        sift_up(t, t->count - 1);
+        t->is_full = t->count == t->room;
     }
+    t->worst = t->entries[0];
 }
 
 /* ------------------------------------------------------------------------------------------------------------- sorting
  */
-
-enum { FEW = 32, KEY_BYTES = 16 };
 
 static void sort_few(struct top_entry *entries, size_t count)
 {
@@ -103,18 +115,105 @@ static struct top_entry *sort_many(struct top_entry *entries, size_t count, stru
     return entries;
 }
 
+/* Best first; which of the two has them then. */
+static struct top_entry *sort_entries(struct top_entry *entries, size_t count, struct top_entry *other)
+{
+    if (count > FEW)
+        return sort_many(entries, count, other);
+    sort_few(entries, count);
+    return entries;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- selection
+ */
+
+static struct top_entry worst_of(const struct top_entry *entries, size_t count)
+{
+    struct top_entry worst = entries[0];
+    for (size_t i = 1; i < count; i++)
+        worst = is_before(&worst, &entries[i]) ? entries[i] : worst;
+    return worst;
+}
+
+/* Ranks fall into buckets of equal width. */
+struct buckets {
+    uint64_t lowest;
+    unsigned shift;
+    uint32_t counts[BUCKETS];
+};
+
+static size_t bucket_of(const struct buckets *b, const struct top_entry *e)
+{
+    return (size_t)((e->rank - b->lowest) >> b->shift);
+}
+
+static void fill_buckets(const struct top *t, struct buckets *b)
+{
+    uint64_t lowest = UINT64_MAX, highest = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        uint64_t rank = t->entries[i].rank;
+        lowest = rank < lowest ? rank : lowest;
+        highest = rank > highest ? rank : highest;
+    }
+    *b = (struct buckets){.lowest = lowest};
+    while ((highest - lowest) >> b->shift >= BUCKETS)
+        b->shift++;
+    for (size_t i = 0; i < t->count; i++)
+        b->counts[bucket_of(b, &t->entries[i])]++;
+}
+
+/* Leaves the best `room` ones: whole buckets first, and of the last one the best. Those of it are sorted at the end of
+ * `spare`, while sorting needs as much room in front of them or behind the ones that stay. */
+static void leave_out_the_worst(struct top *t)
+{
+    struct buckets b;
+    size_t last = 0, below = 0, kept = 0, edge = 0;
+    fill_buckets(t, &b);
+    for (; below + b.counts[last] < t->room; last++)
+        below += b.counts[last];
+    for (size_t i = 0; i < t->count; i++) {
+        const struct top_entry *e = &t->entries[i];
+        size_t bucket = bucket_of(&b, e);
+        if (bucket < last)
+            t->entries[kept++] = *e;
+        else if (bucket == last)
+            t->spare[edge++] = *e;
+    }
+    struct top_entry *sorted = sort_entries(t->spare, edge, t->entries + kept);
+    memmove(t->entries + kept, sorted, (t->room - kept) * sizeof *sorted);
+    t->count = t->room;
+}
+
+static void collect(struct top *t, const struct top_entry *entry)
+{
+    t->entries[t->count++] = *entry;
+    if (t->count == t->capacity)
+        leave_out_the_worst(t);
+    else if (t->is_full || t->count < t->room)
+        return;
+    t->worst = worst_of(t->entries, t->count);
+    t->is_full = true;
+}
+
+void top_add(struct top *t, const struct top_entry *entry)
+{
+    if (t->room == 0 || (t->is_full && !is_before(entry, &t->worst)))
+        return;
+    if (t->spare)
+        collect(t, entry);
+    else
+        add_to_heap(t, entry);
+}
+
 int top_hits(struct top *t, struct arena *a, struct query_hit **out)
 {
+    if (t->count > t->room)
+        leave_out_the_worst(t);
     struct query_hit *hits = arena_new_array(a, t->count, struct query_hit);
-    struct top_entry *entries = t->heap, *other = NULL;
-    if (t->count > FEW)
-        other = arena_new_array(a, t->count, struct top_entry);
-    if (!hits || (t->count > FEW && !other))
+    struct top_entry *other = t->spare ? t->spare : arena_new_array(a, t->count, struct top_entry);
+    if (!hits || !other)
         return ERR_FULL;
-    if (other)
-        entries = sort_many(entries, t->count, other);
-    else
-        sort_few(entries, t->count);
+    const struct top_entry *entries = sort_entries(t->entries, t->count, other);
     for (size_t i = 0; i < t->count; i++) {
         const struct top_entry *e = &entries[i];
         hits[i] = (struct query_hit){
