@@ -43,6 +43,11 @@ struct kernels {
     size_t (*keep_scores)(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
                           uint32_t *out_documents, int32_t *out_scores);
 
+    /* The sums of the numbers marked in `seen`, `words` words of it, that are at least `least`, as documents from `base` on
+     * with their scores; how many. All sums that are marked, and the marks, are 0 then; those that are not were before. */
+    size_t (*drain)(uint64_t *seen, int32_t *sums, size_t words, uint32_t base, int32_t least, uint32_t *out_documents,
+                    int32_t *out_scores);
+
     /* Two rising lists without repetition: where elements of `a` stand in `b` (count_a of them at most), as places in
      * both; how many. Quickest if `a` is the shorter one. Reads up to KERNEL_OVERWRITE elements behind b's last. */
     size_t (*intersect)(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b, uint32_t *out_a,

@@ -168,6 +168,12 @@ AVX2 static size_t match_bits(const uint32_t *a, size_t count, uint32_t base, co
     return match_bits_inline(a, count, base, words, out_a, out_places);
 }
 
+AVX2 static size_t drain(uint64_t *seen, int32_t *sums, size_t words, uint32_t base, int32_t least,
+                    uint32_t *out_documents, int32_t *out_scores)
+{
+    return drain_inline(seen, sums, words, base, least, out_documents, out_scores);
+}
+
 const struct kernels kernels_avx2 = {
     .name = "avx2",
     .unpack = unpack,
@@ -178,6 +184,7 @@ const struct kernels kernels_avx2 = {
     .score = score,
     .bound = bound,
     .keep_scores = keep_scores,
+    .drain = drain,
     .intersect = intersect,
 };
 

@@ -171,6 +171,34 @@ AVX512 static size_t match_bits(const uint32_t *a, size_t count, uint32_t base, 
     return match_bits_inline(a, count, base, words, out_a, out_places);
 }
 
+/* Sixteen sums at a time where any of them is marked. */
+AVX512 static size_t drain(uint64_t *seen, int32_t *sums, size_t words, uint32_t base, int32_t least,
+                           uint32_t *out_documents, int32_t *out_scores)
+{
+    const __m512i first = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i lowest = _mm512_set1_epi32(least);
+    size_t n = 0;
+    for (size_t i = 0; i < words; i++) {
+        uint64_t bits = seen[i];
+        seen[i] = 0;
+        for (size_t from = 64 * i; bits; from += 16, bits >>= 16) {
+            __mmask16 marked = (__mmask16)bits;
+            if (!marked)
+                continue;
+            __m512i s = _mm512_loadu_si512(sums + from);
+            __mmask16 kept = _mm512_mask_cmpge_epi32_mask(marked, s, lowest);
+            _mm512_storeu_si512(sums + from, _mm512_setzero_si512()); /* those that are not marked are 0 anyway */
+            if (!kept)
+                continue;
+            __m512i documents = _mm512_add_epi32(first, _mm512_set1_epi32((int)(base + (uint32_t)from)));
+            _mm512_storeu_si512(out_scores + n, _mm512_maskz_compress_epi32(kept, s));
+            _mm512_storeu_si512(out_documents + n, _mm512_maskz_compress_epi32(kept, documents));
+            n += (unsigned)__builtin_popcount(kept);
+        }
+    }
+    return n;
+}
+
 const struct kernels kernels_avx512 = {
     .name = "avx512",
     .unpack = unpack,
@@ -181,6 +209,7 @@ const struct kernels kernels_avx512 = {
     .score = score,
     .bound = bound,
     .keep_scores = keep_scores,
+    .drain = drain,
     .intersect = intersect,
 };
 

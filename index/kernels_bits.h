@@ -46,4 +46,22 @@ KERNEL_INLINE size_t match_bits_inline(const uint32_t *a, size_t count, uint32_t
     return n;
 }
 
+KERNEL_INLINE size_t drain_inline(uint64_t *seen, int32_t *sums, size_t words, uint32_t base, int32_t least,
+                                  uint32_t *out_documents, int32_t *out_scores)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < words; i++) {
+        uint64_t bits = seen[i];
+        seen[i] = 0;
+        for (; bits; bits &= bits - 1) {
+            size_t at = 64 * i + (size_t)__builtin_ctzll(bits);
+            out_documents[n] = base + (uint32_t)at;
+            out_scores[n] = sums[at];
+            n += sums[at] >= least;
+            sums[at] = 0;
+        }
+    }
+    return n;
+}
+
 #endif

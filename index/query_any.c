@@ -108,38 +108,29 @@ static int32_t rank_clauses(struct any *x, uint32_t base, uint32_t end)
     return sum;
 }
 
-/* Deletion marks of 64 documents. */
-static uint64_t deleted_bits(const struct core_segment *core, uint32_t document)
+/* Deleted documents are not seen; the sums that they have are left out with them. */
+static uint64_t leave_out_deleted(struct any *x, uint32_t base)
 {
-    size_t chunk = document / CHUNK_DOCUMENTS;
-    if (chunk >= core->chunk_count || !core->chunks[chunk])
-        return 0;
-    return core->chunks[chunk]->bits[document % CHUNK_DOCUMENTS / 64];
+    const struct core_segment *core = x->s->core;
+    const struct deletion_chunk *chunk = core->chunks ? core->chunks[base / CHUNK_DOCUMENTS] : NULL;
+    struct window *w = x->window;
+    for (size_t i = 0; chunk && i < WINDOW / 64; i++) {
+        uint64_t deleted = w->seen[i] & chunk->bits[base % CHUNK_DOCUMENTS / 64 + i];
+        w->seen[i] &= ~deleted;
+        for (; deleted; deleted &= deleted - 1)
+            w->sums[64 * i + (size_t)__builtin_ctzll(deleted)] = 0;
+    }
+    return x->s->scope.kernels->count_bits((const uint8_t *)w->seen, WINDOW / 64);
 }
 
 /* What the window saw becomes the batch, as far as it may still get `least`; the window is as before. How many live
  * documents it saw. */
 static uint64_t drain(struct any *x, uint32_t base, int32_t least)
 {
-    struct window *w = x->window;
     struct batch *b = x->batch;
-    uint64_t seen = 0;
-    b->count = 0;
-    for (uint32_t i = 0; i < WINDOW / 64; i++) {
-        uint64_t bits = w->seen[i];
-        if (!bits)
-            continue;
-        uint64_t deleted = deleted_bits(x->s->core, base + 64 * i);
-        w->seen[i] = 0;
-        seen += (unsigned)__builtin_popcountll(bits & ~deleted);
-        for (; bits; bits &= bits - 1) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(bits), at = 64 * i + bit;
-            b->documents[b->count] = base + at;
-            b->scores[b->count] = w->sums[at];
-            b->count += w->sums[at] >= least && !(deleted >> bit & 1);
-            w->sums[at] = 0;
-        }
-    }
+    uint64_t seen = leave_out_deleted(x, base);
+    b->count = x->s->scope.kernels->drain(x->window->seen, x->window->sums, WINDOW / 64, base, least, b->documents,
+                                          b->scores);
     return seen;
 }
 

@@ -187,6 +187,35 @@ static void keeps_scores_in_place(void **state)
     }
 }
 
+static void drains_what_is_marked(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    enum { WORDS = 9 };
+    static int32_t sums[64 * WORDS], scores[64 * WORDS + KERNEL_OVERWRITE];
+    static uint32_t documents[64 * WORDS + KERNEL_OVERWRITE];
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t seen[WORDS] = {0};
+        uint32_t wanted[64 * WORDS], base = next() & ~63u;
+        int32_t wanted_scores[64 * WORDS], least = (int32_t)(next() % 120) - 10;
+        size_t n = 0;
+        for (uint32_t at = 0; at < 64 * WORDS; at++) {
+            if (next() % (1 + (uint32_t)round % 50))
+                continue;
+            seen[at / 64] |= UINT64_C(1) << at % 64;
+            sums[at] = (int32_t)(next() % 100);
+            if (sums[at] < least)
+                continue;
+            wanted[n] = base + at;
+            wanted_scores[n++] = sums[at];
+        }
+        assert_int_equal(k->drain(seen, sums, WORDS, base, least, documents, scores), n);
+        assert_memory_equal(documents, wanted, n * sizeof *wanted);
+        assert_memory_equal(scores, wanted_scores, n * sizeof *wanted_scores);
+        for (size_t at = 0; at < 64 * WORDS; at++)
+            assert_true(sums[at] == 0 && seen[at / 64] == 0);
+    }
+}
+
 static size_t rising(uint32_t *out, size_t count, uint32_t step)
 {
     uint32_t number = next() % step;
@@ -240,7 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_ALL(unpacks_every_width), ON_ALL(expands_bits), ON_ALL(matches_bits),
         ON_ALL(scores_to_the_last_bit), ON_ALL(bounds_are_the_largest_of_four), ON_ALL(keeps_scores_in_place),
-        ON_ALL(intersects), cmocka_unit_test(the_environment_chooses),
+        ON_ALL(drains_what_is_marked), ON_ALL(intersects), cmocka_unit_test(the_environment_chooses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
