@@ -268,6 +268,7 @@ static void take_best_windows(struct any *x)
     }
     for (size_t i = 0; i < x->count; i++)
         clause_rewind(x->clauses[i]);
+    x->excluded = scan_matchers(x->s, x->s->plan->excluded, x->s->plan->excluded_count); /* they only go forwards */
 }
 
 /* Documents with any of the clauses, if each stood there whether the others do or not. */
