@@ -1,0 +1,279 @@
+#include "index/query.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "block_corpus.h"
+#include "index/kernels.h"
+#include "index/score.h"
+#include "plain_analyzer.h"
+#include "proto/select.h"
+#include "proto/weight.h"
+
+/* Pruned evaluation gives what exhaustive evaluation gives, where lists have many blocks, and groups of blocks, that
+ * are passed over. That exhaustive evaluation is right is query_execute_test's: it knows nothing of blocks' bounds. */
+
+enum { MOST = 1000 };
+
+/* Sanitizers get by with a quarter: each query in one mode, another one in each test. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { MODES_LEFT_OUT = 3 };
+#else
+enum { MODES_LEFT_OUT = 0 };
+#endif
+
+static const char *const levels[] = {"avx512", "avx2", "portable"};
+
+struct fixture {
+    struct block_corpus corpus;
+    struct analyzer analyzer;
+    struct arena arena;
+    float norms[256];
+    struct query *query;
+    struct query_weights *weights;
+};
+
+/* A query is run for any, all, last and frequency. No blank at the end: the last word is a prefix. */
+static const char *const queries[] = {
+    /* lists of every density by themselves: bitsets, packed gaps, one block, one document */
+    "most ",
+    "many ",
+    "half ",
+    "some ",
+    "few ",
+    "rare ",
+    "scarce ",
+    "sole ",
+    "early ",
+    "late ",
+    /* a rare lead over several groups of blocks; what it bounds and what it does not */
+    "rare most ",
+    "rare thick most ",
+    "rare many half ",
+    "few some ",
+    "few thick wide ",
+    "some half ",
+    "many thick ",
+    "scarce most ",
+    "park spike ",
+    "spike ",
+    "sole most many ",
+    "most many thick half wide some few rare ",
+    /* nothing has both; then some have, and those that lack less push the others out */
+    "early late ",
+    "most early ",
+    "rare scarce ",
+    "some scarce half ",
+    "scarce some half ",
+    "rare few some half many ",
+    "half rare sole ",
+    "path park rare ",
+    "many rare scarce path ",
+    "early late cra",
+    /* groups: alone, as the lead, as one of others */
+    "p",
+    "pa",
+    "pat",
+    "most p",
+    "many pa",
+    "scarce p",
+    "rare pa",
+    "few some pa",
+    "+most p",
+    "+rare pat",
+    "+pa most ",
+    "most ea",
+    "cra",
+    /* misspelt: "crane" and "crate"; groups that become necessary, and then the lead, on the way */
+    "crabe ",
+    "many crabe ",
+    "many crabe early late ",
+    "most many crabe late early ",
+    "crabe some rare ",
+    /* phrases: as the lead, and as one of others */
+    "\"many most\"",
+    "\"rare wide\"",
+    "\"scarce early\"",
+    "\"few thick\" most ",
+    "\"many most\" rare ",
+    "\"some half\" thick wide ",
+    "\"rare wide\" many p",
+    "most \"most some\" ",
+    "\"many most\" \"some half\" ",
+    "+\"many most\" few some ",
+    /* in a field, where less counts than the lists say */
+    "title:many ",
+    "title:few most ",
+    "body:half ",
+    "body:rare thick ",
+    "title:\"many most\" some ",
+    "body:\"some half\" few ",
+    /* required and excluded */
+    "+rare most many ",
+    "+most rare scarce ",
+    "most -many ",
+    "many thick -half ",
+    "rare most -wide ",
+    "+some half -most ",
+    "most -\"many most\" ",
+    "half some -title:some ",
+    "many few -p",
+    "many -sole ",
+    "p -most",
+};
+
+/* ----------------------------------------------------------------------------------------------------------- one */
+
+/* `needed`: a score that is known to be needed from the start, as another shard tells it; 0: none. */
+static struct query_result execute(struct fixture *f, uint32_t limit, bool exhaustive, uint32_t needed)
+{
+    struct query_result result;
+    struct query_fault fault;
+    struct query_run run = {.weights = f->weights, .limit = limit, .exhaustive = exhaustive};
+    tagged_max shared;
+    tagged_max_begin(&shared, run.shared_tag = 1);
+    tagged_max_raise(&shared, run.shared_tag, needed);
+    if (needed > 0)
+        run.shared = &shared;
+    memcpy(run.norms, f->norms, sizeof run.norms);
+    assert_int_equal(query_execute(&f->arena, f->query, f->corpus.snapshot, &run, &result, &fault), 0);
+    assert_false(result.partial);
+    return result;
+}
+
+static void parse(struct fixture *f, const char *text, enum query_match match)
+{
+    struct query_options options = {.match = match};
+    struct query_fault fault;
+    assert_int_equal(query_parse(&f->arena, &f->analyzer, str_of(text), &options, &f->query), 0);
+    size_t count = query_words(f->query);
+    struct query_word *words = arena_new_array(&f->arena, count, struct query_word);
+    f->weights = arena_new_array(&f->arena, count, struct query_weights);
+    assert_int_equal(query_prepare(&f->arena, f->query, f->corpus.snapshot, words, &fault), 0);
+    for (size_t i = 0; i < count; i++) {
+        struct weighted_word weighted;
+        struct candidate *candidates = arena_new_array(&f->arena, words[i].candidate_count, struct candidate);
+        for (size_t k = 0; k < words[i].candidate_count; k++) {
+            const struct query_candidate *c = &words[i].candidates[k];
+            candidates[k] = (struct candidate){c->key, c->distance, c->edits, c->frequency};
+        }
+        assert_int_equal(select_terms(&f->arena, candidates, words[i].candidate_count, words[i].count,
+                                      f->corpus.snapshot->view->documents, &weighted),
+                         0);
+        f->weights[i] = (struct query_weights){.frequency = weighted.frequency, .term_count = weighted.count};
+        f->weights[i].terms = arena_new_array(&f->arena, weighted.count, struct query_term);
+        for (size_t k = 0; k < weighted.count; k++)
+            f->weights[i].terms[k] = (struct query_term){weighted.terms[k].term, weighted.terms[k].weight};
+    }
+}
+
+static void compare(const struct query_result *got, const struct query_result *wanted, uint32_t k, const char *what)
+{
+    size_t count = wanted->hit_count < k ? wanted->hit_count : k;
+    if (got->hit_count != count)
+        fail_msg("%s, k = %u: %zu hits, wanted %zu", what, k, got->hit_count, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct query_hit *a = &got->hits[i], *b = &wanted->hits[i];
+        if (a->stamp != b->stamp || a->score != b->score || a->dropped != b->dropped || a->segment != b->segment ||
+            a->document != b->document)
+            fail_msg("%s, k = %u: hit %zu is %lu (score %lu, dropped %u), wanted %lu (score %lu, dropped %u)", what, k,
+                     i, a->stamp, a->score, a->dropped, b->stamp, b->score, b->dropped);
+    }
+    if (count < k)
+        assert_int_equal(got->estimated_total, wanted->estimated_total);
+}
+
+/* Of the last of k hits, where no word is dropped in it; 0: there are fewer, or one is. */
+static uint32_t score_needed(const struct query_result *all, uint32_t k)
+{
+    if (all->hit_count < k || all->hits[k - 1].dropped > 0)
+        return 0;
+    return (uint32_t)all->hits[k - 1].score;
+}
+
+static void check_query(struct fixture *f, const char *text, enum query_match match)
+{
+    static const uint32_t ks[] = {1, 10, 100, MOST};
+    static const char *const names[] = {"last", "all", "frequency", "any"};
+    char what[200];
+    parse(f, text, match);
+    unsetenv("MAYFLY_CPU");
+    struct query_result all = execute(f, MOST, true, 0), count = execute(f, 0, true, 0);
+    for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
+        if (!kernels_named(levels[level]))
+            continue;
+        setenv("MAYFLY_CPU", levels[level], 1);
+        for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
+            snprintf(what, sizeof what, "'%s' %s, %s", text, names[match], levels[level]);
+            struct query_result pruned = execute(f, ks[i], false, 0);
+            compare(&pruned, &all, ks[i], what);
+            uint32_t needed = score_needed(&all, ks[i]);
+            if (needed > 0)
+                pruned = execute(f, ks[i], false, needed);
+            compare(&pruned, &all, ks[i], what);
+        }
+        if (execute(f, 0, false, 0).estimated_total != count.estimated_total)
+            fail_msg("'%s' %s, %s: not as many match", text, names[match], levels[level]);
+    }
+    arena_reset(&f->arena, 4 << 20);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- all */
+
+static void check(bool is_even, uint32_t deleted_one_in)
+{
+    struct fixture f = {.corpus = {.is_even = is_even, .deleted_one_in = deleted_one_in}};
+    block_corpus_make(&f.corpus);
+    assert_int_equal(arena_init(&f.arena, 64 << 20, 0), 0);
+    assert_int_equal(arena_init(&f.analyzer.words, 1 << 20, 0), 0);
+    const struct core_view *view = f.corpus.snapshot->view;
+    weight_norms(f.norms, length_decoded, view->documents, view->total_length);
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+        for (size_t mode = MODES_LEFT_OUT; mode < 4; mode++)
+            check_query(&f, queries[i], (enum query_match)((i + mode + deleted_one_in) % 4));
+    }
+    arena_finish(&f.arena);
+    arena_finish(&f.analyzer.words);
+    block_corpus_remove(&f.corpus);
+}
+
+static void bounds_of_blocks_and_groups_lose_nothing(void **state)
+{
+    (void)state;
+    check(false, 0);
+}
+
+static void nor_do_they_where_every_other_document_is_deleted(void **state)
+{
+    (void)state;
+    check(false, 2);
+}
+
+static void thousands_of_ties_are_ordered_by_stamp(void **state)
+{
+    (void)state;
+    check(true, 9);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bounds_of_blocks_and_groups_lose_nothing),
+        cmocka_unit_test(nor_do_they_where_every_other_document_is_deleted),
+        cmocka_unit_test(thousands_of_ties_are_ordered_by_stamp),
+    };
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        if (!kernels_named(levels[i]))
+            printf("note: this processor does not run %s kernels: pruned evaluation is not tried with them\n",
+                   levels[i]);
+    }
+    if (MODES_LEFT_OUT > 0)
+        puts("note: pruned evaluation over lists of many blocks is tried in a quarter of the modes under sanitizers");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
