@@ -15,7 +15,8 @@ enum { KERNEL_OVERREAD = 64, KERNEL_OVERWRITE = 16 };
 struct kernels {
     const char *name; /* avx512, avx2, portable */
 
-    void (*unpack)(const uint8_t *in, unsigned bits, size_t count, uint32_t *out);
+    /* Each plus `base`. */
+    void (*unpack)(const uint8_t *in, unsigned bits, size_t count, uint32_t base, uint32_t *out);
 
     /* Packed gaps to rising numbers: out[i] = out[i - 1] + 1 + gap[i], the first behind `before` (UINT32_MAX: behind
      * nothing, so that gap 0 is number 0). Wraps where the gaps are damaged: the caller checks that the last is the one it

@@ -39,15 +39,16 @@ AVX2 static inline __m256i unpack8(const struct unpacker *u, const uint8_t *in)
     return _mm256_and_si256(_mm256_srlv_epi32(_mm256_shuffle_epi8(both, u->bytes), u->shifts), u->mask);
 }
 
-AVX2 static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t *out)
+AVX2 static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t base, uint32_t *out)
 {
     if (bits > PACKED_IN_FOUR) {
-        kernels_portable.unpack(in, bits, count, out);
+        kernels_portable.unpack(in, bits, count, base, out);
         return;
     }
     struct unpacker u = unpacker_of(bits);
+    __m256i more = _mm256_set1_epi32((int)base);
     for (size_t i = 0; i < count; i += 8, in += bits)
-        _mm256_storeu_si256((void *)(out + i), unpack8(&u, in));
+        _mm256_storeu_si256((void *)(out + i), _mm256_add_epi32(unpack8(&u, in), more));
 }
 
 /* Sums of each element with those before it. */

@@ -40,15 +40,16 @@ AVX512 static inline __m512i unpack16(const struct unpacker *u, const uint8_t *i
     return _mm512_and_si512(_mm512_srlv_epi32(spread, u->shifts), u->mask);
 }
 
-AVX512 static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t *out)
+AVX512 static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t base, uint32_t *out)
 {
     if (bits > PACKED_IN_FOUR) {
-        kernels_portable.unpack(in, bits, count, out);
+        kernels_portable.unpack(in, bits, count, base, out);
         return;
     }
     struct unpacker u = unpacker_of(bits);
+    __m512i more = _mm512_set1_epi32((int)base);
     for (size_t i = 0; i < count; i += 16, in += 2 * (size_t)bits)
-        _mm512_storeu_si512(out + i, unpack16(&u, in));
+        _mm512_storeu_si512(out + i, _mm512_add_epi32(unpack16(&u, in), more));
 }
 
 /* Sums of each element with those before it. */

@@ -6,10 +6,10 @@
 #include "index/kernels_bits.h"
 #include "index/score.h"
 
-static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t *out)
+static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t base, uint32_t *out)
 {
     for (size_t i = 0; i < count; i++)
-        out[i] = kernel_unpack_one(in, bits, i);
+        out[i] = base + kernel_unpack_one(in, bits, i);
 }
 
 static void unpack_rising(const uint8_t *in, unsigned bits, size_t count, uint32_t before, uint32_t *out)

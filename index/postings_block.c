@@ -222,10 +222,7 @@ void block_documents(const struct posting_list *l, struct posting_block *b)
 static void unpack_values(const struct posting_list *l, const struct packed_values *v, uint32_t count, uint32_t *out)
 {
     const uint8_t *at = v->exceptions;
-    if (v->bits)
-        l->kernels->unpack(v->packed, v->bits, count, out);
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = v->bits ? out[i] + 1 : 1;
+    l->kernels->unpack(v->packed, v->bits, count, 1, out);
     for (unsigned i = 0; i < v->exception_count; i++) {
         uint64_t value = 0;
         uint8_t index = *at;

@@ -285,9 +285,14 @@ static uint64_t estimate(const struct any *x)
 
 void prune_any(struct scan *s)
 {
-    struct any x = {.s = s, .batch = &s->prune->batch, .window = prune_window(s)};
+    struct any x = {.s = s, .batch = &s->prune->batch};
     if (!open_any(&x) || x.count == 0)
         return;
+    if (x.count == 1 && x.clauses[0]->kind == CLAUSE_WORD) {
+        prune_word(s, x.clauses[0]);
+        return;
+    }
+    x.window = prune_window(s);
     take_best_windows(&x);
     uint32_t base = next_window(&x, 0), documents = s->scope.documents;
     while (base != POSTINGS_END && !scope_is_over_now(&s->scope)) {

@@ -55,6 +55,7 @@ static int scan_all(struct execution *x, size_t must, bool incomplete_only)
                       .query = x->query,
                       .run = x->run,
                       .segment = segment->segment,
+                      .number = i,
                       .kernels = kernels_best(),
                       .unscored = x->top.room == 0,
                       .length_codes = segment_length_codes(segment->segment),

@@ -19,6 +19,7 @@ struct scope {
     const struct query *query;
     const struct query_run *run;
     const struct segment *segment;
+    uint32_t number; /* of the segment in the snapshot */
     const struct kernels *kernels;
     bool unscored; /* documents are counted only */
     const uint8_t *length_codes;

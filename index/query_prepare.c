@@ -24,7 +24,7 @@ struct preparation {
     struct arena *arena;
     struct snapshot *snapshot;
     struct query_fault *fault;
-    const struct tree_word *word;
+    struct tree_word *word;
     struct query_candidate *found; /* of all segments, then sorted and added up */
     size_t found_count, found_room;
 };
@@ -76,17 +76,20 @@ static int add_found(struct preparation *p, struct query_candidate candidate)
     return 0;
 }
 
-/* Live documents with a term in all segments. */
+/* Live documents with a term in all segments; it is kept where it was found, since round 2 needs it again. */
 static int total_frequency(struct preparation *p, struct str key, uint64_t *out)
 {
-    uint64_t total = 0;
+    struct term *stems = arena_new_array(p->arena, p->snapshot->segment_count, struct term);
+    if (!stems)
+        return ERR_FULL;
+    *out = 0;
     for (size_t i = 0; i < p->snapshot->segment_count; i++) {
-        int64_t live = snapshot_frequency(&p->snapshot->segments[i], key);
+        int64_t live = snapshot_term(&p->snapshot->segments[i], key, &stems[i]);
         if (live < 0)
             return failed(p, i, "postings", live);
-        total += (uint64_t)live;
+        *out += (uint64_t)live;
     }
-    *out = total;
+    p->word->stems = stems;
     return 0;
 }
 

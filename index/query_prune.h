@@ -47,6 +47,7 @@ bool prune_is_excluded(const struct scan *s, struct matcher **excluded, uint32_t
 
 /* Any item, and all of what is required with at least `must` rungs (query_scan.h). */
 void prune_any(struct scan *s);
+void prune_word(struct scan *s, struct clause *c); /* the only clause that the segment has, a word: in any order */
 void prune_count_any(struct scan *s); /* no hits are wanted */
 void prune_all(struct scan *s, size_t must, bool incomplete_only);
 

@@ -111,15 +111,36 @@ struct scored_list *scored_array(struct arena *a, size_t count)
                                                           : NULL;
 }
 
+/* A word's own stem was looked up in round 1, if that was in this process: its key is the same one. */
+static const struct term *known_term(const struct scope *s, struct str key)
+{
+    for (size_t i = 0; i < s->query->word_count; i++) {
+        const struct tree_word *word = &s->query->words[i];
+        if (word->key.ptr == key.ptr && word->stems)
+            return &word->stems[s->number];
+    }
+    return NULL;
+}
+
+static bool find_term(struct scope *s, struct str key, struct term *out)
+{
+    const struct term *known = known_term(s, key);
+    int err = 0;
+    if (known) {
+        *out = *known;
+        return known->documents > 0;
+    }
+    bool found = segment_find_term(s->segment, key, out, &err);
+    if (err)
+        fail(s, err, "dictionary");
+    return found;
+}
+
 bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out)
 {
     struct term term;
-    int err = 0;
-    if (!segment_find_term(s->segment, key, &term, &err)) {
-        if (err)
-            fail(s, err, "dictionary");
+    if (!find_term(s, key, &term))
         return false;
-    }
     out->scope = s;
     out->key = key;
     out->weight = weight;
@@ -128,7 +149,7 @@ bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored
     out->groups_known = NULL;
     out->is_block_scored = false;
     out->block.number = NO_BLOCK;
-    err = list_open(&out->list, s->segment, &term, s->kernels);
+    int err = list_open(&out->list, s->segment, &term, s->kernels);
     if (err) {
         fail(s, err, "postings");
         return false;

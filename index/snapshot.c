@@ -93,16 +93,23 @@ void snapshot_release(struct snapshot *s)
     core_view_release(view);
 }
 
+int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *out)
+{
+    int err = 0;
+    if (!segment_find_term(s->segment, key, out, &err)) {
+        out->documents = 0;
+        return err;
+    }
+    if (s->core->deleted == 0)
+        return out->documents;
+    int64_t deleted = snapshot_file_deleted(s->file, s->core, s->marks, out);
+    return deleted < 0 ? deleted : (int64_t)out->documents - deleted;
+}
+
 int64_t snapshot_frequency(struct snapshot_segment *s, struct str key)
 {
     struct term term;
-    int err = 0;
-    if (!segment_find_term(s->segment, key, &term, &err))
-        return err;
-    if (s->core->deleted == 0)
-        return term.documents;
-    int64_t deleted = snapshot_file_deleted(s->file, s->core, s->marks, &term);
-    return deleted < 0 ? deleted : (int64_t)term.documents - deleted;
+    return snapshot_term(s, key, &term);
 }
 
 /* The newest segments first: that is where most live versions of what changes often are. */

@@ -42,6 +42,9 @@ void snapshot_segment_path(const char *directory, uint64_t segment, char *out, s
  * generations, of which each new deletion costs a probe. Negative on damage. */
 int64_t snapshot_frequency(struct snapshot_segment *s, struct str key);
 
+/* The same, and the term; its documents are 0 where it is not there. */
+int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *out);
+
 /* The live version of an id: false if there is none. */
 bool snapshot_find(const struct snapshot *s, uint64_t hash, struct str id, size_t *out_segment, uint32_t *out_document,
                    int *err);
