@@ -195,9 +195,7 @@ static void take_window(struct any *x, uint32_t base, uint32_t end)
     complete(x, optional, least, rest);
     prune_exclude(s, x->batch, x->excluded);
     count(x, seen, least);
-    for (size_t i = 0; i < x->batch->count && !s->scope.err; i++)
-        scan_offer(s, 0, (uint64_t)x->batch->scores[i], x->batch->documents[i]);
-    prune_share(s);
+    prune_offer(s, x->batch);
 }
 
 /* ----------------------------------------------------------------------------------------------------- where to begin

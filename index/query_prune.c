@@ -36,6 +36,24 @@ int32_t prune_least(const struct scan *s, uint32_t document)
     return own > shared ? own : shared;
 }
 
+enum { OFFERED_AT_ONCE = 128 };
+
+/* A few at a time, since what is needed rises with each: most of the next ones are left out together. */
+void prune_offer(struct scan *s, struct batch *b)
+{
+    const struct top *t = s->top;
+    uint32_t documents[OFFERED_AT_ONCE + KERNEL_OVERWRITE];
+    int32_t scores[OFFERED_AT_ONCE + KERNEL_OVERWRITE];
+    for (size_t from = 0; from < b->count && !s->scope.err; from += OFFERED_AT_ONCE) {
+        size_t count = b->count - from < OFFERED_AT_ONCE ? b->count - from : OFFERED_AT_ONCE;
+        int32_t least = top_is_full(t) && top_worst_dropped(t) == 0 ? (int32_t)top_worst_score(t) : 0;
+        count = s->scope.kernels->keep_scores(b->documents + from, b->scores + from, count, least, documents, scores);
+        for (size_t i = 0; i < count; i++)
+            scan_offer(s, 0, (uint64_t)scores[i], documents[i]);
+    }
+    prune_share(s);
+}
+
 void prune_share(const struct scan *s)
 {
     const struct query_run *run = s->scope.run;

@@ -33,6 +33,9 @@ struct window *prune_window(const struct scan *s);
  * are ordered by stamp, and stamps rise with documents. 0: any. */
 int32_t prune_least(const struct scan *s, uint32_t document);
 
+/* All of the batch, none of whose words is dropped, as hits. */
+void prune_offer(struct scan *s, struct batch *b);
+
 /* Tells the others who run the query what a hit must have now. */
 void prune_share(const struct scan *s);
 

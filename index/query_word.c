@@ -22,9 +22,7 @@ static bool take_block(struct walk *w, uint32_t block, int32_t least)
                                              b->scores);
     prune_exclude(s, b, w->excluded);
     w->counted += b->count;
-    for (size_t i = 0; i < b->count && !s->scope.err; i++)
-        scan_offer(s, 0, (uint64_t)b->scores[i], b->documents[i]);
-    prune_share(s);
+    prune_offer(s, b);
     return !s->scope.err;
 }
 
