@@ -19,7 +19,7 @@ SANITIZED = bool(os.environ.get("MAYFLY_SANITIZE"))
 DOCUMENTS, QUERIES = (None, None) if LONG else (4000, 80) if SANITIZED else (None, 300)
 INDEX = "documents"
 SETTINGS = {"fields": {"title": {"type": "text", "weight": 3}}, "searchable": ["title", "body"]}
-SHARES = [0.45, 0.2, 0.12, 0.08, 0.06, 0.04, 0.03, 0.02]  # of the documents in each batch: large segments and small ones
+SHARES = [0.8, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005]  # of the documents in each batch; the first is one segment
 
 
 def queries(path):
@@ -47,6 +47,8 @@ def fill(client, documents):
     there = []
     for batch in batches(documents):
         client.add(INDEX, batch, wait="searchable")
+        if not there:
+            client.optimize(INDEX)
         there += [document["id"] for document in batch]
         changed = [{**dice.choice(documents), "id": key} for key in dice.sample(there, len(there) // 40)]
         client.add(INDEX, changed, wait="searchable")
