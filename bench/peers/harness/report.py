@@ -40,7 +40,8 @@ def microseconds(value):
 
 
 def ratio(ours, theirs):
-    return f"{ours / theirs:.2f}"
+    value = ours / theirs
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
 def markdown_row(cells):
@@ -118,8 +119,14 @@ def groups(raw):
 SHAPES = {"one": "one segment each", "default": "segments as each engine leaves them"}
 
 
-def document(raw):
-    """The whole report."""
+def least_k(results):
+    """Classes are shown for the least k of each mode: the others are in the JSON."""
+    least = min(r["k"] for r in results)
+    return [r for r in results if r["k"] == least or r["mode"].startswith("count")]
+
+
+def document(raw, full=False):
+    """The whole report; with classes for every k if it is full."""
     parts = [f"Machine: {raw['machine']}.", f"Corpus: {raw['corpus']}.", "Engines: " + "; ".join(raw["versions"].values()) + "."]
     parts += [f"Not here: {name} ({why})." for name, why in raw["skipped"].items()]
     parts.append("Cells: mean / p99 in microseconds, in brackets Mayfly's mean and p99 divided by the peer's, both of the "
@@ -127,7 +134,7 @@ def document(raw):
     for (queries, shape), results in groups(raw).items():
         peers = list(dict.fromkeys(r["peer"] for r in results))
         parts += [f"**{queries}**, {SHAPES[shape]}:", table(results, peers, ("all",))]
-        parts += ["By number of words that are no stop words:", table(results, peers, CLASSES[1:])]
+        parts += ["By number of words that are no stop words:", table(results if full else least_k(results), peers, CLASSES[1:])]
         if any(r["mode"].startswith("count") for r in results):
             parts += ["How far the numbers of matches are apart, median / 90th percentile over queries:",
                       agreement_table(results, peers)]
