@@ -1,4 +1,5 @@
 """A corpus as each side reads it: NDJSON of id, title and body for Mayfly, TSV of id and text for the peers."""
+import gzip
 import json
 
 # What the English analysis of every engine leaves out.
@@ -37,8 +38,8 @@ def convert(source, ndjson, tsv, share=1.0):
 
 
 def read_queries(path):
-    """[(id, text)], the id being the line's number where there is none."""
-    with open(path, encoding="utf-8") as lines:
+    """[(id, text)] of a file or a .gz, the id being the line's number where there is none."""
+    with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8") as lines:
         parts = [line.rstrip("\n").split("\t", 1) for line in lines]
     return [(p[0], p[1]) if len(p) == 2 else (str(i), p[0]) for i, p in enumerate(parts, 1)]
 
