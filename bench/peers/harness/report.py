@@ -127,7 +127,7 @@ def least_k(results):
 
 def document(raw, full=False):
     """The whole report; with classes for every k if it is full."""
-    parts = [f"Machine: {raw['machine']}.", f"Corpus: {raw['corpus']}.", "Engines: " + "; ".join(raw["versions"].values()) + "."]
+    parts = [f"Machine: {raw['machine']}.", f"Corpus: {raw['corpus']}.", "Engines: " + "; ".join(dict.fromkeys(raw["versions"].values())) + "."]
     parts += [f"Not here: {name} ({why})." for name, why in raw["skipped"].items()]
     parts.append("Cells: mean / p99 in microseconds, in brackets Mayfly's mean and p99 divided by the peer's, both of the "
                  "same rounds; `to the best`: the worst of these ratios.")

@@ -73,7 +73,8 @@ final class Driver {
   // ---------------------------------------------------------------------------------------------------------- indexing
 
   private static IndexWriterConfig config(String shape) {
-    IndexWriterConfig config = new IndexWriterConfig(ENGLISH).setSimilarity(BM25).setRAMBufferSizeMB(256);
+    // Lucene's own 16 MB of buffer: several segments, and so a merge at the end, which is where documents are reordered.
+    IndexWriterConfig config = new IndexWriterConfig(ENGLISH).setSimilarity(BM25);
     if (shape.equals("reordered")) {
       BPIndexReorderer reorderer = new BPIndexReorderer();
       reorderer.setRAMBudgetMB(1024);

@@ -79,7 +79,7 @@ fn build(tsv: &str, directory: &str, one: bool) -> Result<()> {
     let index = Index::create_in_dir(directory, schema())?;
     index.tokenizers().register("english", english());
     let (id, text) = (index.schema().get_field("id")?, index.schema().get_field("text")?);
-    let mut writer: IndexWriter = index.writer_with_num_threads(1, 256 << 20)?;
+    let mut writer: IndexWriter = index.writer_with_num_threads(1, 50_000_000)?;
     for line in BufReader::new(File::open(tsv)?).lines() {
         let line = line?;
         let (name, body) = line.split_once('\t').unwrap_or(("", &line));
