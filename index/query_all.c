@@ -259,10 +259,12 @@ static void walk_windows(struct all *x)
     }
 }
 
-/* What the lead may add in a block of its own; a phrase is bounded by its other words, too. */
-static int32_t lead_bound(struct all *x, uint32_t block)
+/* What the lead may add in a block of its own, from x->from on; a phrase is bounded by its other words, too. */
+static int32_t lead_bound(struct all *x, uint32_t block, uint32_t end, int32_t least)
 {
-    return x->lead->kind == CLAUSE_PHRASE ? x->lead->bound : scored_block_bound(&x->lead->lists[0], block);
+    if (x->lead->kind != CLAUSE_PHRASE)
+        return scored_block_bound(&x->lead->lists[0], block);
+    return least > 0 ? clause_bound(x->lead, x->from, end) : x->lead->bound;
 }
 
 static void walk_blocks(struct all *x)
@@ -277,7 +279,7 @@ static void walk_blocks(struct all *x)
         if (block >= blocks || scope->err || (ticks++ % CLOCK_EVERY == 0 && scope_is_over_now(scope)))
             return;
         uint32_t end = block + 1 < blocks ? list_last(&l->list, block) + 1 : scope->documents;
-        int32_t least = least_score(x, x->from), bound = lead_bound(x, block);
+        int32_t least = least_score(x, x->from), bound = lead_bound(x, block, end, least);
         if (bound + others >= least && (least == 0 || can_reach(x, bound, x->from, end, least))) {
             take_block(x, l, block, least - others);
             x->looked_at += l->block.count;

@@ -6,15 +6,15 @@
 #include "index/score.h"
 
 /* The positions of one distinct word in the document in hand. */
-struct places {
-    uint32_t *at;
-    uint32_t count, room;
+struct standing {
+    const uint32_t *at;
+    uint32_t count;
 };
 
 struct phrase {
     uint32_t *lists; /* of each element: its list */
     uint32_t *from;  /* of each element: place in its list's positions */
-    struct places *places; /* of each list */
+    struct standing *standing; /* of each list */
     bool in_field;
     uint32_t field, field_weight;
 
@@ -23,7 +23,9 @@ struct phrase {
     uint32_t documents[POSTING_BLOCK + KERNEL_OVERWRITE];
     uint32_t numbers[POSTING_BLOCK]; /* among the candidates */
     int32_t sums[POSTING_BLOCK], scratch[POSTING_BLOCK];
-    uint32_t *ordinals; /* of their postings: for each list a row of POSTING_BLOCK */
+    uint32_t *ordinals; /* of their postings: for each list but the last a row of POSTING_BLOCK */
+    uint32_t place_starts[POSTING_BLOCK], place_counts[POSTING_BLOCK]; /* of the last list's positions */
+    struct places places;
 };
 
 static void fail(struct scope *s, int err, const char *part)
@@ -117,9 +119,10 @@ static bool make_room(struct clause *c)
         return false;
     p->lists = arena_new_array(a, elements, uint32_t);
     p->from = arena_new_array(a, elements, uint32_t);
-    p->places = arena_new_array(a, elements, struct places);
+    p->standing = arena_new_array(a, elements, struct standing);
+    p->places.arena = a;
     p->ordinals = arena_array(a, elements, POSTING_BLOCK * sizeof(uint32_t));
-    return p->lists && p->from && p->places && p->ordinals;
+    return p->lists && p->from && p->standing && p->ordinals;
 }
 
 void phrase_open(struct clause *c)
@@ -145,68 +148,88 @@ void phrase_open(struct clause *c)
 /* --------------------------------------------------------------------------------------------------- all of the words
  */
 
-/* Of the candidates those that the list has, with what it adds, too. Rows of the lists before shrink with them. */
-static void keep_those_with(struct clause *c, size_t list)
+static void move(struct phrase *p, size_t lists, size_t from, size_t to)
+{
+    p->documents[to] = p->documents[from];
+    p->numbers[to] = p->numbers[from];
+    for (size_t list = 0; list < lists; list++)
+        p->ordinals[list * POSTING_BLOCK + to] = p->ordinals[list * POSTING_BLOCK + from];
+    p->place_starts[to] = p->place_starts[from];
+    p->place_counts[to] = p->place_counts[from];
+}
+
+/* Of the candidates those that the list has, with what it adds, too. Of the last list the positions are read at once, of
+ * those that may still do: no position is read of a document whose words alone, phrase or not, are too little. */
+static void keep_those_with(struct clause *c, size_t list, const struct candidates *few)
 {
     struct phrase *p = c->phrase;
-    uint32_t *row = p->ordinals + list * POSTING_BLOCK;
-    struct candidates found = {.documents = p->documents, .count = p->count, .out = p->scratch, .ordinals = row};
+    bool is_last = list + 1 == c->list_count, is_bounded = few->scores && !p->in_field;
+    struct candidates found = {
+        .documents = p->documents,
+        .count = p->count,
+        .scores = is_bounded ? p->sums : NULL,
+        .least = is_last ? few->least : INT32_MIN / 2,
+        .out = p->scratch,
+        .ordinals = is_last ? NULL : p->ordinals + list * POSTING_BLOCK,
+        .places = is_last ? &p->places : NULL,
+        .place_starts = p->place_starts,
+        .place_counts = p->place_counts,
+    };
     scored_look_up(&c->lists[list], &found);
     size_t kept = 0;
     for (size_t i = 0; i < p->count; i++) {
-        if (p->scratch[i] == ABSENT)
+        if (p->scratch[i] == HOPELESS)
+            few->out[p->numbers[i]] = HOPELESS;
+        if (p->scratch[i] < 0)
             continue;
-        p->documents[kept] = p->documents[i];
-        p->numbers[kept] = p->numbers[i];
         p->sums[kept] = p->sums[i] + p->scratch[i];
-        for (size_t row_before = 0; row_before <= list; row_before++)
-            p->ordinals[row_before * POSTING_BLOCK + kept] = p->ordinals[row_before * POSTING_BLOCK + i];
-        kept++;
+        move(p, list + !is_last, i, kept++);
     }
     p->count = kept;
 }
 
-static void keep_those_with_all(struct clause *c, const struct candidates *all)
+/* Sums have in front what the candidates had before. */
+static void keep_those_with_all(struct clause *c, const struct candidates *few)
 {
     struct phrase *p = c->phrase;
-    p->count = all->count;
-    memcpy(p->documents, all->documents, all->count * sizeof *p->documents);
-    memset(p->sums, 0, all->count * sizeof *p->sums);
-    for (size_t i = 0; i < all->count; i++)
+    p->count = few->count;
+    memcpy(p->documents, few->documents, few->count * sizeof *p->documents);
+    for (size_t i = 0; i < few->count; i++) {
         p->numbers[i] = (uint32_t)i;
+        p->sums[i] = few->scores ? few->scores[i] : 0;
+    }
     for (size_t list = 0; list < c->list_count && p->count > 0; list++)
-        keep_those_with(c, list);
+        keep_those_with(c, list, few);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- positions
  */
 
-static bool read_places(struct clause *c, size_t list, uint32_t ordinal)
+/* Of the k-th of those with all words. The pool may move while it grows: then views of it are set. */
+static bool read_standing(struct clause *c, size_t k)
 {
-    struct places *places = &c->phrase->places[list];
-    uint32_t count = scored_positions(&c->lists[list], ordinal, NULL, 0);
-    if (count > places->room) {
-        places->room = count + count / 2;
-        places->at = arena_new_array(c->scope->arena, places->room, uint32_t);
-        if (!places->at) {
-            places->room = 0;
-            fail(c->scope, ERR_FULL, NULL);
-            return false;
-        }
+    struct phrase *p = c->phrase;
+    size_t last = c->list_count - 1, before = p->places.count;
+    for (size_t list = 0; list < last; list++)
+        p->standing[list].count = scored_positions(&c->lists[list], p->ordinals[list * POSTING_BLOCK + k], &p->places);
+    for (size_t list = 0, at = before; list < last; list++) {
+        p->standing[list].at = p->places.at + at;
+        at += p->standing[list].count;
     }
-    places->count = scored_positions(&c->lists[list], ordinal, places->at, places->room);
+    p->standing[last] = (struct standing){p->places.at + p->place_starts[k], p->place_counts[k]};
+    p->places.count = before;
     return !c->scope->err;
 }
 
 /* Goes on in an element's positions to `at`; whether it stands there. */
 static bool element_reaches(struct phrase *p, size_t element, uint32_t at)
 {
-    const struct places *places = &p->places[p->lists[element]];
+    const struct standing *word = &p->standing[p->lists[element]];
     uint32_t i = p->from[element];
-    while (i < places->count && places->at[i] < at)
+    while (i < word->count && word->at[i] < at)
         i++;
     p->from[element] = i;
-    return i < places->count && places->at[i] == at;
+    return i < word->count && word->at[i] == at;
 }
 
 /* The element whose word stands there the fewest times. */
@@ -215,16 +238,16 @@ static size_t scarcest(const struct clause *c)
     const struct phrase *p = c->phrase;
     size_t best = 0;
     for (size_t i = 1; i < c->leaf->element_count; i++) {
-        if (p->places[p->lists[i]].count < p->places[p->lists[best]].count)
+        if (p->standing[p->lists[i]].count < p->standing[p->lists[best]].count)
             best = i;
     }
     return best;
 }
 
-static bool all_stand_from(const struct clause *c, uint32_t start)
+static bool all_stand_from(const struct clause *c, uint32_t start, size_t known)
 {
     for (size_t i = 0; i < c->leaf->element_count; i++) {
-        if (!element_reaches(c->phrase, i, start + c->leaf->elements[i].offset))
+        if (i != known && !element_reaches(c->phrase, i, start + c->leaf->elements[i].offset))
             return false;
     }
     return true;
@@ -236,13 +259,13 @@ static bool stands(const struct clause *c, struct field_ranges ranges)
 {
     struct phrase *p = c->phrase;
     size_t element = scarcest(c);
-    const struct places *places = &p->places[p->lists[element]];
+    const struct standing *word = &p->standing[p->lists[element]];
     uint32_t offset = c->leaf->elements[element].offset;
     memset(p->from, 0, c->leaf->element_count * sizeof *p->from);
-    for (uint32_t i = 0; i < places->count; i++) {
-        if (places->at[i] < offset || !all_stand_from(c, places->at[i] - offset))
+    for (uint32_t i = 0; i < word->count; i++) {
+        if (word->at[i] < offset || !all_stand_from(c, word->at[i] - offset, element))
             continue;
-        if (!p->in_field || field_ranges_find(&ranges, places->at[i] - offset) == p->field)
+        if (!p->in_field || field_ranges_find(&ranges, word->at[i] - offset) == p->field)
             return true;
     }
     return false;
@@ -258,22 +281,20 @@ static int32_t score_in_field(const struct clause *c, const struct field_ranges 
     for (size_t list = 0; list < c->list_count; list++) {
         uint32_t n = 0;
         struct field_ranges left = *ranges;
-        for (uint32_t i = 0; i < p->places[list].count; i++)
-            n += field_ranges_find(&left, p->places[list].at[i]) == p->field;
+        for (uint32_t i = 0; i < p->standing[list].count; i++)
+            n += field_ranges_find(&left, p->standing[list].at[i]) == p->field;
         sum += score_contribution(c->lists[list].weight, n * p->field_weight, norm);
     }
     return sum;
 }
 
-/* The k-th of those with all words: what it gets, or ABSENT. */
-static int32_t judge(struct clause *c, size_t k)
+/* The k-th of those with all words: what it gets, or ABSENT; `before` is what it had. */
+static int32_t judge(struct clause *c, size_t k, int32_t before)
 {
     struct phrase *p = c->phrase;
     struct field_ranges ranges = {0};
-    for (size_t list = 0; list < c->list_count; list++) {
-        if (!read_places(c, list, p->ordinals[list * POSTING_BLOCK + k]))
-            return ABSENT;
-    }
+    if (!read_standing(c, k))
+        return ABSENT;
     if (p->in_field) {
         int err = segment_field_ranges(c->scope->segment, p->documents[k], &ranges);
         if (err)
@@ -281,20 +302,19 @@ static int32_t judge(struct clause *c, size_t k)
     }
     if (c->scope->err || !stands(c, ranges))
         return ABSENT;
-    return p->in_field ? score_in_field(c, &ranges, p->documents[k]) : p->sums[k];
+    return p->in_field ? score_in_field(c, &ranges, p->documents[k]) : p->sums[k] - before;
 }
 
-/* What no field limits is bounded by the words alone: no positions are read where they would not do. */
 static void look_up_few(struct clause *c, const struct candidates *few)
 {
     struct phrase *p = c->phrase;
     for (size_t i = 0; i < few->count; i++)
         few->out[i] = ABSENT;
+    p->places.count = 0;
     keep_those_with_all(c, few);
     for (size_t k = 0; k < p->count && !scope_is_over(c->scope); k++) {
         uint32_t i = p->numbers[k];
-        bool hopeless = few->scores && !p->in_field && few->scores[i] + p->sums[k] < few->least;
-        few->out[i] = hopeless ? HOPELESS : judge(c, k);
+        few->out[i] = judge(c, k, few->scores ? few->scores[i] : 0);
     }
 }
 

@@ -284,18 +284,30 @@ size_t scored_keep(struct scored_list *l, uint32_t from, uint32_t end, int32_t l
 /* ----------------------------------------------------------------------------------------------------------- look-ups
  */
 
+enum { ALL_AT_ONCE = 32 /* of a block's T: that is quicker than one by one */ };
+
 /* Where some of the candidates stand in the block: places among them and in it. */
 struct matches {
     size_t count;
     uint32_t candidates[POSTING_BLOCK + KERNEL_OVERWRITE], places[POSTING_BLOCK + KERNEL_OVERWRITE];
 };
 
+/* The candidates are the block: those of the list that leads. */
+static void match_itself(size_t count, struct matches *out)
+{
+    for (size_t i = 0; i < count; i++)
+        out->candidates[i] = out->places[i] = (uint32_t)i;
+    out->count = count;
+}
+
 /* The candidates do not go beyond the block's last document, and are at most as many as a block has. */
 static void match(struct scored_list *l, const uint32_t *documents, size_t count, struct matches *out)
 {
     const struct posting_block *b = &l->block;
     const struct kernels *k = l->scope->kernels;
-    if (b->words > 0)
+    if (count == b->count && b->has_documents && memcmp(documents, b->documents, count * sizeof *documents) == 0)
+        match_itself(count, out);
+    else if (b->words > 0)
         out->count = k->match_bits(documents, count, b->base, b->bits, out->candidates, out->places);
     else if (b->count < count)
         out->count = k->intersect(b->documents, b->count, documents, count, out->places, out->candidates);
@@ -320,12 +332,64 @@ static void score_matches(struct scored_list *l, const struct candidates *c, con
         give(c, m, NULL);
         return;
     }
+    if (m->count >= ALL_AT_ONCE)
+        block_frequencies(&l->list, &l->block);
     for (size_t i = 0; i < m->count; i++) {
         matched[i] = c->documents[m->candidates[i]];
         t[i] = block_t(&l->block, m->places[i]);
     }
     s->kernels->score(l->weight, s->run->norms, s->length_codes, matched, t, m->count, scores);
     give(c, m, scores);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- positions
+ */
+
+static bool make_room(struct scope *s, struct places *p, size_t more)
+{
+    if (more <= p->room - p->count)
+        return true;
+    size_t room = 2 * p->room + more + 256;
+    uint32_t *at = arena_grow(p->arena, p->at, p->room * sizeof *at, room * sizeof *at);
+    if (!at) {
+        fail(s, ERR_FULL, NULL);
+        return false;
+    }
+    p->at = at;
+    p->room = room;
+    return true;
+}
+
+uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places *places)
+{
+    uint32_t place = ordinal % POSTING_BLOCK;
+    if (!enter(l, ordinal / POSTING_BLOCK))
+        return 0;
+    int err = l->block.has_starts ? 0 : block_starts(&l->list, &l->block);
+    uint32_t count = err ? 0 : l->block.starts[place + 1] - l->block.starts[place];
+    if (!err && !make_room(l->scope, places, count))
+        return 0;
+    if (!err)
+        err = block_positions(&l->list, &l->block, place, places->at + places->count);
+    if (err) {
+        fail(l->scope, err, "positions");
+        return 0;
+    }
+    places->count += count;
+    return count;
+}
+
+static void read_places(struct scored_list *l, const struct candidates *c, const struct matches *m, uint32_t block)
+{
+    for (size_t i = 0; i < m->count && !l->scope->err; i++) {
+        uint32_t k = m->candidates[i];
+        if (c->scores && c->scores[k] + c->out[k] < c->least) {
+            c->out[k] = HOPELESS;
+            continue;
+        }
+        c->place_starts[k] = (uint32_t)c->places->count;
+        c->place_counts[k] = scored_positions(l, block * POSTING_BLOCK + m->places[i], c->places);
+    }
 }
 
 static void fill(int32_t *out, size_t count, int32_t value)
@@ -369,6 +433,8 @@ static void look_up_in_block(struct scored_list *l, const struct candidates *c, 
     score_matches(l, c, &m);
     for (size_t i = 0; c->ordinals && i < m.count; i++)
         c->ordinals[m.candidates[i]] = block * POSTING_BLOCK + m.places[i];
+    if (c->places)
+        read_places(l, c, &m, block);
 }
 
 void scored_look_up(struct scored_list *l, const struct candidates *all)
@@ -388,22 +454,7 @@ void scored_look_up(struct scored_list *l, const struct candidates *all)
         c.out += c.count;
         c.scores = c.scores ? c.scores + c.count : NULL;
         c.ordinals = c.ordinals ? c.ordinals + c.count : NULL;
+        c.place_starts = c.places ? c.place_starts + c.count : NULL;
+        c.place_counts = c.places ? c.place_counts + c.count : NULL;
     }
-}
-
-/* ----------------------------------------------------------------------------------------------------------- positions
- */
-
-uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, uint32_t *out, size_t room)
-{
-    uint32_t place = ordinal % POSTING_BLOCK;
-    if (!enter(l, ordinal / POSTING_BLOCK))
-        return 0;
-    int err = l->block.has_starts ? 0 : block_starts(&l->list, &l->block);
-    uint32_t count = err ? 0 : l->block.starts[place + 1] - l->block.starts[place];
-    if (!err && count <= room)
-        err = block_positions(&l->list, &l->block, place, out);
-    if (err)
-        fail(l->scope, err, "positions");
-    return err ? 0 : count;
 }

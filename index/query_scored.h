@@ -55,6 +55,13 @@ uint32_t scored_seek(struct scored_list *l, uint32_t document);
 bool scored_enter(struct scored_list *l, uint32_t block);
 void scored_score_block(struct scored_list *l);
 
+/* Positions of some candidates, one after the other. */
+struct places {
+    struct arena *arena;
+    uint32_t *at;
+    size_t count, room;
+};
+
 /* Candidates that are looked up, and what becomes of each. */
 struct candidates {
     const uint32_t *documents; /* rising; KERNEL_OVERWRITE more can be read behind them */
@@ -64,6 +71,11 @@ struct candidates {
     int32_t *out;          /* what the term adds, or ABSENT, or HOPELESS where `scores` and the bound are below `least` */
     uint32_t *ordinals;    /* where it is not absent: which posting of the list it is; may be NULL */
     bool raises;           /* `out` has something already, and what the term adds only replaces less: several are one */
+
+    /* NULL, or where the positions go of those that the list has and that are not hopeless by what it adds: candidate i's
+     * are places->at[place_starts[i]] and on, place_counts[i] of them. They are read best while the block is in hand. */
+    struct places *places;
+    uint32_t *place_starts, *place_counts;
 };
 void scored_look_up(struct scored_list *l, const struct candidates *c);
 
@@ -73,8 +85,8 @@ void scored_look_up(struct scored_list *l, const struct candidates *c);
 size_t scored_keep(struct scored_list *l, uint32_t from, uint32_t end, int32_t least, uint32_t *out_documents,
                    int32_t *out_scores, uint64_t *out_seen);
 
-/* The positions of a posting, if `room` has room for them; how many there are. 0 on failure. */
-uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, uint32_t *out, size_t room);
+/* Appends the positions of a posting; how many they are. 0 on failure. */
+uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places *places);
 
 /* Marks the documents in [base, base + 4096) and goes on behind them. */
 void scored_mark(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *seen);
