@@ -7,6 +7,7 @@
 #ifndef INDEX_KERNELS_H
 #define INDEX_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,10 @@ struct kernels {
      * nothing, so that gap 0 is number 0). Wraps where the gaps are damaged: the caller checks that the last is the one it
      * expects. */
     void (*unpack_rising)(const uint8_t *in, unsigned bits, size_t count, uint32_t before, uint32_t *out);
+
+    /* Packed gaps from value `first` on to rising numbers, as unpack_rising does, and nothing behind them is written.
+     * False if one of the gaps is the code of all ones, which stands for something else where there are exceptions. */
+    bool (*unpack_run)(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before, uint32_t *out);
 
     /* The set bits of `words` 64-bit words (at any alignment) as numbers from `base` on; how many. */
     size_t (*expand_bits)(const uint8_t *words, size_t count, uint32_t base, uint32_t *out);

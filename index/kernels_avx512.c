@@ -77,6 +77,40 @@ AVX512 static void unpack_rising(const uint8_t *in, unsigned bits, size_t count,
     }
 }
 
+/* Sixteen values are whole bytes, so that all sixteen begin at the same bits of theirs. */
+AVX512 static struct unpacker unpacker_from(unsigned bits, unsigned bit)
+{
+    const __m512i lanes_up = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i begin = _mm512_add_epi32(_mm512_mullo_epi32(lanes_up, _mm512_set1_epi32((int)bits)),
+                                     _mm512_set1_epi32((int)bit));
+    __m512i bytes = _mm512_mullo_epi32(_mm512_srli_epi32(begin, 3), _mm512_set1_epi32(0x01010101));
+    return (struct unpacker){
+        _mm512_add_epi32(bytes, _mm512_set1_epi32(0x03020100)),
+        _mm512_and_si512(begin, _mm512_set1_epi32(7)),
+        _mm512_set1_epi32((int)((1u << bits) - 1)),
+    };
+}
+
+AVX512 static bool unpack_run(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before,
+                              uint32_t *out)
+{
+    if (bits > PACKED_IN_FOUR || bits == 0)
+        return kernels_portable.unpack_run(in, bits, first, count, before, out);
+    struct unpacker u = unpacker_from(bits, first * bits % 8);
+    __m512i one = _mm512_set1_epi32(1), last = _mm512_set1_epi32(15), carry = _mm512_set1_epi32((int)before);
+    __mmask16 escaped = 0;
+    in += first * bits / 8;
+    for (size_t i = 0; i < count; i += 16, in += 2 * (size_t)bits) {
+        __m512i gaps = unpack16(&u, in);
+        __mmask16 wanted = lanes(count - i);
+        escaped |= _mm512_mask_cmpeq_epi32_mask(wanted, gaps, u.mask);
+        __m512i sums = running_sums(_mm512_add_epi32(gaps, one));
+        _mm512_mask_storeu_epi32(out + i, wanted, _mm512_add_epi32(sums, carry));
+        carry = _mm512_add_epi32(carry, _mm512_permutexvar_epi32(last, sums));
+    }
+    return !escaped;
+}
+
 /* A few bits of a word are taken one by one, many in four compressed vectors. */
 AVX512 static size_t expand_bits(const uint8_t *words, size_t count, uint32_t base, uint32_t *out)
 {
@@ -204,6 +238,7 @@ const struct kernels kernels_avx512 = {
     .name = "avx512",
     .unpack = unpack,
     .unpack_rising = unpack_rising,
+    .unpack_run = unpack_run,
     .expand_bits = expand_bits,
     .count_bits = count_bits,
     .match_bits = match_bits,

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "index/kernels.h"
+
 #define KERNEL_INLINE static inline __attribute__((always_inline))
 
 KERNEL_INLINE uint64_t word_at(const uint8_t *words, size_t i)
@@ -14,6 +16,20 @@ KERNEL_INLINE uint64_t word_at(const uint8_t *words, size_t i)
     uint64_t word;
     memcpy(&word, words + 8 * i, sizeof word);
     return word;
+}
+
+KERNEL_INLINE bool unpack_run_inline(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before,
+                                     uint32_t *out)
+{
+    const uint32_t escape = (uint32_t)((UINT64_C(1) << bits) - 1);
+    bool escaped = false;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t gap = kernel_unpack_one(in, bits, first + i);
+        escaped |= gap == escape;
+        before += 1 + gap;
+        out[i] = before;
+    }
+    return !escaped;
 }
 
 KERNEL_INLINE size_t count_bits_inline(const uint8_t *words, size_t count)

@@ -81,7 +81,7 @@ bool postings_positions(struct postings *p, uint32_t *out)
 {
     if (p->count == 0 || p->err)
         return !p->err;
-    int err = block_positions(&p->list, &p->block, p->next - 1, out);
+    int err = block_positions(&p->list, &p->block, p->next - 1, 0, out);
     if (err)
         stop(p, err);
     return !err;

@@ -130,6 +130,7 @@ struct posting_block {
     const uint8_t *positions, *positions_end;
     const uint8_t *position_exceptions;
     unsigned position_bits;
+    bool has_position_exceptions;
     uint32_t exceptions_left, exception_index; /* of the exception whose value is at `position_exceptions` */
     uint32_t positions_read;                   /* index behind those that were asked for last */
 
@@ -148,8 +149,9 @@ int block_starts(const struct posting_list *l, struct posting_block *b);
 /* T of the i-th document alone. */
 uint32_t block_t(const struct posting_block *b, uint32_t i);
 
-/* starts[i + 1] - starts[i] positions of the i-th document, rising; cheapest if documents are asked for in order. */
-int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t *out);
+/* starts[i + 1] - starts[i] positions of the i-th document, rising, each plus `base`; cheapest if documents are asked for
+ * in order. */
+int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t base, uint32_t *out);
 
 /* One posting after the other, for whoever needs no more: merges, counts, documents of rare expressions. */
 struct postings {

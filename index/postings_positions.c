@@ -63,6 +63,7 @@ static int open_positions(const struct posting_list *l, struct posting_block *b)
     b->positions = at;
     b->position_exceptions = at + size;
     b->exceptions_left = (uint32_t)exceptions;
+    b->has_position_exceptions = exceptions > 0;
     return next_exception(b, 0);
 }
 
@@ -90,10 +91,10 @@ static int take_exception(struct posting_block *b, uint32_t index, uint32_t *out
     return ERR_CORRUPT;
 }
 
-/* Gaps to positions: they rise. */
-static int add_up(uint32_t *gaps, uint32_t count)
+/* Gaps to positions, from `base` on: they rise. */
+static int add_up(uint32_t *gaps, uint32_t count, uint32_t base)
 {
-    uint64_t at = 0;
+    uint64_t at = base;
     for (uint32_t i = 0; i < count; i++) {
         at += i > 0 ? (uint64_t)gaps[i] + 1 : gaps[i];
         if (at > UINT32_MAX)
@@ -103,47 +104,56 @@ static int add_up(uint32_t *gaps, uint32_t count)
     return 0;
 }
 
-static int read_inlined(const struct posting_block *b, uint32_t i, uint32_t *out)
+static int read_inlined(const struct posting_block *b, uint32_t i, uint32_t base, uint32_t *out)
 {
     const uint8_t *at = b->inlined[i];
-    for (uint32_t k = 0; k < b->starts[i + 1] - b->starts[i]; k++) {
+    uint32_t count = b->starts[i + 1] - b->starts[i];
+    for (uint32_t k = 0; k < count; k++) {
         uint64_t gap;
         at = varint_get(at, b->end, &gap);
         if (!at || gap > UINT32_MAX)
             return ERR_CORRUPT;
         out[k] = (uint32_t)gap;
     }
-    return 0;
+    return add_up(out, count, base);
 }
 
-static int read_packed(struct posting_block *b, uint32_t from, uint32_t count, uint32_t *out)
+static int read_with_exceptions(struct posting_block *b, uint32_t from, uint32_t count, uint32_t base, uint32_t *out)
 {
     const uint32_t escape = (uint32_t)((UINT64_C(1) << b->position_bits) - 1);
-    bool has_exceptions = b->exceptions_left > 0;
     int err = 0;
     for (uint32_t k = 0; k < count && !err; k++) {
         out[k] = kernel_unpack_one(b->positions, b->position_bits, (size_t)from + k);
-        if (has_exceptions && out[k] == escape)
+        if (b->has_position_exceptions && out[k] == escape)
             err = take_exception(b, from + k, &out[k]);
     }
-    return err;
+    return err ? err : add_up(out, count, base);
 }
 
-int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t *out)
+/* All at once where nothing is an exception, and the sum of so many gaps cannot be too large for a position. */
+static int read_packed(const struct posting_list *l, struct posting_block *b, uint32_t from, uint32_t count,
+                       uint32_t base, uint32_t *out)
+{
+    bool fits = ((uint64_t)count << b->position_bits) + base < UINT32_MAX;
+    if (fits && (l->kernels->unpack_run(b->positions, b->position_bits, from, count, base - 1, out) ||
+                 !b->has_position_exceptions))
+        return 0;
+    return read_with_exceptions(b, from, count, base, out);
+}
+
+int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t base, uint32_t *out)
 {
     int err = block_starts(l, b);
-    if (err || b->starts[i + 1] == b->starts[i])
+    uint32_t from = b->starts[i], count = b->starts[i + 1] - from;
+    if (err || count == 0)
         return err;
-    if (l->inlined.len) {
-        err = read_inlined(b, i, out);
-    } else {
-        /* Exceptions are passed in order: to go back is to begin again. */
-        bool is_back = b->positions && b->starts[i] < b->positions_read;
-        err = b->positions && !is_back ? 0 : open_positions(l, b);
-        b->positions_read = b->starts[i + 1];
-        err = err ? err : read_packed(b, b->starts[i], b->starts[i + 1] - b->starts[i], out);
-    }
-    err = err ? err : add_up(out, b->starts[i + 1] - b->starts[i]);
+    if (l->inlined.len)
+        return read_inlined(b, i, base, out);
+    /* Exceptions are passed in order: to go back is to begin again. */
+    bool is_back = b->positions && from < b->positions_read;
+    err = b->positions && !is_back ? 0 : open_positions(l, b);
+    b->positions_read = from + count;
+    err = err ? err : read_packed(l, b, from, count, base, out);
     if (err)
         b->positions = NULL;
     return err;

@@ -12,7 +12,9 @@ struct standing {
 };
 
 struct phrase {
-    uint32_t *lists; /* of each element: its list */
+    uint32_t longest; /* the largest offset of an element */
+    bool meets;       /* no word twice, any field: positions are moved so that they are equal where the phrase is */
+    uint32_t *lists;  /* of each element: its list */
     uint32_t *from;  /* of each element: place in its list's positions */
     struct standing *standing; /* of each list */
     bool in_field;
@@ -125,6 +127,23 @@ static bool make_room(struct clause *c)
     return p->lists && p->from && p->standing && p->ordinals;
 }
 
+/* Each element's list, and how far the list's positions are moved: to where the last element would stand. */
+static void name_lists(struct clause *c)
+{
+    const struct tree_leaf *leaf = c->leaf;
+    struct phrase *p = c->phrase;
+    p->meets = c->list_count == leaf->element_count && !p->in_field;
+    p->longest = leaf->elements[leaf->element_count - 1].offset;
+    for (size_t i = 0; i < leaf->element_count; i++) {
+        uint32_t list = 0;
+        while (!str_equal(c->lists[list].key, leaf->elements[i].key))
+            list++;
+        p->lists[i] = list;
+        if (p->meets)
+            c->lists[list].place_base = p->longest - leaf->elements[i].offset;
+    }
+}
+
 void phrase_open(struct clause *c)
 {
     const struct tree_leaf *leaf = c->leaf;
@@ -136,12 +155,7 @@ void phrase_open(struct clause *c)
         c->list_count = 0;
         return;
     }
-    for (size_t i = 0; i < leaf->element_count; i++) {
-        uint32_t list = 0;
-        while (!str_equal(c->lists[list].key, leaf->elements[i].key))
-            list++;
-        c->phrase->lists[i] = list;
-    }
+    name_lists(c);
     c->kind = CLAUSE_PHRASE;
 }
 
@@ -253,6 +267,36 @@ static bool all_stand_from(const struct clause *c, uint32_t start, size_t known)
     return true;
 }
 
+static void sort_by_count(struct standing *words, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        for (size_t at = i; at > 0 && words[at - 1].count > words[at].count; at--) {
+            struct standing word = words[at];
+            words[at] = words[at - 1];
+            words[at - 1] = word;
+        }
+    }
+}
+
+/* Whether a place of the scarcest word is one of all the others; a few of them at a time. */
+static bool all_meet(const struct clause *c)
+{
+    const struct standing *words = c->phrase->standing;
+    uint32_t met[POSTING_BLOCK], own[POSTING_BLOCK + KERNEL_OVERWRITE], theirs[POSTING_BLOCK + KERNEL_OVERWRITE];
+    for (uint32_t from = 0; from < words[0].count; from += POSTING_BLOCK) {
+        size_t count = words[0].count - from < POSTING_BLOCK ? words[0].count - from : POSTING_BLOCK;
+        memcpy(met, words[0].at + from, count * sizeof *met);
+        for (size_t list = 1; list < c->list_count && count > 0; list++) {
+            count = c->scope->kernels->intersect(met, count, words[list].at, words[list].count, own, theirs);
+            for (size_t i = 0; i < count; i++)
+                met[i] = met[own[i]];
+        }
+        if (count > 0)
+            return true;
+    }
+    return false;
+}
+
 /* Whether the words stand side by side, all in the field where there is one: then the first of them tells, since no
  * phrase reaches over the gap between fields. */
 static bool stands(const struct clause *c, struct field_ranges ranges)
@@ -300,7 +344,9 @@ static int32_t judge(struct clause *c, size_t k, int32_t before)
         if (err)
             fail(c->scope, err, "records");
     }
-    if (c->scope->err || !stands(c, ranges))
+    if (p->meets)
+        sort_by_count(p->standing, c->list_count);
+    if (c->scope->err || !(p->meets ? all_meet(c) : stands(c, ranges)))
         return ABSENT;
     return p->in_field ? score_in_field(c, &ranges, p->documents[k]) : p->sums[k] - before;
 }

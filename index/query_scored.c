@@ -144,7 +144,7 @@ bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored
     out->scope = s;
     out->key = key;
     out->weight = weight;
-    out->bound_from = out->next = 0;
+    out->bound_from = out->next = out->place_base = 0;
     out->bounds = out->group_bounds = NULL;
     out->groups_known = NULL;
     out->is_block_scored = false;
@@ -347,6 +347,7 @@ static void score_matches(struct scored_list *l, const struct candidates *c, con
 
 static bool make_room(struct scope *s, struct places *p, size_t more)
 {
+    more += KERNEL_OVERWRITE;
     if (more <= p->room - p->count)
         return true;
     size_t room = 2 * p->room + more + 256;
@@ -370,7 +371,7 @@ uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places
     if (!err && !make_room(l->scope, places, count))
         return 0;
     if (!err)
-        err = block_positions(&l->list, &l->block, place, places->at + places->count);
+        err = block_positions(&l->list, &l->block, place, l->place_base, places->at + places->count);
     if (err) {
         fail(l->scope, err, "positions");
         return 0;

@@ -29,6 +29,7 @@ struct scored_list {
     int32_t *group_bounds;  /* of each group */
     uint64_t *groups_known; /* bits: whose blocks' bounds are filled in */
     struct posting_block block;
+    uint32_t place_base;    /* added to positions: 0 unless the owner sets it */
     uint32_t bound_from;    /* block where the last bound's range began */
     uint32_t next; /* place in the block of the first posting that was not taken */
     bool is_block_scored;
@@ -85,7 +86,8 @@ void scored_look_up(struct scored_list *l, const struct candidates *c);
 size_t scored_keep(struct scored_list *l, uint32_t from, uint32_t end, int32_t least, uint32_t *out_documents,
                    int32_t *out_scores, uint64_t *out_seen);
 
-/* Appends the positions of a posting; how many they are. 0 on failure. */
+/* Appends the positions of a posting, each plus l->place_base, with KERNEL_OVERWRITE elements more that can be read; how
+ * many they are. 0 on failure. */
 uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places *places);
 
 /* Marks the documents in [base, base + 4096) and goes on behind them. */

@@ -186,7 +186,7 @@ static void read_block(const struct segment *s, const struct posting_list *l, ui
         return;
     for (uint32_t i = b->count; i-- > 0;) {
         uint32_t n = b->starts[i + 1] - b->starts[i];
-        if (n > MOST_POSITIONS || block_positions(l, b, i, seed.positions))
+        if (n > MOST_POSITIONS || block_positions(l, b, i, 0, seed.positions))
             continue;
         for (uint32_t k = 1; k < n; k++)
             if (seed.positions[k] <= seed.positions[k - 1])

@@ -72,6 +72,30 @@ static void unpacks_every_width(void **state)
     }
 }
 
+static void unpacks_from_any_value(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint32_t values[MOST], out[MOST + KERNEL_OVERWRITE];
+    static uint8_t packed[4 * MOST + KERNEL_OVERREAD];
+    for (unsigned bits = 0; bits <= 32; bits++) {
+        for (int round = 0; round < 40; round++) {
+            size_t count = 1 + next() % (MOST - 1), first = next() % count, length = next() % (count - first + 1);
+            for (size_t i = 0; i < count; i++)
+                values[i] = bits ? next() >> (32 - bits) : 0;
+            pack(values, count, bits, packed);
+            uint32_t before = round % 3 ? next() : UINT32_MAX, expected = before;
+            bool escaped = false;
+            bool whole = k->unpack_run(packed, bits, first, length, before, out);
+            for (size_t i = 0; i < length; i++) {
+                escaped |= values[first + i] == (uint32_t)((UINT64_C(1) << bits) - 1);
+                expected += 1 + values[first + i];
+                assert_int_equal(out[i], expected);
+            }
+            assert_int_equal(whole, !escaped);
+        }
+    }
+}
+
 static void expands_bits(void **state)
 {
     const struct kernels *k = kernels_of(state);
@@ -269,7 +293,7 @@ static char portable[] = "portable", avx2[] = "avx2", avx512[] = "avx512";
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_ALL(unpacks_every_width), ON_ALL(expands_bits), ON_ALL(matches_bits),
+        ON_ALL(unpacks_every_width), ON_ALL(unpacks_from_any_value), ON_ALL(expands_bits), ON_ALL(matches_bits),
         ON_ALL(scores_to_the_last_bit), ON_ALL(bounds_are_the_largest_of_four), ON_ALL(keeps_scores_in_place),
         ON_ALL(drains_what_is_marked), ON_ALL(intersects), cmocka_unit_test(the_environment_chooses),
     };

@@ -272,7 +272,7 @@ static void expect_positions(const struct posting_list *l, struct posting_block 
 {
     uint32_t out[HUGE_N];
     const size_t *first = list->first + base + i;
-    assert_int_equal(block_positions(l, b, i, out), 0);
+    assert_int_equal(block_positions(l, b, i, 0, out), 0);
     assert_memory_equal(out, list->positions + first[0], (first[1] - first[0]) * sizeof *out);
 }
 
@@ -520,7 +520,7 @@ static bool read_block(const struct posting_list *l, uint32_t number, struct pos
         assert_true(b->starts[last + 1] >= b->starts[last]);
         if (n > SOME_N)
             continue;
-        if (block_positions(l, b, last, positions))
+        if (block_positions(l, b, last, 0, positions))
             break;
         for (uint32_t k = 1; k < n; k++)
             assert_true(positions[k] > positions[k - 1]);
