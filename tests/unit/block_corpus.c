@@ -38,7 +38,7 @@ static const struct word {
     {"early", 3000, 0, 1, FALLING}, {"late", 3000, 3, 4, RISING},   {"pale", 300, 0, 4, REGIONAL},
     {"pane", 2000, 0, 4, REGIONAL}, {"park", 50, 0, 4, FLAT},       {"path", 10, 0, 4, REGIONAL},
     {"peak", 600, 0, 4, FALLING},   {"sole", 0, 0, 4, FLAT},        {"earn", 500, 0, 1, FLAT},
-    {"crane", 100, 0, 4, RISING},   {"crate", 60, 0, 4, REGIONAL},  {"spike", 9500, 0, 4, SPIKE},
+    {"crane", 100, 0, 4, RISING},   {"crate", 60, 0, 4, REGIONAL},  {"spike", 5000, 0, 4, SPIKE},
 };
 enum { WORDS = sizeof words / sizeof *words };
 
@@ -88,7 +88,7 @@ static uint32_t shaped(enum shape shape, struct place p, uint32_t word)
     case REGIONAL:
         return mix(p.document / REGION, 5000 + word) % 8 == 0 ? MOST_T - noise : 1 + noise;
     case SPIKE: /* a few of the blocks behind the first group */
-        return p.document / 400 == 22 ? MOST_T : 1;
+        return p.document / 1000 == 17 ? MOST_T : 1;
     }
     return 1;
 }

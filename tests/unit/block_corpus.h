@@ -17,7 +17,7 @@ struct block_corpus {
 
 /* Three segments, whose stamps are interleaved. The words, from the most frequent to the one that one document has:
  *
- *   spike most thick many half wide pane some peak pale few crane crate park rare path scarce sole
+ *   most thick many spike half wide pane some peak pale few crane crate park rare path scarce sole
  *
  * "early" and "earn" are in the first quarter of each segment, "late" in the last. Half of the documents that have both
  * of these have them side by side: "many most", "some half", "few thick", "rare wide", "scarce early", "late pale",

@@ -62,6 +62,7 @@ static const char *const queries[] = {
     "many thick ",
     "scarce most ",
     "park spike ",
+    "park spike spike spike spike spike spike spike spike spike spike spike spike spike spike spike spike ",
     "spike ",
     "sole most many ",
     "most many thick half wide some few rare ",
