@@ -1,26 +1,8 @@
-/* dictionary.h - a segment's terms in blocks of up to 64, front-coded, rising by key (one byte of kind, then the text).
+/* dictionary.h - a segment's terms in blocks of up to 64, front-coded, rising by key (one byte of kind, then the text);
+ * format.h draws their bytes.
  *
- * A block holds terms of one kind. What they are called stands in front of what they stand for, so that a scan reads
- * nothing else, and lengths in front of letters and sizes in front of entries, so that any term is reached without
- * reading those before it:
- *
- *   | terms u8 | size of heads and texts u16 | heads, u8 a term | texts, one a term |
- *   | places u64, u64 | sizes, u8 a term | entries, one a term |
- *
- *   head:   | shared << 4 | rest |                            a nibble each, 15 for 15 and more
- *   text:   | v: shared - 15 if that is 15 | v: rest - 15 if that is 15 | `rest` bytes |
- *   entry:  | v: documents << 3 | INLINED | ELSEWHERE | TERM_IS_WORD |
- *     INLINED    | the list itself (postings.h) |
- *     ELSEWHERE  | v, v: part and offset of the postings | v: length | stems: the same of the positions |
- *     else       | v: postings' offset behind `places` | v: length | stems: the same of the positions |
- *
- * (v = varint.) `shared` bytes of the key are those of the key before, `rest` follow (at least one); the first term of a
- * block shares nothing, the others at least the kind. `places` are where the postings and positions begin of the first
- * term that has them outside. `sizes` are those of the entries.
- *
- * The block index says of each block where it is and how its first key begins, 16 bytes:
- *
- *   | place u64 | first 8 bytes of the key, u64 big-endian, 0 where it is shorter | */
+ * What terms are called stands in front of what they stand for, so that a scan reads nothing else, and lengths in front of
+ * letters and sizes in front of entries, so that any term is reached without reading those before it. */
 #ifndef INDEX_DICTIONARY_H
 #define INDEX_DICTIONARY_H
 

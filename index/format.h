@@ -9,8 +9,8 @@
  *
  *   0           4          8                12            16                      16+n
  *   | magic u32 | n u32    | section u8     | crc u32     | payload               | crc-32c of each piece, u32 each   |
- *   | "MFS1"    |          | 3 zero bytes   |             | n bytes               | pieces of 64 KiB, the last shorter
- * |
+ *   | "MFS1"    |          | its version u8 |             | n bytes               | (64 KiB, the last shorter)        |
+ *   |           |          | 2 zero bytes   |             |                       |                                   |
  *
  * crc = CRC-32C of bytes 0 to 11 and of the piece checksums behind the payload. Zero bytes follow, so that the value's
  * length is a multiple of LMDB's page less 16: then it has pages of its own, begins 16 bytes behind the first one's
@@ -27,10 +27,10 @@
  *
  *   T  0x01  TOC              array: struct toc below, then the analyzer's identity, then the fields' names, each u16
  *                             length and bytes
- *   D  0x10  dictionary       stream of blocks of up to 64 terms (dictionary.h)
- *   B  0x11  block index      table: 16 bytes of each dictionary block (dictionary.h)
- *   P  0x20  postings         stream of lists (postings.h)
- *   O  0x21  positions        stream of lists (postings.h)
+ *   D  0x10  dictionary       stream of blocks of up to 64 terms (below)
+ *   B  0x11  block index      table: 16 bytes of each dictionary block (below)
+ *   P  0x20  postings         stream of lists (below)
+ *   O  0x21  positions        stream of lists (below)
  *   L  0x30  length codes     array: u8 of each document
  *   S  0x31  stamps           array: u64 of each document
  *   I  0x40  records          stream of { u16 id's length, u32 ranges' size, id, ranges }; ranges: v field, v first
@@ -42,13 +42,84 @@
  *   K  0x51  body blocks      table: u64 place of each block, and u32 compressed length, u32 length (16 bytes)
  *   E  0x52  body ends        table: u64, where each document's body ends among all bodies
  *
- * All integers are little-endian. The order of documents is that of their stamps. */
+ * All integers are little-endian; v is a variable-length one (common/bytes.h). The order of documents is that of their
+ * stamps.
+ *
+ * Dictionary
+ *
+ * A block of the dictionary holds terms of one kind:
+ *
+ *   | terms u8 | size of heads and texts u16 | heads, u8 a term | texts, one a term |
+ *   | places u64, u64 | sizes, u8 a term | entries, one a term |
+ *
+ *   head:   | shared << 4 | rest |                            a nibble each, 15 for 15 and more
+ *   text:   | v: shared - 15 if that is 15 | v: rest - 15 if that is 15 | `rest` bytes |
+ *   entry:  | v: documents << 3 | INLINED | ELSEWHERE | TERM_IS_WORD |
+ *     INLINED    | the list itself |
+ *     ELSEWHERE  | v, v: part and offset of the postings | v: length | stems: the same of the positions |
+ *     else       | v: postings' offset behind `places` | v: length | stems: the same of the positions |
+ *
+ * `shared` bytes of the key are those of the key before, `rest` follow (at least one); the first term of a
+ * block shares nothing, the others at least the kind. `places` are where the postings and positions begin of the first
+ * term that has them outside. `sizes` are those of the entries.
+ *
+ * The block index says of each block where it is and how its first key begins, 16 bytes:
+ *
+ *   | place u64 | first 8 bytes of the key, u64 big-endian, 0 where it is shorter |
+ *
+ * Postings
+ *
+ * A posting list has blocks of 256 documents, the last one shorter. What the dictionary says of it: the number of documents,
+ * and the two places and lengths, or the list itself.
+ *
+ * Inlined: at most 8 documents and 48 bytes in all. For each document
+ *
+ *   | v: gap | stems: v: T << 1 | (n is not T) | v: n, where it is not T | n positions, v each |
+ *
+ * gap = document - the one before - 1, the first as it is. n = number of positions. Positions: the first as it is, then
+ * what each is above the one before, less 1.
+ *
+ * One block, where there are up to 256 documents: just the block. Several: a structure of arrays in front of them,
+ *
+ *   | last u32[blocks] | ends u32[blocks] | stems: ends of positions u32[blocks] |
+ *   | maxima u8[blocks][8] | maxima u8[groups][8] | blocks ... |
+ *
+ * last = the last document; ends = where the block ends behind the arrays, where its positions end in the list's. A group
+ * is 32 blocks. Maxima are four pairs (T, length code): of every posting T and code are such that T is not above, and code
+ * not below, those of one of the pairs; T 255 stands for all from there on. They are the Pareto front of what is there, the
+ * last pair repeated if it has fewer, neighbours joined if it has more. So they hold for any weights and average length.
+ *
+ * block:
+ *
+ *   | kind u8 | T bits u8 | T exceptions u8 | n bits u8 | n exceptions u8 |
+ *   | documents | T, packed | n, packed | exceptions of T, then of n: each u8 index, v value |
+ *
+ *   kind 0..32  gaps (the first above the last document of the block before), packed in so many bits
+ *   kind 64     a bitset: u64 words from (last of the block before + 1) / 64 * 64 up to the block's last document; not in
+ *               a list of one block
+ *   T - 1 in `T bits`, n - 1 in `n bits`; n bits 255: n = T everywhere. Where a field has exceptions the code of all ones
+ *   says that the value (again less 1) is among them. Words, unlike stems, have T = 1 and no n: all four are 0.
+ *
+ * Packed: value i of b bits begins at bit i * b (index/kernels.h).
+ *
+ * positions of a block, all documents one after the other, so that those of document i begin at index n[0] + .. n[i-1]:
+ *
+ *   | bits u8 | v: exceptions | packed | exceptions: each v index above the one before, v value |
+ *
+ * No bits only where no document has several positions: so a damaged n is at most 8 times the bytes that there are.
+ *
+ * Positions of more than EXTENT_PAYLOAD bytes are a run of extents, so that a writer holds one at a time. No block's
+ * positions straddle two of them: offset o in the list is offset o % EXTENT_PAYLOAD in the (o / EXTENT_PAYLOAD)th part
+ * behind the first. What follows a block that ends an extent is at the next multiple. A single block above
+ * EXTENT_PAYLOAD has an extent that counts as several parts, the others being empty. */
 #ifndef INDEX_FORMAT_H
 #define INDEX_FORMAT_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+/* Of the whole, in the TOC, and of each section, in its extents. */
 enum { FORMAT_VERSION = 2, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
 
 enum section {
@@ -100,6 +171,19 @@ struct toc {
 };
 
 static_assert(sizeof(struct toc) == 80, "the TOC is as drawn");
+
+/* Changed when the bytes of a section change: others are refused, never misread. */
+static inline uint8_t section_version(enum section s)
+{
+    bool changed = s == SECTION_DICTIONARY || s == SECTION_POSTINGS || s == SECTION_POSITIONS || s == SECTION_IDS;
+    return changed ? 2 : 1;
+}
+
+/* Bytes 8 to 11 of an extent. */
+static inline uint32_t section_word(enum section s)
+{
+    return (uint32_t)s | (uint32_t)section_version(s) << 8;
+}
 
 static inline uint64_t place_of(uint32_t part, uint32_t offset)
 {

@@ -1,48 +1,7 @@
-/* postings.h - a term's posting list and its positions, as bytes, and how they are read by blocks.
+/* postings.h - a term's posting list and its positions, read by blocks; format.h draws their bytes.
  *
- * A list has blocks of 256 documents, the last one shorter. What the dictionary says of it: the number of documents, and
- * the two places and lengths, or the list itself. (v = varint.)
- *
- * Inlined: at most 8 documents and 48 bytes in all. For each document
- *
- *   | v: gap | stems: v: T << 1 | (n is not T) | v: n, where it is not T | n positions, v each |
- *
- * gap = document - the one before - 1, the first as it is. n = number of positions. Positions: the first as it is, then
- * what each is above the one before, less 1.
- *
- * One block, where there are up to 256 documents: just the block. Several: a structure of arrays in front of them,
- *
- *   | last u32[blocks] | ends u32[blocks] | stems: ends of positions u32[blocks] |
- *   | maxima u8[blocks][8] | maxima u8[groups][8] | blocks ... |
- *
- * last = the last document; ends = where the block ends behind the arrays, where its positions end in the list's. A group
- * is 32 blocks. Maxima are four pairs (T, length code): of every posting T and code are such that T is not above, and code
- * not below, those of one of the pairs; T 255 stands for all from there on. They are the Pareto front of what is there, the
- * last pair repeated if it has fewer, neighbours joined if it has more. So they hold for any weights and average length.
- *
- * block:
- *
- *   | kind u8 | T bits u8 | T exceptions u8 | n bits u8 | n exceptions u8 |
- *   | documents | T, packed | n, packed | exceptions of T, then of n: each u8 index, v value |
- *
- *   kind 0..32  gaps (the first above the last document of the block before), packed in so many bits
- *   kind 64     a bitset: u64 words from (last of the block before + 1) / 64 * 64 up to the block's last document; not in
- *               a list of one block
- *   T - 1 in `T bits`, n - 1 in `n bits`; n bits 255: n = T everywhere. Where a field has exceptions the code of all ones
- *   says that the value (again less 1) is among them. Words, unlike stems, have T = 1 and no n: all four are 0.
- *
- * Packed: value i of b bits begins at bit i * b (index/kernels.h).
- *
- * positions of a block, all documents one after the other, so that those of document i begin at index n[0] + .. n[i-1]:
- *
- *   | bits u8 | v: exceptions | packed | exceptions: each v index above the one before, v value |
- *
- * No bits only where no document has several positions: so a damaged n is at most 8 times the bytes that there are.
- *
- * Positions of more than EXTENT_PAYLOAD bytes are a run of extents, so that a writer holds one at a time. No block's
- * positions straddle two of them: offset o in the list is offset o % EXTENT_PAYLOAD in the (o / EXTENT_PAYLOAD)th part
- * behind the first. What follows a block that ends an extent is at the next multiple. A single block above
- * EXTENT_PAYLOAD has an extent that counts as several parts, the others being empty. */
+ * Everything is checked when it is entered, so that what is given out can be used: documents rise and are in the segment,
+ * positions rise. Damage is ERR_CORRUPT, whatever the bytes. */
 #ifndef INDEX_POSTINGS_H
 #define INDEX_POSTINGS_H
 

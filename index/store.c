@@ -133,10 +133,13 @@ int store_extent(struct store *s, enum section section, uint32_t part, struct ex
         return ERR_CORRUPT;
     uint32_t size = load_u32(value + 4);
     size_t pieces = pieces_of(size);
-    if (load_u32(value + 8) != section || v.mv_size < EXTENT_HEADER + (size_t)size + 4 * pieces)
+    uint32_t word = load_u32(value + 8);
+    if ((word & 0xff) != section || v.mv_size < EXTENT_HEADER + (size_t)size + 4 * pieces)
         return ERR_CORRUPT;
     if (crc32c(crc32c(0, value, 12), value + EXTENT_HEADER + size, 4 * pieces) != load_u32(value + 12))
         return ERR_CORRUPT;
+    if (word != section_word(section)) /* behind its checksum: it is what was written */
+        return ERR_VERSION;
     err = make_room(s, s->pieces + (uint32_t)pieces);
     if (err)
         return err;

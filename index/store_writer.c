@@ -96,7 +96,7 @@ static void fill(uint8_t *value, size_t room, enum section section, size_t size)
     uint8_t *sums = value + EXTENT_HEADER + size;
     store_u32(value, EXTENT_MAGIC);
     store_u32(value + 4, (uint32_t)size);
-    store_u32(value + 8, section);
+    store_u32(value + 8, section_word(section));
     for (size_t i = 0; i < pieces; i++) {
         size_t length = i + 1 < pieces ? (size_t)PIECE : size - i * PIECE;
         store_u32(sums + 4 * i, crc32c(0, value + EXTENT_HEADER + i * PIECE, length));

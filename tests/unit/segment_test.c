@@ -13,6 +13,8 @@
 // cmocka wants the four above first
 #include <cmocka.h>
 
+#include "common/bytes.h"
+#include "common/crc.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "index/format.h"
@@ -448,6 +450,44 @@ static void refuses_another_version(void **state)
     discard(&m);
 }
 
+/* Gives the first extent of a section another version, with the checksum that goes with it. */
+static void change_version(const char *path, enum section section)
+{
+    FILE *file = fopen(path, "r+b");
+    uint8_t head[EXTENT_HEADER];
+    for (long at = 16;; at += 4096) {
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        assert_int_equal(fread(head, sizeof head, 1, file), 1);
+        if (load_u32(head) == EXTENT_MAGIC && head[8] == section)
+            break;
+    }
+    long at = ftell(file) - EXTENT_HEADER;
+    uint32_t size = load_u32(head + 4);
+    size_t checksums = 4 * ((size_t)size / PIECE + (size % PIECE > 0));
+    uint8_t *behind = malloc(checksums + 1);
+    fseek(file, at + EXTENT_HEADER + (long)size, SEEK_SET);
+    assert_int_equal(fread(behind, 1, checksums, file), checksums);
+    head[9]++;
+    store_u32(head + 12, crc32c(crc32c(0, head, 12), behind, checksums));
+    fseek(file, at, SEEK_SET);
+    assert_int_equal(fwrite(head, sizeof head, 1, file), 1);
+    fclose(file);
+    free(behind);
+}
+
+static void refuses_a_section_of_another_version(void **state)
+{
+    (void)state;
+    static const enum section sections[] = {SECTION_TOC, SECTION_DICTIONARY, SECTION_POSTINGS, SECTION_STAMPS};
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        struct model m = make(300, 1 << 20);
+        struct segment *s = NULL;
+        change_version(m.path, sections[i]);
+        assert_int_equal(segment_open(m.path, &s), ERR_VERSION);
+        discard(&m);
+    }
+}
+
 static void writes_the_same_bytes_again(void **state)
 {
     (void)state;
@@ -635,6 +675,7 @@ int main(void)
         cmocka_unit_test(finds_fields_among_many_ranges),
         cmocka_unit_test(numbers_many_fields),
         cmocka_unit_test(refuses_another_version),
+        cmocka_unit_test(refuses_a_section_of_another_version),
         cmocka_unit_test(writes_the_same_bytes_again),
         cmocka_unit_test(refuses_what_is_out_of_order),
     };
