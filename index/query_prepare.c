@@ -7,8 +7,8 @@
 #include "index/query_tree.h"
 #include "index/typo.h"
 
-/* The candidates of a word in one segment that are not the word itself: the first QUERY_CANDIDATES of them, in a heap
- * whose root is the last. What replaces the root is written over it. */
+/* The candidates of a word in one segment that are not the word itself: the first QUERY_CANDIDATES of them. Once there are
+ * more, in a heap whose root is the last; what replaces the root is written over it. */
 struct listed {
     struct query_candidate candidate;
     char *buffer; /* of its key */
@@ -123,15 +123,9 @@ static void swap(struct shortlist *l, size_t a, size_t b)
     l->heap[b] = listed;
 }
 
-static void sift_up(struct shortlist *l, size_t at)
+static void sift_down(struct shortlist *l, size_t at)
 {
-    for (; at > 0 && is_before(l, (at - 1) / 2, at); at = (at - 1) / 2)
-        swap(l, at, (at - 1) / 2);
-}
-
-static void sift_down(struct shortlist *l)
-{
-    for (size_t at = 0;;) {
+    for (;;) {
         size_t largest = at;
         for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < l->count; child++) {
             if (is_before(l, largest, child))
@@ -142,6 +136,12 @@ static void sift_down(struct shortlist *l)
         swap(l, at, largest);
         at = largest;
     }
+}
+
+static void make_heap(struct shortlist *l)
+{
+    for (size_t i = l->count / 2; i-- > 0;)
+        sift_down(l, i);
 }
 
 static bool copy_key(struct arena *a, struct listed *to, struct query_candidate c)
@@ -166,9 +166,9 @@ static int shortlist_add(struct arena *a, struct shortlist *l, struct query_cand
     if (!copy_key(a, &l->heap[replaces ? 0 : l->count], c))
         return ERR_FULL;
     if (replaces)
-        sift_down(l);
-    else
-        sift_up(l, l->count++);
+        sift_down(l, 0);
+    else if (++l->count == QUERY_CANDIDATES)
+        make_heap(l);
     return 0;
 }
 
@@ -285,12 +285,46 @@ static int prepare_typos(struct preparation *p)
 /* --------------------------------------------------------------------------------------------------------- all of them
  */
 
+static bool is_sorted(const struct query_candidate *c, size_t count)
+{
+    size_t i = 1;
+    while (i < count && candidate_order(&c[i - 1], &c[i]) <= 0)
+        i++;
+    return i >= count;
+}
+
+/* Dictionaries give terms by key: by length, those of a length left in their order, they are sorted, if all are of one
+ * segment and one distance. */
+static bool sort_by_length(struct preparation *p)
+{
+    uint32_t starts[2 + MAX_KEY] = {0};
+    struct query_candidate *sorted = arena_alloc_unset(p->arena, p->found_count * sizeof *sorted);
+    if (!sorted)
+        return false;
+    for (size_t i = 0; i < p->found_count; i++)
+        starts[p->found[i].key.len + 1]++;
+    for (size_t length = 1; length < sizeof starts / sizeof *starts; length++)
+        starts[length] += starts[length - 1];
+    for (size_t i = 0; i < p->found_count; i++)
+        sorted[starts[p->found[i].key.len]++] = p->found[i];
+    p->found = sorted;
+    p->found_room = p->found_count;
+    return true;
+}
+
+static void sort_found(struct preparation *p)
+{
+    bool sorted = is_sorted(p->found, p->found_count) ||
+                  (sort_by_length(p) && is_sorted(p->found, p->found_count));
+    if (!sorted)
+        qsort(p->found, p->found_count, sizeof *p->found, compare_found);
+}
+
 /* Sorts, and adds up the frequencies of equal terms. */
 static void add_up(struct preparation *p, struct query_word *out)
 {
     size_t kept = 0;
-    if (p->found_count > 1)
-        qsort(p->found, p->found_count, sizeof *p->found, compare_found);
+    sort_found(p);
     for (size_t i = 0; i < p->found_count; i++) {
         if (kept > 0 && candidate_order(&p->found[i], &p->found[kept - 1]) == 0)
             p->found[kept - 1].frequency += p->found[i].frequency;

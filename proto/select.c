@@ -57,29 +57,47 @@ static size_t leave_out_guesses(const struct candidate *c, size_t count)
     return count;
 }
 
+static bool is_sorted(const struct candidate *c, size_t count)
+{
+    size_t i = 1;
+    while (i < count && by_nearness(&c[i - 1], &c[i]) <= 0)
+        i++;
+    return i >= count;
+}
+
+/* The best by worth, in order: so few of so many are inserted one by one. */
+static size_t choose_members(const struct candidate *c, size_t count, struct candidate best[SELECT_MEMBERS])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (kept == SELECT_MEMBERS && by_worth(&c[i], &best[kept - 1]) > 0)
+            continue;
+        size_t at = kept < SELECT_MEMBERS ? kept++ : kept - 1;
+        for (; at > 0 && by_worth(&c[i], &best[at - 1]) < 0; at--)
+            best[at] = best[at - 1];
+        best[at] = c[i];
+    }
+    return kept;
+}
+
 int select_terms(struct arena *a, struct candidate *candidates, size_t count, uint32_t qtf, uint64_t documents,
                  struct weighted_word *out)
 {
-    if (count)
+    struct candidate best[SELECT_MEMBERS];
+    if (!is_sorted(candidates, count)) /* those of one shard are */
         qsort(candidates, count, sizeof *candidates, by_nearness);
     size_t kept = leave_out_guesses(candidates, unite(candidates, count));
-    if (kept > SELECT_CANDIDATES)
-        kept = SELECT_CANDIDATES;
-    if (kept)
-        qsort(candidates, kept, sizeof *candidates, by_worth);
-    if (kept > SELECT_MEMBERS)
-        kept = SELECT_MEMBERS;
-
+    kept = choose_members(candidates, kept < SELECT_CANDIDATES ? kept : SELECT_CANDIDATES, best);
     struct weighted_word word = {.terms = arena_new_array(a, kept, struct weighted_term), .count = kept};
     if (!word.terms)
         return ERR_FULL;
     for (size_t i = 0; i < kept; i++) {
         /* Shards answer from moments that differ by a commit: a frequency may exceed the count of documents. */
-        uint64_t df = candidates[i].frequency < documents ? candidates[i].frequency : documents;
-        uint32_t weight = weight_of_term(qtf, df, documents) / (1 + candidates[i].edits);
-        word.terms[i] = (struct weighted_term){candidates[i].term, weight};
-        if (candidates[i].frequency > word.frequency)
-            word.frequency = candidates[i].frequency;
+        uint64_t df = best[i].frequency < documents ? best[i].frequency : documents;
+        uint32_t weight = weight_of_term(qtf, df, documents) / (1 + best[i].edits);
+        word.terms[i] = (struct weighted_term){best[i].term, weight};
+        if (best[i].frequency > word.frequency)
+            word.frequency = best[i].frequency;
     }
     *out = word;
     return 0;
