@@ -33,6 +33,7 @@ struct catalog {
     struct catalog_write *waiting, **waiting_end; /* for the next commit */
     struct catalog_write *committing;             /* NULL: no commit is in flight */
     int err;                                      /* of the commit in flight */
+    uint64_t failures;                            /* commits that failed */
 };
 
 /* --- opening */
@@ -154,8 +155,10 @@ static void committed(uv_work_t *work, int status)
     struct catalog_write *list = c->committing;
     int err = status ? status : c->err;
     c->committing = NULL;
-    if (err)
+    if (err) {
         log_error("cannot write the catalog: %s", err_str(err));
+        c->failures++;
+    }
     start_commit(c);
     finish_writes(list, err);
 }
@@ -288,6 +291,34 @@ void catalog_remove_task(struct catalog *c, uint64_t uid)
     struct catalog_write *w = write_task(uid, (struct str){.ptr = NULL});
     w->remove = true;
     put(c, w, NULL, NULL);
+    start_commit(c);
+}
+
+struct after {
+    struct catalog *catalog;
+    uint64_t failures; /* before it */
+    catalog_done *done;
+    void *context;
+};
+
+static void after_all(void *context, int err)
+{
+    struct after *a = context;
+    a->done(a->context, err || a->catalog->failures == a->failures ? err : -EIO);
+    free(a);
+}
+
+void catalog_after(struct catalog *c, catalog_done *done, void *context)
+{
+    if (catalog_is_idle(c)) {
+        done(context, 0);
+        return;
+    }
+    struct catalog_write *nothing = calloc(1, sizeof *nothing);
+    struct after *a = malloc(sizeof *a);
+    require(nothing && a);
+    *a = (struct after){c, c->failures, done, context};
+    put(c, nothing, after_all, a);
     start_commit(c);
 }
 

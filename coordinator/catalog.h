@@ -41,6 +41,10 @@ void catalog_put_swap(struct catalog *c, const struct index *a, const struct ind
 void catalog_put_task(struct catalog *c, uint64_t uid, struct str packed, catalog_done *done, void *context);
 void catalog_remove_task(struct catalog *c, uint64_t uid);
 
+/* Once all that was put before is durable, or with an error if some of it could not be written. At once if nothing is
+ * on its way. */
+void catalog_after(struct catalog *c, catalog_done *done, void *context);
+
 /* Every task that is kept, by rising uid. */
 typedef void catalog_task_visitor(void *context, uint64_t uid, struct str packed);
 int catalog_tasks(struct catalog *c, catalog_task_visitor *visit, void *context);

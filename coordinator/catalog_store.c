@@ -91,6 +91,8 @@ static int apply(MDB_txn *txn, MDB_dbi dbi, const struct catalog_write *w)
         const uint8_t *from;
         void *data;
     } key_bytes = {.from = w->key};
+    if (w->key_length == 0)
+        return 0;
     MDB_val key = {.mv_size = w->key_length, .mv_data = key_bytes.data};
     if (w->remove) {
         int rc = mdb_del(txn, dbi, &key, NULL);

@@ -26,7 +26,7 @@ enum { CATALOG_VERSION = 1, CATALOG_MAX_KEY = 16 };
 struct catalog_write { /* one key to be put or removed */
     struct catalog_write *next;
     uint8_t key[CATALOG_MAX_KEY];
-    size_t key_length;
+    size_t key_length; /* 0: nothing is written, somebody waits for what stands before it */
     bool remove;
     void (*done)(void *context, int err);
     void *context;

@@ -39,6 +39,8 @@ struct stream {
     char damage[256];
     struct bundle *open;      /* being filled: ingest.c */
     struct stream_jobs *jobs; /* waiting and running: jobs.c */
+    struct stream *next_trim; /* ingest_trim.c */
+    bool trim_waits;
 };
 
 struct index {

@@ -11,6 +11,7 @@
 #include "common/logger.h"
 #include "coordinator/held.h"
 #include "coordinator/ingest_state.h"
+#include "coordinator/ingest_trim.h"
 #include "coordinator/tasks_state.h"
 
 enum { FLUSH_MS = 200 };
@@ -58,14 +59,13 @@ static void on_applied(struct bundle *b, void *context)
     struct load *l = context;
     struct ingest *g = l->ingest;
     struct stream *s = b->stream;
-    const struct oplog_stream name = name_of(s);
     struct task *task = tasks_find(g->server->tasks, b->task);
     if (task) {
         task->outstanding--;
         task->searchable += l->count;
         tasks_changed(g->server->tasks, task);
     }
-    oplog_trim(g->server->log, &name, s->index->dropped ? UINT64_MAX : s->watermark);
+    ingest_trim(g, s);
     held_closed(l);
     detach(l);
     index_release(s->index);
@@ -411,7 +411,8 @@ int ingest_lost(struct ingest *g, struct stream *stream, uint64_t task, uint64_t
 static void on_flush(uv_timer_t *timer)
 {
     struct ingest *g = timer->data;
-    tasks_flush(g->server->tasks);
+    if (g->server->state != SERVER_STOPPING) /* then main.c does it, and waits for the catalog */
+        ingest_flush(g);
     held_tick(g);
     /* A client that stops in the middle of a document must not keep what came before it from the log. */
     struct load *next;

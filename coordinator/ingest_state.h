@@ -40,6 +40,8 @@ struct ingest {
     struct load *wanted, **wanted_end;
     unsigned reading;
     bool full;
+    struct stream *untrimmed; /* what the log is to be told of: ingest_trim.c */
+    size_t untrimmed_count;
     uv_prepare_t prepare;
     uv_timer_t flush_timer;
 };

@@ -22,7 +22,7 @@
 #include "common/err.h"
 #include "common/logger.h"
 #include "coordinator/catalog_store.h"
-#include "coordinator/ingest.h"
+#include "coordinator/ingest_trim.h"
 #include "coordinator/jobs_state.h"
 #include "coordinator/lock.h"
 #include "coordinator/notify.h"
@@ -138,7 +138,7 @@ static void on_stop_turn(uv_timer_t *timer)
         c->children_stopping = true;
         nursery_stop(&s->nursery, 1000);
         shards_stop(s->shards, 1000);
-        tasks_flush(s->tasks);
+        ingest_flush(s->ingest);
     }
     if (c->children_stopping && has_stopped(c))
         uv_stop(&c->loop);

@@ -297,6 +297,17 @@ void oplog_end_reading(struct oplog *l)
     look_for_carry(l);
 }
 
+uint64_t oplog_read_below(const struct oplog *l)
+{
+    return l->files.reading_number;
+}
+
+void oplog_told(struct oplog *l, uint64_t below)
+{
+    if (below > l->files.told)
+        l->files.told = below;
+}
+
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence)
 {
     /* Past the quota nothing more is written: the file that is open must not hold it up for ever. */

@@ -53,6 +53,11 @@ void oplog_set_quota(struct oplog *l, uint64_t quota);
 int oplog_next(struct oplog *l, struct oplog_entry *out);
 void oplog_end_reading(struct oplog *l);
 
+/* Meanwhile a file stays, even if its operations are applied, until it was read and what it tells of tasks is in the
+ * catalog: oplog_told, of the files that were read before a write to the catalog that is durable now. */
+uint64_t oplog_read_below(const struct oplog *l); /* a file number */
+void oplog_told(struct oplog *l, uint64_t below);
+
 /* Reads durable operations again, whole and in order, to `to`, which has room for what they took when they were appended.
  * Where one is damaged, a LOST one (proto/batch.h) stands in its place. `done` is told their bytes, or an error after
  * which it can be tried again. */

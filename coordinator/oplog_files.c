@@ -123,8 +123,8 @@ static void remove_file(struct oplog_files *f, size_t at)
 static void remove_unneeded(struct oplog_files *f, uint64_t open)
 {
     for (size_t i = 0; i < f->count;) {
-        bool read_now = f->files[i].old && f->reading_number <= f->files[i].number && f->reading_number;
-        if (f->files[i].number == open || read_now || is_needed(f, &f->files[i]))
+        bool untold = f->files[i].old && f->reading_number && f->files[i].number >= f->told;
+        if (f->files[i].number == open || untold || is_needed(f, &f->files[i]))
             i++;
         else
             remove_file(f, i);

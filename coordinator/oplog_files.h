@@ -55,7 +55,8 @@ struct oplog_files {
 
     /* Reading at start. */
     size_t reading; /* which file */
-    uint64_t reading_number;
+    uint64_t reading_number; /* 0: no more */
+    uint64_t told;           /* older ones may go */
     struct oplog_scan scan;
     struct damage *damages;
     size_t damage_count;

@@ -8,7 +8,7 @@
 #include "common/err.h"
 #include "common/logger.h"
 #include "coordinator/core_state.h"
-#include "coordinator/ingest.h"
+#include "coordinator/ingest_trim.h"
 #include "coordinator/server.h"
 #include "coordinator/tasks_state.h"
 #include "proto/batch.h"
@@ -88,7 +88,7 @@ static void prepare_streams(struct recovery *r)
             const struct oplog_stream name = {i->number, i->edition, shard};
             set_next_sequence(r->server, stream, &name);
             find_lost(r, stream, &name);
-            oplog_trim(r->server->log, &name, stream->watermark);
+            ingest_trim(r->server->ingest, stream);
         }
 }
 
@@ -178,6 +178,13 @@ static void forget_ranges(const struct server *s)
             ranges_finish(&i->streams[shard].recovered);
 }
 
+static void on_told(void *context)
+{
+    struct recovery *r = context;
+    oplog_end_reading(r->server->log);
+    r->done(r->context, 0);
+}
+
 static void finish(struct recovery *r, int err)
 {
     if (err)
@@ -186,11 +193,13 @@ static void finish(struct recovery *r, int err)
         log_info("recovered from the log operations=%llu applied_already=%llu", (unsigned long long)r->operations,
                  (unsigned long long)r->skipped);
     tasks_recovered(r->server->tasks, oplog_has_lost_unnamed(r->server->log));
-    oplog_end_reading(r->server->log);
     forget_ranges(r->server);
     free(r->lost);
     r->lost = NULL;
-    r->done(r->context, err);
+    if (err)
+        r->done(r->context, err);
+    else
+        ingest_recovery_read(r->server->ingest, on_told, r);
 }
 
 /* 1: there is more, 0: that was all. */

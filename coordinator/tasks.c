@@ -96,7 +96,8 @@ static void forget_old(struct tasks *t)
     t->count = kept;
 }
 
-static struct entry *find_entry(struct tasks *t, uint64_t uid)
+/* Where it is, or would stand. */
+static size_t place_of(const struct tasks *t, uint64_t uid)
 {
     size_t low = 0, high = t->count;
     while (low < high) {
@@ -106,7 +107,13 @@ static struct entry *find_entry(struct tasks *t, uint64_t uid)
         else
             high = middle;
     }
-    return low < t->count && t->entries[low]->task.uid == uid ? t->entries[low] : NULL;
+    return low;
+}
+
+static struct entry *find_entry(struct tasks *t, uint64_t uid)
+{
+    size_t at = place_of(t, uid);
+    return at < t->count && t->entries[at]->task.uid == uid ? t->entries[at] : NULL;
 }
 
 struct task *tasks_new(struct tasks *t, struct index *index, const char *type)
@@ -214,21 +221,55 @@ static void write_entry(struct tasks *t, struct entry *e, catalog_done *done, vo
     arena_finish(&a);
 }
 
+static void write_dirty_before(struct tasks *t, uint64_t end)
+{
+    if (t->oldest_dirty >= end)
+        return;
+    for (size_t i = place_of(t, t->oldest_dirty); i < t->count && t->entries[i]->task.uid < end; i++)
+        if (t->entries[i]->dirty)
+            write_entry(t, t->entries[i], NULL, NULL);
+    t->oldest_dirty = end;
+}
+
 void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context)
 {
     struct entry *e = find_entry(t, task->uid);
+    write_dirty_before(t, task->uid);
     if (e)
         write_entry(t, e, done, context);
 }
 
-void tasks_flush(struct tasks *t)
+struct flush {
+    struct tasks *tasks;
+    uint64_t from, end; /* uids that it wrote are among these */
+    catalog_done *done;
+    void *context;
+};
+
+static void mark(struct tasks *t, struct entry *e)
 {
-    if (!t->any_dirty)
-        return;
-    t->any_dirty = false;
-    for (size_t i = t->count; i-- > 0;)
-        if (t->entries[i]->dirty)
-            write_entry(t, t->entries[i], NULL, NULL);
+    e->dirty = true;
+    if (e->task.uid < t->oldest_dirty)
+        t->oldest_dirty = e->task.uid;
+}
+
+static void on_flushed(void *context, int err)
+{
+    struct flush *f = context;
+    struct tasks *t = f->tasks;
+    for (size_t i = place_of(t, f->from); err && i < t->count && t->entries[i]->task.uid < f->end; i++)
+        mark(t, t->entries[i]);
+    f->done(f->context, err);
+    free(f);
+}
+
+void tasks_flush(struct tasks *t, catalog_done *done, void *context)
+{
+    struct flush *f = malloc(sizeof *f);
+    require(f != NULL);
+    *f = (struct flush){t, t->oldest_dirty, t->count ? t->entries[t->count - 1]->task.uid + 1 : 0, done, context};
+    write_dirty_before(t, UINT64_MAX);
+    catalog_after(t->catalog, on_flushed, f);
 }
 
 static void tell_waiters(struct tasks *t, const struct task *task)
@@ -244,11 +285,6 @@ static void tell_waiters(struct tasks *t, const struct task *task)
         free(w);
         at = &t->waiters; /* the callback may have changed the list */
     }
-}
-
-static void mark(struct tasks *t, struct entry *e)
-{
-    e->dirty = t->any_dirty = true;
 }
 
 void tasks_finish(struct tasks *t, struct task *task, enum task_status status, const char *code, const char *message)
@@ -380,12 +416,13 @@ int tasks_open(struct catalog *c, struct tasks **out)
     if (!t)
         return -ENOMEM;
     t->catalog = c;
+    t->oldest_dirty = UINT64_MAX;
     int err = catalog_tasks(c, load_one, t);
     if (err) {
         tasks_close(t);
         return err;
     }
-    t->any_dirty = false;
+    t->oldest_dirty = UINT64_MAX;
     t->newest_loaded = t->count ? t->entries[t->count - 1]->task.uid : 0;
     *out = t;
     return 0;
@@ -437,7 +474,7 @@ void tasks_close(struct tasks *t)
 {
     if (!t)
         return;
-    tasks_flush(t);
+    write_dirty_before(t, UINT64_MAX);
     for (size_t i = 0; i < t->count; i++)
         free_errors(t->entries[i]);
     free(t->entries);

@@ -33,7 +33,7 @@ struct tasks {
     struct entry **entries; /* by rising uid */
     size_t count, room;
     struct waiter *waiters;
-    bool any_dirty;
+    uint64_t oldest_dirty;  /* uid: none below it is; UINT64_MAX: none at all */
     uint64_t newest_loaded; /* uid; of newer ones that log and segments speak of the catalog had not heard yet */
 };
 
@@ -42,9 +42,10 @@ Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task 
 size_t tasks_count(const struct tasks *t);
 const struct task *tasks_at(const struct tasks *t, size_t i); /* by rising uid */
 
-/* What changed goes to the catalog: once per loop turn at most, and every so often. */
-void tasks_flush(struct tasks *t);
-void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context); /* this one, now */
+/* What changed goes to the catalog, the oldest first, so that what it has not heard of is newer than all that it has.
+ * `done` when that and all before it is durable, or could not be written: then it is tried again by the next flush. */
+void tasks_flush(struct tasks *t, catalog_done *done, void *context);
+void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context); /* up to this one, now */
 void tasks_recovered(struct tasks *t, bool some_are_lost); /* lost: not even their task is known */
 
 /* At start: the task of that number, made again if the former life ended before the catalog had it; NULL if it is

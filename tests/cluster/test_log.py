@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import struct
+import time
 
 import pytest
 
@@ -62,6 +63,14 @@ def log_files(server):
     return sorted((server.data / "log").glob("*.log"), key=lambda path: int(path.stem))
 
 
+def await_gone(path):
+    """Until the log has removed it, which it may once the catalog has what it told."""
+    limit = time.monotonic() + 30
+    while path.exists():
+        assert time.monotonic() < limit, f"{path} is still there"
+        time.sleep(0.02)
+
+
 def records(path):
     """(offset, length, first sequence number, count) of each record."""
     data, at = path.read_bytes(), FILE_HEADER
@@ -78,6 +87,28 @@ def flip(path, offset):
         byte = file.read(1)[0]
         file.seek(offset)
         file.write(bytes([byte ^ 0x10]))
+
+
+# --------------------------------------------------------------------------------------------------------------- tasks
+
+
+def test_a_task_is_known_from_log_or_catalog_however_soon_the_kill(make_server):
+    """Its end is written to the catalog a moment later; until then the log must keep the file that speaks of it."""
+    server = make_server(shards=1, config={"log-quota": "64M"})
+    full = 8 << 20  # an eighth of it: then the next file begins
+    for life in range(5):
+        with server.client() as m:
+            m.add("books", documents(0, 1), wait="searchable")
+            path = log_files(server)[-1]
+            pad = "x" * 30000
+            while path.stat().st_size < full - (200 << 10):
+                m.add("books", [{"id": i, "pad": pad} for i in range(5)], wait="searchable")
+            tasks = [m.add("books", [{"id": i, "pad": "y" * (300 << 10)}], wait="searchable").task for i in range(2)]
+            tasks.append(m.add("books", documents(0, 1), wait="searchable").task)
+        server.kill()
+        server.start()
+        with server.client() as m:
+            assert [m.wait_task(task).status for task in tasks] == ["succeeded"] * 3, f"life {life}"
 
 
 # -------------------------------------------------------------------------------------------------------------- damage
@@ -105,7 +136,7 @@ def test_damage_in_the_middle_costs_that_record_and_says_so(make_server, where):
             assert all(after[:2] + after[3:])
         m.add("books", documents(0, 50), wait="searchable")
         assert count(m) == 50
-        assert not path.exists()  # nobody needs it
+        await_gone(path)  # nobody needs it
     log = server.log()
     assert f"offset={at} bytes={size}" in log and "error mayflyd: a log file is damaged" in log
     assert f"error mayflyd: operations are lost: they were accepted, but the log is damaged index=books shard=0 first={first} end={first + number}" in log

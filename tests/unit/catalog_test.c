@@ -14,6 +14,7 @@
 #include "common/err.h"
 #include "coordinator/catalog.h"
 #include "coordinator/index.h"
+#include "coordinator/tasks_state.h"
 
 struct life {
     char path[64], why[256];
@@ -170,6 +171,64 @@ static void routes_every_slot(void **state)
     index_release(i);
 }
 
+/* A life that ends without warning: what was given to the catalog is there, the rest is not. */
+static void die(struct life *l, struct tasks *t)
+{
+    uv_run(&l->loop, UV_RUN_DEFAULT);
+    t->oldest_dirty = UINT64_MAX;
+    tasks_close(t);
+    end(l);
+}
+
+static void a_task_is_in_the_catalog_before_newer_ones(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL};
+    struct tasks *t;
+    make_path(&l);
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    uint64_t first = tasks_new(t, NULL, "add")->uid, last = tasks_new(t, NULL, "add")->uid;
+    tasks_save(t, tasks_find(t, last), NULL, NULL);
+    die(&l, t);
+
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    assert_non_null(tasks_find(t, last));
+    assert_non_null(tasks_revive(t, first, NULL, "add")); /* what the log says of it finds it */
+    die(&l, t);
+    remove_path(&l);
+}
+
+static void tell(void *context, int err)
+{
+    int *told = context;
+    assert_int_equal(err, 0);
+    ++*told;
+}
+
+/* Written just before, or nothing to write: either way the catalog has it when it says so. */
+static void a_flush_is_told_when_the_catalog_has_it(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL};
+    struct tasks *t;
+    int told = 0;
+    make_path(&l);
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    tasks_flush(t, tell, &told);
+    assert_int_equal(told, 1);
+    uint64_t uid = tasks_new(t, NULL, "add")->uid;
+    tasks_save(t, tasks_find(t, uid), NULL, NULL);
+    tasks_flush(t, tell, &told);
+    assert_int_equal(told, 1);
+    uv_run(&l.loop, UV_RUN_DEFAULT);
+    assert_int_equal(told, 2);
+    die(&l, t);
+    remove_path(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +236,8 @@ int main(void)
         cmocka_unit_test(keeps_indexes_and_tasks),
         cmocka_unit_test(joins_applied_ranges),
         cmocka_unit_test(routes_every_slot),
+        cmocka_unit_test(a_task_is_in_the_catalog_before_newer_ones),
+        cmocka_unit_test(a_flush_is_told_when_the_catalog_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
