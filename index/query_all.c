@@ -27,6 +27,22 @@ struct all {
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
 
+/* Whether the segment has something of all that every hit must have. */
+static bool may_have_all(struct all *x)
+{
+    struct scan *s = x->s;
+    const struct tree_leaf *leaves = s->scope.query->leaves;
+    for (size_t i = 0; i < s->plan->required_count; i++) {
+        if (!clause_may_be(&s->scope, &leaves[s->plan->required[i]->leaf]))
+            return false;
+    }
+    for (size_t i = 0; i < x->must; i++) {
+        if (!clause_may_be(&s->scope, &leaves[s->plan->ladder[i]]))
+            return false;
+    }
+    return true;
+}
+
 static bool open_all(struct all *x)
 {
     struct scan *s = x->s;
@@ -302,7 +318,7 @@ static void estimate(struct all *x)
 void prune_all(struct scan *s, size_t must, bool incomplete_only)
 {
     struct all x = {.s = s, .batch = &s->prune->batch, .must = must, .incomplete_only = incomplete_only};
-    if (!open_all(&x))
+    if (!may_have_all(&x) || !open_all(&x))
         return;
     while (x.from < s->scope.documents && !s->scope.err && !s->scope.late && require(&x, rungs_needed(&x))) {
         if (x.lead->kind == CLAUSE_GROUP)

@@ -31,6 +31,23 @@ static void open_words(struct clause *c, const struct query_weights *weights)
     c->kind = c->list_count == 0 ? CLAUSE_NOTHING : c->list_count == 1 ? CLAUSE_WORD : CLAUSE_GROUP;
 }
 
+bool clause_may_be(struct scope *s, const struct tree_leaf *leaf)
+{
+    if (leaf->element_count > 1 || leaf->field.len > 0) {
+        for (size_t i = 0; i < leaf->element_count; i++) {
+            if (!scored_is_there(s, leaf->elements[i].key))
+                return false;
+        }
+        return true;
+    }
+    const struct query_weights *w = &s->run->weights[leaf->elements[0].word];
+    for (size_t i = 0; i < w->term_count; i++) {
+        if (scored_is_there(s, w->terms[i].key))
+            return true;
+    }
+    return false;
+}
+
 void clause_open(struct scope *s, const struct tree_leaf *leaf, struct clause *out)
 {
     *out = (struct clause){.scope = s, .leaf = leaf};

@@ -32,6 +32,9 @@ struct window {
     int32_t scratch[WINDOW];
 };
 
+/* False if it is nothing in this segment, as far as the dictionary tells. */
+bool clause_may_be(struct scope *s, const struct tree_leaf *leaf);
+
 /* Failures are in the scope's err; the clause is nothing then. */
 void clause_open(struct scope *s, const struct tree_leaf *leaf, struct clause *out);
 

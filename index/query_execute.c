@@ -56,7 +56,7 @@ static int scan_all(struct execution *x, size_t must, bool incomplete_only)
                       .run = x->run,
                       .segment = segment->segment,
                       .number = i,
-                      .kernels = kernels_best(),
+                      .kernels = segment_kernels(segment->segment),
                       .unscored = x->top.room == 0,
                       .length_codes = segment_length_codes(segment->segment),
                       .documents = segment_documents(segment->segment)},

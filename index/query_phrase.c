@@ -115,15 +115,16 @@ static bool make_room(struct clause *c)
 {
     struct arena *a = c->scope->arena;
     size_t elements = c->leaf->element_count;
-    struct phrase *p = c->phrase = arena_new(a, struct phrase);
+    struct phrase *p = c->phrase = arena_alloc_unset(a, sizeof *p); /* most of it is room for candidates */
     c->lists = scored_array(a, elements);
     if (!p || !c->lists)
         return false;
     p->lists = arena_new_array(a, elements, uint32_t);
     p->from = arena_new_array(a, elements, uint32_t);
     p->standing = arena_new_array(a, elements, struct standing);
-    p->places.arena = a;
-    p->ordinals = arena_array(a, elements, POSTING_BLOCK * sizeof(uint32_t));
+    p->places = (struct places){.arena = a};
+    p->in_field = false;
+    p->ordinals = arena_alloc_unset(a, elements * POSTING_BLOCK * sizeof *p->ordinals);
     return p->lists && p->from && p->standing && p->ordinals;
 }
 

@@ -136,6 +136,12 @@ static bool find_term(struct scope *s, struct str key, struct term *out)
     return found;
 }
 
+bool scored_is_there(struct scope *s, struct str key)
+{
+    struct term term;
+    return find_term(s, key, &term);
+}
+
 bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out)
 {
     struct term term;

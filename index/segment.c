@@ -231,6 +231,11 @@ uint64_t segment_bytes(const struct segment *s)
     return store_bytes(s->store);
 }
 
+const struct kernels *segment_kernels(const struct segment *s)
+{
+    return s->kernels;
+}
+
 struct str segment_analyzer(const struct segment *s)
 {
     return s->analyzer;

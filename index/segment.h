@@ -14,6 +14,7 @@
 #include "index/dictionary.h"
 #include "index/segment_writer.h"
 
+struct kernels;
 struct segment;
 
 /* ERR_VERSION for another format, ERR_CORRUPT, or an errno. Memory by malloc. */
@@ -24,6 +25,9 @@ uint64_t segment_id(const struct segment *s);
 uint32_t segment_documents(const struct segment *s);
 uint64_t segment_bytes(const struct segment *s);
 struct str segment_analyzer(const struct segment *s);
+
+/* Those that its lists are read with: chosen when it was opened. */
+const struct kernels *segment_kernels(const struct segment *s);
 
 /* Of every document, by number: `segment_documents` elements. */
 const uint64_t *segment_stamps(const struct segment *s);
