@@ -49,7 +49,7 @@ struct check {
     size_t field_count;
     struct analyzer *analyzer;
     struct core *core;
-    struct snapshot *snapshot;
+    struct snapshot *snapshots[LEVELS]; /* opened with those kernels; NULL: this processor does not run them */
     struct arena arena;
     float norms[256];
     struct tally tallies[LEVELS][FORMS];
@@ -159,7 +159,7 @@ static struct query_result execute(const struct question *x, uint32_t k, bool ex
     if (needed > 0)
         run.shared = &shared;
     memcpy(run.norms, c->norms, sizeof run.norms);
-    must(query_execute(&c->arena, x->query, c->snapshot, &run, &result, &fault), "executing");
+    must(query_execute(&c->arena, x->query, c->snapshots[x->level], &run, &result, &fault), "executing");
     return result;
 }
 
@@ -191,31 +191,7 @@ static void compare_all(struct question *x, const struct query_result *all, cons
     compare_totals(x, 0, &counted, count);
 }
 
-/* Kernels are chosen anew with every run. */
-static void compare_levels(struct question *x)
-{
-    struct query_result all = {0}, count = {0};
-    for (size_t level = 0, first = LEVELS; level < LEVELS; level++) {
-        if (!kernels_named(levels[level]))
-            continue;
-        setenv("MAYFLY_CPU", levels[level], 1);
-        x->level = level;
-        x->check->tallies[level][x->form].queries++;
-        struct query_result exhaustive = execute(x, MOST, true, 0), counted = execute(x, 0, true, 0);
-        if (first == LEVELS) {
-            first = level;
-            all = exhaustive;
-            count = counted;
-        } else {
-            compare_hits(x, MOST, &exhaustive, &all);
-            compare_totals(x, MOST, &exhaustive, &all);
-            compare_totals(x, 0, &counted, &count);
-        }
-        compare_all(x, &all, &count);
-    }
-}
-
-static void weigh(struct check *c, const struct query_word *word, struct query_weights *out)
+static void weigh(struct check *c, uint64_t documents, const struct query_word *word, struct query_weights *out)
 {
     struct weighted_word weighted;
     struct candidate *candidates = must_have(arena_new_array(&c->arena, word->candidate_count, struct candidate));
@@ -223,39 +199,63 @@ static void weigh(struct check *c, const struct query_word *word, struct query_w
         const struct query_candidate *from = &word->candidates[i];
         candidates[i] = (struct candidate){from->key, from->distance, from->edits, from->frequency};
     }
-    must(select_terms(&c->arena, candidates, word->candidate_count, word->count, c->snapshot->view->documents,
-                      &weighted),
-         "weighing");
+    must(select_terms(&c->arena, candidates, word->candidate_count, word->count, documents, &weighted), "weighing");
     *out = (struct query_weights){.frequency = weighted.frequency, .term_count = weighted.count};
     out->terms = must_have(arena_new_array(&c->arena, weighted.count, struct query_term));
     for (size_t i = 0; i < weighted.count; i++)
         out->terms[i] = (struct query_term){weighted.terms[i].term, weighted.terms[i].weight};
 }
 
+/* From the text on, as in a shard that runs with these kernels. */
+static void prepare(struct question *x)
+{
+    struct check *c = x->check;
+    struct snapshot *snapshot = c->snapshots[x->level];
+    struct query_fault fault;
+    must(query_parse(&c->arena, c->analyzer, str_of(x->text), &forms[x->form].options, &x->query), "parsing");
+    size_t count = query_words(x->query);
+    struct query_word *words = must_have(arena_new_array(&c->arena, count, struct query_word));
+    struct query_weights *weights = must_have(arena_new_array(&c->arena, count, struct query_weights));
+    must(query_prepare(&c->arena, x->query, snapshot, words, &fault), "counting");
+    for (size_t i = 0; i < count; i++)
+        weigh(c, snapshot->view->documents, &words[i], &weights[i]);
+    x->weights = weights;
+}
+
 static void ask(struct check *c, size_t number, size_t form)
 {
     char text[FORM_TEXT];
-    struct query_fault fault;
+    struct query_result all = {0}, count = {0};
+    bool is_first = true;
     forms[form].write(&c->queries, number, text);
-    struct question x = {.check = c, .name = c->queries.queries[number].name, .text = text, .form = form};
-    must(query_parse(&c->arena, c->analyzer, str_of(text), &forms[form].options, &x.query), "parsing");
-    size_t count = query_words(x.query);
-    struct query_word *words = must_have(arena_new_array(&c->arena, count, struct query_word));
-    struct query_weights *weights = must_have(arena_new_array(&c->arena, count, struct query_weights));
-    must(query_prepare(&c->arena, x.query, c->snapshot, words, &fault), "counting");
-    for (size_t i = 0; i < count; i++)
-        weigh(c, &words[i], &weights[i]);
-    x.weights = weights;
-    compare_levels(&x);
+    for (size_t level = 0; level < LEVELS; level++) {
+        struct question x = {
+            .check = c, .name = c->queries.queries[number].name, .text = text, .level = level, .form = form};
+        if (!c->snapshots[level])
+            continue;
+        prepare(&x);
+        c->tallies[level][form].queries++;
+        struct query_result exhaustive = execute(&x, MOST, true, 0), counted = execute(&x, 0, true, 0);
+        if (is_first) {
+            all = exhaustive;
+            count = counted;
+        } else {
+            compare_hits(&x, MOST, &exhaustive, &all);
+            compare_totals(&x, MOST, &exhaustive, &all);
+            compare_totals(&x, 0, &counted, &count);
+        }
+        is_first = false;
+        compare_all(&x, &all, &count);
+    }
     arena_reset(&c->arena, KEEP);
 }
 
 static void report(const struct check *c)
 {
     for (size_t level = 0; level < LEVELS; level++) {
-        if (!kernels_named(levels[level]))
+        if (!c->snapshots[level])
             printf("%s: skipped: this processor does not run it\n", levels[level]);
-        for (size_t form = 0; kernels_named(levels[level]) && forms[form].name; form++) {
+        for (size_t form = 0; c->snapshots[level] && forms[form].name; form++) {
             const struct tally *t = &c->tallies[level][form];
             printf("%s %s: %" PRIu64 " queries, %" PRIu64 " comparisons, %" PRIu64 " hits, %" PRIu64 " differences\n",
                    levels[level], forms[form].name, t->queries, t->comparisons, t->hits, t->differences);
@@ -265,17 +265,33 @@ static void report(const struct check *c)
 
 /* --------------------------------------------------------------------------------------------------------- begin */
 
+/* A segment's kernels are chosen when it is opened. */
+static void open_level(struct check *c, size_t level)
+{
+    struct core_view *view;
+    uint64_t segment;
+    if (!kernels_named(levels[level]))
+        return;
+    setenv("MAYFLY_CPU", levels[level], 1);
+    must(core_read(c->core, NULL, &view), c->directory);
+    must(snapshot_open(c->directory, view, NULL, &c->snapshots[level], &segment), c->directory);
+    for (size_t i = 0; i < view->segment_count; i++) {
+        const struct kernels *used = segment_kernels(c->snapshots[level]->segments[i].segment);
+        must(used == kernels_named(levels[level]) ? 0 : ERR_INVALID, levels[level]);
+    }
+}
+
 static void open_index(struct check *c)
 {
     static struct analysis *analysis; /* lives with the process */
-    struct core_view *view;
-    uint64_t segment, deleted = 0;
+    uint64_t deleted = 0;
     must(analysis_load(&analysis), "loading the analysis data");
     must(analyzer_open(analysis, str_of("en"), NULL, 0, &c->analyzer), "English");
     must(core_open_reader(c->directory, &c->core), c->directory);
-    must(core_read(c->core, NULL, &view), c->directory);
-    must(snapshot_open(c->directory, view, NULL, &c->snapshot, &segment), c->directory);
     must(arena_init(&c->arena, QUERY_MEMORY, 0), "reserving the query arena");
+    for (size_t level = 0; level < LEVELS; level++)
+        open_level(c, level);
+    const struct core_view *view = c->snapshots[LEVELS - 1]->view; /* portable: they are always there */
     weight_norms(c->norms, length_decoded, view->documents, view->total_length);
     for (size_t i = 0; i < view->segment_count; i++)
         deleted += view->segments[i].deleted;
@@ -286,7 +302,8 @@ static void open_index(struct check *c)
 static void close_index(struct check *c)
 {
     arena_finish(&c->arena);
-    snapshot_release(c->snapshot);
+    for (size_t level = 0; level < LEVELS; level++)
+        snapshot_release(c->snapshots[level]);
     core_close(c->core);
     analyzer_close(c->analyzer);
     request_queries_free(&c->queries);

@@ -220,16 +220,25 @@ static void commit_segment(const struct block_corpus *c, struct core *core, uint
 void block_corpus_make(struct block_corpus *c)
 {
     struct core *core;
-    struct core_view *view;
-    uint64_t failed;
     snprintf(c->directory, sizeof c->directory, "/tmp/mayfly-blocks-XXXXXX");
     assert_non_null(mkdtemp(c->directory));
     assert_int_equal(core_open_writer(c->directory, &core), 0);
     for (uint32_t i = 0; i < SEGMENTS; i++)
         commit_segment(c, core, i);
-    assert_int_equal(core_read(core, NULL, &view), 0);
-    assert_int_equal(snapshot_open(c->directory, view, NULL, &c->snapshot, &failed), 0);
     core_close(core);
+}
+
+struct snapshot *block_corpus_open(const struct block_corpus *c)
+{
+    struct core *core;
+    struct core_view *view;
+    struct snapshot *snapshot;
+    uint64_t failed;
+    assert_int_equal(core_open_reader(c->directory, &core), 0);
+    assert_int_equal(core_read(core, NULL, &view), 0);
+    assert_int_equal(snapshot_open(c->directory, view, NULL, &snapshot, &failed), 0);
+    core_close(core);
+    return snapshot;
 }
 
 void block_corpus_remove(struct block_corpus *c)
@@ -245,5 +254,4 @@ void block_corpus_remove(struct block_corpus *c)
         unlink(path);
     }
     assert_int_equal(rmdir(c->directory), 0);
-    snapshot_release(c->snapshot);
 }

@@ -12,7 +12,6 @@ struct block_corpus {
     bool is_even;            /* every T is 1 and all are equally long: ties by the thousand */
     uint32_t deleted_one_in; /* 0: none, 2: every other document */
     char directory[64];
-    struct snapshot *snapshot;
 };
 
 /* Three segments, whose stamps are interleaved. The words, from the most frequent to the one that one document has:
@@ -23,6 +22,7 @@ struct block_corpus {
  * of these have them side by side: "many most", "some half", "few thick", "rare wide", "scarce early", "late pale",
  * "pane park"; the others, for example, "most some". */
 void block_corpus_make(struct block_corpus *c);
+struct snapshot *block_corpus_open(const struct block_corpus *c);
 void block_corpus_remove(struct block_corpus *c);
 
 #endif
