@@ -9,6 +9,7 @@
 #include "common/err.h"
 
 enum {
+    SPAN = 1024,         /* windows whose bounds are known at a time */
     HITS_A_WINDOW = 128, /* of the windows that are taken first */
     MOST_FIRST = 16,     /* of them */
     WORTH_IT = 4096,     /* postings */
@@ -18,37 +19,45 @@ struct any {
     struct scan *s;
     struct batch *batch;
     struct window *window;
-    struct clause **clauses; /* by rising bound */
+    struct clause **clauses;
     size_t count;
-    struct clause **ranked; /* by rising bound in the window in hand, and those bounds */
-    int32_t *bounds;
     struct matcher **excluded;
-    bool *done; /* windows that were taken first; NULL: none were */
     uint64_t counted;
     bool pruned; /* not all that matches was counted */
+
+    /* a span of windows: by clause a row of what each may add, and the sums; ABSENT where nothing is */
+    uint32_t first, windows;
+    int32_t *rows, *sums;
+    bool *done;
+
+    /* the window in hand: the clauses that are there by rising bound, and those bounds */
+    struct clause **ranked;
+    int32_t *bounds;
+    size_t there;
 };
 
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
 
-static void insert(struct clause **clauses, size_t count, struct clause *c)
+static bool make_room(struct any *x)
 {
-    size_t at = count;
-    for (; at > 0 && clauses[at - 1]->bound > c->bound; at--)
-        clauses[at] = clauses[at - 1];
-    clauses[at] = c;
+    size_t leaves = x->s->scope.query->leaf_count;
+    struct arena *a = x->s->scope.arena;
+    x->clauses = arena_new_array(a, leaves, struct clause *);
+    x->ranked = arena_new_array(a, leaves, struct clause *);
+    x->bounds = arena_new_array(a, leaves, int32_t);
+    x->excluded = scan_matchers(x->s, x->s->plan->excluded, x->s->plan->excluded_count);
+    if (!x->clauses || !x->ranked || !x->bounds)
+        x->s->scope.err = ERR_FULL;
+    return !x->s->scope.err;
 }
 
 static bool open_any(struct any *x)
 {
     struct scan *s = x->s;
     const struct query *q = s->scope.query;
-    struct arena *a = s->scope.arena;
-    x->clauses = arena_new_array(a, q->leaf_count, struct clause *);
-    x->ranked = arena_new_array(a, q->leaf_count, struct clause *);
-    x->bounds = arena_new_array(a, q->leaf_count, int32_t);
-    struct clause *all = arena_new_array(a, q->leaf_count, struct clause);
-    if (!x->clauses || !x->ranked || !x->bounds || !all) {
+    struct clause *all = arena_new_array(s->scope.arena, q->leaf_count, struct clause);
+    if (!make_room(x) || !all) {
         s->scope.err = ERR_FULL;
         return false;
     }
@@ -57,55 +66,30 @@ static bool open_any(struct any *x)
             continue;
         clause_open(&s->scope, &q->leaves[i], &all[i]);
         if (all[i].kind != CLAUSE_NOTHING)
-            insert(x->clauses, x->count++, &all[i]);
+            x->clauses[x->count++] = &all[i];
     }
-    x->excluded = scan_matchers(s, s->plan->excluded, s->plan->excluded_count);
     return !s->scope.err;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- windows
  */
 
-/* How many of the clauses with the smallest bounds together stay below what is needed. */
-static size_t count_optional(struct clause **clauses, size_t count, int32_t least)
+/* The clauses by their bounds in a window of the span. */
+static void rank_clauses(struct any *x, uint32_t w)
 {
-    int32_t sum = 0;
-    size_t n = 0;
-    while (n < count && least - sum > clauses[n]->bound)
-        sum += clauses[n++]->bound;
-    return n;
-}
-
-/* The beginning of the next window where a document may get in. */
-static uint32_t next_window(struct any *x, uint32_t from)
-{
-    uint32_t first = POSTINGS_END;
-    size_t optional = count_optional(x->clauses, x->count, prune_least(x->s, from));
-    x->pruned |= optional > 0;
-    for (size_t i = optional; i < x->count; i++) {
-        uint32_t at = clause_reach(x->clauses[i], from);
-        first = at < first ? at : first;
-    }
-    return first == POSTINGS_END ? POSTINGS_END : first & ~(uint32_t)(WINDOW - 1);
-}
-
-/* The clauses by their bounds in the window; the sum of those. */
-static int32_t rank_clauses(struct any *x, uint32_t base, uint32_t end)
-{
-    int32_t sum = 0;
+    x->there = 0;
     for (size_t i = 0; i < x->count; i++) {
-        int32_t bound = clause_bound(x->clauses[i], base, end);
-        bound = bound > 0 ? bound : 0;
-        size_t at = i;
+        int32_t bound = x->rows[i * x->windows + w];
+        if (bound == ABSENT)
+            continue;
+        size_t at = x->there++;
         for (; at > 0 && x->bounds[at - 1] > bound; at--) {
             x->bounds[at] = x->bounds[at - 1];
             x->ranked[at] = x->ranked[at - 1];
         }
         x->bounds[at] = bound;
         x->ranked[at] = x->clauses[i];
-        sum += bound;
     }
-    return sum;
 }
 
 /* Deleted documents are not seen; the sums that they have are left out with them. */
@@ -164,9 +148,9 @@ static uint64_t keep(struct any *x, struct clause *only, uint32_t base, uint32_t
 
 static uint64_t accumulate(struct any *x, size_t optional, uint32_t base, uint32_t end, int32_t least)
 {
-    if (optional + 1 == x->count && x->ranked[optional]->kind == CLAUSE_WORD)
+    if (optional + 1 == x->there && x->ranked[optional]->kind == CLAUSE_WORD)
         return keep(x, x->ranked[optional], base, end, least);
-    for (size_t i = optional; i < x->count; i++)
+    for (size_t i = optional; i < x->there; i++)
         clause_accumulate(x->ranked[i], base, end, x->window);
     return drain(x, base, least);
 }
@@ -179,16 +163,20 @@ static void count(struct any *x, uint64_t seen, int32_t least)
     x->pruned |= least > 0 && x->s->plan->excluded_count > 0;
 }
 
-static void take_window(struct any *x, uint32_t base, uint32_t end)
+/* One window of the span; nothing is done where no document can get in. */
+static void take_window(struct any *x, uint32_t w)
 {
     struct scan *s = x->s;
+    uint32_t base = (x->first + w) * WINDOW, documents = s->scope.documents;
+    uint32_t end = documents - base > WINDOW ? base + WINDOW : documents;
     int32_t least = prune_least(s, base), rest = 0;
-    if (rank_clauses(x, base, end) < least) {
-        x->pruned = true;
+    if (x->sums[w] == ABSENT || x->sums[w] < least) {
+        x->pruned |= x->sums[w] != ABSENT;
         return;
     }
+    rank_clauses(x, w);
     size_t optional = 0;
-    while (optional < x->count && rest + x->bounds[optional] < least)
+    while (optional < x->there && rest + x->bounds[optional] < least)
         rest += x->bounds[optional++];
     x->pruned |= optional > 0;
     uint64_t seen = accumulate(x, optional, base, end, least - rest);
@@ -198,75 +186,92 @@ static void take_window(struct any *x, uint32_t base, uint32_t end)
     prune_offer(s, x->batch);
 }
 
-/* ----------------------------------------------------------------------------------------------------- where to begin
+/* --------------------------------------------------------------------------------------------------------------- spans
  */
 
-static uint32_t window_end(const struct any *x, uint32_t base)
+static bool open_span(struct any *x, uint32_t first, uint32_t windows)
 {
-    uint32_t documents = x->s->scope.documents;
-    return documents - base > WINDOW ? base + WINDOW : documents;
-}
-
-/* The most that a document of each window may score. */
-static void bound_windows(struct any *x, int32_t *bounds, uint32_t windows)
-{
-    for (uint32_t w = 0; w < windows; w++) {
-        bounds[w] = 0;
-        for (size_t i = 0; i < x->count; i++) {
-            int32_t bound = clause_bound(x->clauses[i], w * WINDOW, window_end(x, w * WINDOW));
-            bounds[w] += bound > 0 ? bound : 0;
+    struct arena *a = x->s->scope.arena;
+    x->first = first;
+    x->windows = windows;
+    x->rows = arena_alloc_unset(a, x->count * windows * sizeof *x->rows);
+    x->sums = arena_alloc_unset(a, windows * sizeof *x->sums);
+    x->done = arena_new_array(a, windows, bool);
+    if (!x->rows || !x->sums || !x->done) {
+        x->s->scope.err = ERR_FULL;
+        return false;
+    }
+    for (uint32_t w = 0; w < windows; w++)
+        x->sums[w] = ABSENT;
+    for (size_t i = 0; i < x->count; i++) {
+        int32_t *row = x->rows + i * windows;
+        clause_window_bounds(x->clauses[i], first, windows, row);
+        for (uint32_t w = 0; w < windows; w++) {
+            if (row[w] != ABSENT)
+                x->sums[w] = (x->sums[w] == ABSENT ? 0 : x->sums[w]) + row[w];
         }
     }
+    return !x->s->scope.err;
 }
 
-/* The bound that so many windows reach. */
-static int32_t best_of(const int32_t *bounds, uint32_t windows, uint32_t wanted)
+/* The sum that so many windows reach. */
+static int32_t best_of(const int32_t *sums, uint32_t windows, uint32_t wanted)
 {
     int32_t best[MOST_FIRST] = {0};
     for (uint32_t w = 0; w < windows; w++) {
-        int32_t bound = bounds[w];
+        int32_t sum = sums[w];
         for (uint32_t i = 0; i < wanted; i++) {
             int32_t other = best[i];
-            if (bound <= other)
+            if (sum <= other)
                 continue;
-            best[i] = bound;
-            bound = other;
+            best[i] = sum;
+            sum = other;
         }
     }
     return best[wanted - 1];
+}
+
+static void rewind_all(struct any *x)
+{
+    const struct plan *p = x->s->plan;
+    for (size_t i = 0; i < x->count; i++)
+        clause_rewind(x->clauses[i]);
+    if (p->excluded_count > 0)
+        x->excluded = scan_matchers(x->s, p->excluded, p->excluded_count); /* they only go forwards */
 }
 
 /* A few windows that promise most are taken before all others: what has to be reached is high from the beginning then.
  * Needs a second way through the lists, so that it is for long ones only. */
 static void take_best_windows(struct any *x)
 {
-    uint32_t documents = x->s->scope.documents, windows = (documents + WINDOW - 1) / WINDOW;
     uint32_t wanted = 1 + (uint32_t)(x->s->top->room / HITS_A_WINDOW), taken = 0;
     uint64_t cost = 0;
     for (size_t i = 0; i < x->count; i++)
         cost += x->clauses[i]->cost;
-    if (wanted > MOST_FIRST || wanted > windows / 4 || top_is_full(x->s->top) || cost < WORTH_IT)
+    if (wanted > MOST_FIRST || wanted > x->windows / 4 || top_is_full(x->s->top) || cost < WORTH_IT)
         return;
-    int32_t *bounds = arena_new_array(x->s->scope.arena, windows, int32_t);
-    x->done = arena_new_array(x->s->scope.arena, windows, bool);
-    if (!bounds || !x->done) {
-        x->s->scope.err = ERR_FULL;
-        return;
-    }
-    bound_windows(x, bounds, windows);
-    int32_t least = best_of(bounds, windows, wanted);
-    for (size_t i = 0; i < x->count; i++)
-        clause_rewind(x->clauses[i]);
-    for (uint32_t w = 0; w < windows && taken < wanted && !x->s->scope.err; w++) {
-        if (bounds[w] < least)
+    int32_t least = best_of(x->sums, x->windows, wanted);
+    for (uint32_t w = 0; w < x->windows && taken < wanted && !x->s->scope.err; w++) {
+        if (x->sums[w] < least)
             continue;
-        take_window(x, w * WINDOW, window_end(x, w * WINDOW));
+        take_window(x, w);
         x->done[w] = true;
         taken++;
     }
-    for (size_t i = 0; i < x->count; i++)
-        clause_rewind(x->clauses[i]);
-    x->excluded = scan_matchers(x->s, x->s->plan->excluded, x->s->plan->excluded_count); /* they only go forwards */
+    rewind_all(x);
+}
+
+static void take_span(struct any *x)
+{
+    struct scope *s = &x->s->scope;
+    take_best_windows(x);
+    for (uint32_t w = 0; w < x->windows && !s->err; w++) {
+        if (x->done[w] || x->sums[w] == ABSENT)
+            continue;
+        if (scope_is_over_now(s))
+            return;
+        take_window(x, w);
+    }
 }
 
 /* Documents with any of the clauses, if each stood there whether the others do or not. */
@@ -291,13 +296,10 @@ void prune_any(struct scan *s)
         return;
     }
     x.window = prune_window(s);
-    take_best_windows(&x);
-    uint32_t base = next_window(&x, 0), documents = s->scope.documents;
-    while (base != POSTINGS_END && !scope_is_over_now(&s->scope)) {
-        uint32_t end = window_end(&x, base);
-        if (!x.done || !x.done[base / WINDOW])
-            take_window(&x, base, end);
-        base = end < documents ? next_window(&x, end) : POSTINGS_END;
+    uint32_t windows = (s->scope.documents + WINDOW - 1) / WINDOW;
+    for (uint32_t first = 0; first < windows && !s->scope.err && !s->scope.late; first += SPAN) {
+        if (open_span(&x, first, windows - first < SPAN ? windows - first : SPAN))
+            take_span(&x);
     }
     s->counts[0] += x.pruned ? estimate(&x) : x.counted;
 }

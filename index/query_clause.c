@@ -82,6 +82,27 @@ int32_t clause_bound(struct clause *c, uint32_t from, uint32_t end)
     return c->kind == CLAUSE_PHRASE ? sum : most;
 }
 
+static void phrase_window_bounds(struct clause *c, uint32_t first, uint32_t windows, int32_t *out)
+{
+    uint32_t documents = c->scope->documents;
+    for (uint32_t i = 0; i < windows; i++) {
+        uint32_t base = (first + i) * WINDOW, end = documents - base > WINDOW ? base + WINDOW : documents;
+        out[i] = clause_bound(c, base, end);
+    }
+}
+
+void clause_window_bounds(struct clause *c, uint32_t first, uint32_t windows, int32_t *out)
+{
+    if (c->kind == CLAUSE_PHRASE) {
+        phrase_window_bounds(c, first, windows, out);
+        return;
+    }
+    for (uint32_t i = 0; i < windows; i++)
+        out[i] = ABSENT;
+    for (size_t i = 0; i < c->list_count; i++)
+        scored_window_bounds(&c->lists[i], first, windows, out);
+}
+
 uint32_t clause_reach(struct clause *c, uint32_t document)
 {
     size_t lists = c->kind == CLAUSE_PHRASE ? 1 : c->list_count;

@@ -10,8 +10,6 @@
 
 #include "index/query_scored.h"
 
-enum { WINDOW = 4096 }; /* documents that are handled at a time; a chunk of deletion marks has whole windows */
-
 enum clause_kind { CLAUSE_NOTHING, CLAUSE_WORD, CLAUSE_GROUP, CLAUSE_PHRASE };
 
 struct clause {
@@ -43,6 +41,9 @@ void clause_rewind(struct clause *c);
 
 /* No document in [from, end) gets more; ABSENT: none gets anything. */
 int32_t clause_bound(struct clause *c, uint32_t from, uint32_t end);
+
+/* For each of `windows` windows from the `first`-th on the most that a document there gets; ABSENT: none gets anything. */
+void clause_window_bounds(struct clause *c, uint32_t first, uint32_t windows, int32_t *out);
 
 /* A document at or before its first one at or after `document`; POSTINGS_END: there is none. */
 uint32_t clause_reach(struct clause *c, uint32_t document);

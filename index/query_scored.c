@@ -91,6 +91,42 @@ int32_t scored_bound(struct scored_list *l, uint32_t from, uint32_t end)
     return bound_between(l, first, last < l->list.blocks ? last : l->list.blocks - 1);
 }
 
+static void raise(int32_t *bound, int32_t to)
+{
+    *bound = to > *bound ? to : *bound;
+}
+
+/* A list of one block is scored: what it adds is known exactly. */
+static void bound_postings(const struct scored_list *l, uint32_t first, uint32_t windows, int32_t *bounds)
+{
+    for (uint32_t i = 0; i < l->block.count; i++) {
+        uint32_t window = l->block.documents[i] / WINDOW - first;
+        if (window < windows)
+            raise(&bounds[window], l->scores[i]);
+    }
+}
+
+static void bound_blocks(struct scored_list *l, uint32_t first, uint32_t windows, int32_t *bounds)
+{
+    uint32_t block = list_find(&l->list, 0, first * WINDOW), end = first + windows;
+    uint32_t from = block > 0 ? list_last(&l->list, block - 1) + 1 : 0;
+    for (; block < l->list.blocks && from / WINDOW < end; block++) {
+        uint32_t last = list_last(&l->list, block);
+        int32_t bound = scored_block_bound(l, block);
+        for (uint32_t w = from / WINDOW > first ? from / WINDOW : first; w <= last / WINDOW && w < end; w++)
+            raise(&bounds[w - first], bound);
+        from = last + 1;
+    }
+}
+
+void scored_window_bounds(struct scored_list *l, uint32_t first, uint32_t windows, int32_t *bounds)
+{
+    if (l->bounds)
+        bound_blocks(l, first, windows, bounds);
+    else
+        bound_postings(l, first, windows, bounds);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
 

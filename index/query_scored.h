@@ -13,6 +13,8 @@
 #include "index/postings.h"
 #include "index/query_leaf.h"
 
+enum { WINDOW = 4096 }; /* documents that are handled at a time; a chunk of deletion marks has whole windows */
+
 /* What a candidate gets that is not a contribution (those are 0 or above). */
 enum {
     ABSENT = -1,   /* the document does not have it */
@@ -51,6 +53,10 @@ int32_t scored_block_bound(struct scored_list *l, uint32_t block);
 
 /* To where it was when it was opened. */
 void scored_rewind(struct scored_list *l);
+
+/* For each of `windows` runs of WINDOW documents, the first of them the `first`-th, raises bounds[i] to the most that the
+ * term adds there; a window without any of its postings may be left as it is. */
+void scored_window_bounds(struct scored_list *l, uint32_t first, uint32_t windows, int32_t *bounds);
 
 /* The first document at or after `document`, or POSTINGS_END: then the block is entered and `next` is its place. */
 uint32_t scored_seek(struct scored_list *l, uint32_t document);
