@@ -10,6 +10,7 @@
  *     --prefix        the last word is a prefix, too
  *     --times         "name<tab>microseconds<tab>hits or count" per query instead of the summary
  *     --print         hits instead, as mayfly-reference writes them: "name rank id score dropped"
+ *     --ask WHEN      for pages before they are read: auto (as a shard does), always, never [auto]
  *     --serve         answers requests on standard input (requests.h)
  *
  * DIRECTORY is a shard's ("DATA/indexes/1/1/0"), QUERIES has a query per line, behind its name and a tab where there is
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/err.h"
 #include "index/core.h"
@@ -29,6 +31,7 @@
 #include "index/score.h"
 #include "index/snapshot.h"
 #include "index/store.h"
+#include "index/will_need.h"
 #include "proto/select.h"
 #include "proto/weight.h"
 #include "requests.h"
@@ -42,6 +45,8 @@ struct bench {
     uint32_t k;
     unsigned rounds;
     bool prefix, print, times, serve;
+    const char *ask;
+    struct page_waits waits;
     struct core *core;
     struct analyzer *analyzer;
     struct snapshot *snapshot;
@@ -109,6 +114,7 @@ static struct query_result run_query(struct bench *b, const struct request_mode 
     struct query_fault fault;
     struct query_result result;
     struct query *q = parse(b, mode->operation, text);
+    b->snapshot->asks = b->ask[1] == 'l' || (b->ask[1] == 'u' && page_waits_ask(&b->waits));
     struct query_word *words = arena_new_array(&b->arena, query_words(q), struct query_word);
     struct query_weights *weights = arena_new_array(&b->arena, query_words(q), struct query_weights);
     must(query_prepare(&b->arena, q, b->snapshot, words, &fault), "counting");
@@ -164,6 +170,14 @@ static double percentile(const uint64_t *sorted_ns, size_t count, double share)
     return (double)sorted_ns[at < count ? at : count - 1] / 1000;
 }
 
+/* Major faults of all passes, the unmeasured one too. */
+static double waits_per_query(const struct bench *b)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_majflt / (double)(b->queries.count * (b->rounds + 1));
+}
+
 static void summarize(const struct bench *b, uint64_t *times_ns, const uint64_t *answers)
 {
     size_t count = b->queries.count, empty = 0;
@@ -176,10 +190,10 @@ static void summarize(const struct bench *b, uint64_t *times_ns, const uint64_t 
     qsort(times_ns, count, sizeof *times_ns, compare);
     printf(
         "mode=%s k=%u queries=%zu qps=%.0f mean_us=%.1f p50_us=%.1f p95_us=%.1f p99_us=%.1f max_us=%.1f found=%" PRIu64
-        " empty=%zu arena_peak=%zu\n",
+        " empty=%zu arena_peak=%zu waits=%.2f\n",
         b->mode->name, b->k, count, 1e9 * (double)count / (double)sum, (double)sum / (double)count / 1000,
         percentile(times_ns, count, 0.5), percentile(times_ns, count, 0.95), percentile(times_ns, count, 0.99),
-        percentile(times_ns, count, 1), found, empty, b->arena.peak);
+        percentile(times_ns, count, 1), found, empty, b->arena.peak, waits_per_query(b));
 }
 
 static void measure(struct bench *b)
@@ -259,6 +273,7 @@ static const struct option options[] = {
     {"prefix", no_argument, NULL, 'p'},
     {"print", no_argument, NULL, 'o'},
     {"times", no_argument, NULL, 't'},
+    {"ask", required_argument, NULL, 'a'},
     {"serve", no_argument, NULL, 's'},
     {0},
 };
@@ -284,6 +299,9 @@ static bool take_option(struct bench *b, int option, const char *value)
         return b->print = true;
     case 't':
         return b->times = true;
+    case 'a':
+        b->ask = value;
+        return strcmp(value, "auto") == 0 || strcmp(value, "always") == 0 || strcmp(value, "never") == 0;
     case 's':
         return b->serve = true;
     default:
@@ -293,7 +311,7 @@ static bool take_option(struct bench *b, int option, const char *value)
 
 static bool take_arguments(struct bench *b, int argc, char **argv)
 {
-    *b = (struct bench){.mode = request_mode_find("or"), .language = "en", .k = 10, .rounds = 5};
+    *b = (struct bench){.mode = request_mode_find("or"), .language = "en", .k = 10, .rounds = 5, .ask = "auto"};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (!take_option(b, c, optarg))
             return false;

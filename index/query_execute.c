@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "index/query_prune.h"
 #include "index/query_scan.h"
+#include "index/will_need.h"
 
 /* One run of a query over all segments. */
 struct execution {
@@ -77,6 +78,33 @@ static int scan_all(struct execution *x, size_t must, bool incomplete_only)
         x->partial = s.scope.late;
     }
     return 0;
+}
+
+static void ask_for_leaf(const struct segment *segment, const struct tree_leaf *leaf, const struct query_weights *weights)
+{
+    struct term term;
+    int err = 0; /* whoever reads it in earnest will meet it again */
+    bool is_phrase = leaf->element_count > 1 || leaf->field.len > 0;
+    for (size_t i = 0; is_phrase && i < leaf->element_count; i++) {
+        if (segment_find_term(segment, leaf->elements[i].key, &term, &err))
+            will_need_list(segment, &term, true);
+    }
+    for (size_t i = 0; !is_phrase && i < weights->term_count; i++) {
+        if (segment_find_term(segment, weights->terms[i].key, &term, &err))
+            will_need_list(segment, &term, false);
+    }
+}
+
+/* The lists of all leaves in all segments. */
+static void ask_for_lists(const struct execution *x)
+{
+    for (size_t i = 0; i < x->snapshot->segment_count; i++) {
+        for (size_t k = 0; k < x->query->leaf_count; k++) {
+            const struct tree_leaf *leaf = &x->query->leaves[k];
+            if (leaf->scored)
+                ask_for_leaf(x->snapshot->segments[i].segment, leaf, &x->run->weights[leaf->elements[0].word]);
+        }
+    }
 }
 
 /* First what has all words; only when that is too little, what lacks some. */
@@ -151,6 +179,8 @@ int query_execute(struct arena *a, const struct query *q, struct snapshot *s, co
     struct execution x = {.arena = a, .query = q, .run = run, .snapshot = s, .fault = fault};
     bool nothing = q->item_count == 0 && !q->everything;
     int err = prepare(&x);
+    if (!err && s->asks)
+        ask_for_lists(&x);
     if (!err && !nothing)
         err = scan_levels(&x);
     if (err)

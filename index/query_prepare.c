@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "index/query_tree.h"
 #include "index/typo.h"
+#include "index/will_need.h"
 
 /* The candidates of a word in one segment that are not the word itself: the first QUERY_CANDIDATES of them. Once there are
  * more, in a heap whose root is the last; what replaces the root is written over it. */
@@ -334,9 +335,20 @@ static void add_up(struct preparation *p, struct query_word *out)
     *out = (struct query_word){p->word->count, p->found, kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES};
 }
 
+/* The dictionaries' blocks of all words in all segments. */
+static void ask_for_words(const struct query *q, const struct snapshot *s)
+{
+    for (size_t i = 0; i < s->segment_count; i++) {
+        for (size_t k = 0; k < q->word_count; k++)
+            will_need_keys(s->segments[i].segment, &q->words[k].key, 1);
+    }
+}
+
 int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
                   struct query_fault *fault)
 {
+    if (s->asks)
+        ask_for_words(q, s);
     for (size_t i = 0; i < q->word_count; i++) {
         struct preparation p = {.arena = a, .snapshot = s, .fault = fault, .word = &q->words[i]};
         int err = prepare_stem(&p);

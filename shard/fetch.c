@@ -124,6 +124,20 @@ static bool add_items(struct shard *s, const struct snapshot *from, const Mayfly
     return true;
 }
 
+/* What items the answer will read, a segment at a time. */
+static void ask_for_items(const struct snapshot *from, const Mayfly__Internal__Fetch *m, struct arena *a)
+{
+    uint32_t *documents = arena_new_array(a, m->n_items, uint32_t);
+    for (size_t segment = 0; documents && segment < from->segment_count; segment++) {
+        size_t count = 0;
+        for (size_t i = 0; i < m->n_items; i++) {
+            if (m->items[i]->segment == from->view->segments[segment].id)
+                documents[count++] = m->items[i]->document;
+        }
+        will_need_documents(from->segments[segment].segment, documents, count, true);
+    }
+}
+
 static void fetch_from(struct shard *s, const struct snapshot *from, const Mayfly__Internal__Fetch *m,
                        struct reply *out)
 {
@@ -137,6 +151,8 @@ static void fetch_from(struct shard *s, const struct snapshot *from, const Mayfl
     mayfly__internal__fetched__init(answer);
     answer->n_document_length = m->n_items;
     answer->document_length = lengths;
+    if (from->asks)
+        ask_for_items(from, m, out->arena);
     if (add_items(s, from, m, &wanted, out, lengths))
         reply_fetched(out, answer);
 }

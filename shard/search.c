@@ -113,6 +113,7 @@ static bool parse(struct search *s, const Mayfly__Internal__QueryText *text)
 /* With the snapshot set. */
 static bool open_query(struct search *s, const Mayfly__Internal__QueryText *text)
 {
+    s->snapshot->asks = page_waits_ask(&s->shard->waits);
     return find_rules(s, message_bytes(text->settings)) && check_analyzer(s) && parse(s, text);
 }
 
@@ -330,6 +331,20 @@ static bool fill_hit(struct search *s, const struct query_hit *hit, Mayfly__Inte
     return true;
 }
 
+/* What the answer will read of the hits, a segment at a time. */
+static void ask_for_hits(struct search *s, const struct query_result *result, bool with_bodies)
+{
+    uint32_t *documents = arena_new_array(s->out->arena, result->hit_count, uint32_t);
+    for (size_t segment = 0; documents && segment < s->snapshot->segment_count; segment++) {
+        size_t count = 0;
+        for (size_t i = 0; i < result->hit_count; i++) {
+            if (result->hits[i].segment == segment)
+                documents[count++] = result->hits[i].document;
+        }
+        will_need_documents(s->snapshot->segments[segment].segment, documents, count, with_bodies);
+    }
+}
+
 static bool fill_hits(struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)
 {
     struct arena *a = s->out->arena;
@@ -379,6 +394,8 @@ static bool executed_message(struct search *s, const Mayfly__Internal__Execute *
     mayfly__internal__executed__init(answer);
     answer->estimated_total = result->estimated_total;
     answer->partial = result->partial;
+    if (s->snapshot->asks)
+        ask_for_hits(s, result, m->with_documents);
     if (!fill_hits(s, result, answer))
         return false;
     if (m->with_documents && !add_documents(s, m, result, answer))

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/arena.h"
+#include "index/will_need.h"
 #include "proto/last_words.h"
 #include "proto/thresholds.h"
 
@@ -23,6 +24,7 @@ struct shard {
     struct holds *holds;
     struct outbox *outbox;    /* answers that wait for the end of the turn */
     struct last_words *words; /* shared with the coordinator */
+    struct page_waits waits;
     tagged_max *thresholds;   /* shared with all (proto/thresholds.h); NULL: none were given */
 };
 
