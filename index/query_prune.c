@@ -54,11 +54,12 @@ void prune_offer(struct scan *s, struct batch *b)
     prune_share(s);
 }
 
+/* All the hits that are wanted, that is; what is full because its segments have no more documents says nothing. */
 void prune_share(const struct scan *s)
 {
     const struct query_run *run = s->scope.run;
     const struct top *t = s->top;
-    if (run->shared && t->room > 0 && top_is_full(t) && top_worst_dropped(t) == 0)
+    if (run->shared && t->room > 0 && t->room == run->limit && top_is_full(t) && top_worst_dropped(t) == 0)
         tagged_max_raise(run->shared, run->shared_tag, (uint32_t)top_worst_score(t));
 }
 
