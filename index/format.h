@@ -82,10 +82,10 @@
  * One block, where there are up to 256 documents: just the block. Several: a structure of arrays in front of them,
  *
  *   | last u32[blocks] | ends u32[blocks] | stems: ends of positions u32[blocks] |
- *   | maxima u8[blocks][8] | maxima u8[groups][8] | blocks ... |
+ *   | maxima u8[blocks][16] | maxima u8[groups][16] | blocks ... |
  *
  * last = the last document; ends = where the block ends behind the arrays, where its positions end in the list's. A group
- * is 32 blocks. Maxima are four pairs (T, length code): of every posting T and code are such that T is not above, and code
+ * is 32 blocks. Maxima are eight pairs (T, length code): of every posting T and code are such that T is not above, and code
  * not below, those of one of the pairs; T 255 stands for all from there on. They are the Pareto front of what is there, the
  * last pair repeated if it has fewer, neighbours joined if it has more. So they hold for any weights and average length.
  *

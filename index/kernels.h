@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KERNEL_OVERREAD = 64, KERNEL_OVERWRITE = 16 };
+enum { KERNEL_OVERREAD = 64, KERNEL_OVERWRITE = 16, KERNEL_PAIRS = 8 };
 
 struct kernels {
     const char *name; /* avx512, avx2, portable */
@@ -42,8 +42,8 @@ struct kernels {
     void (*score)(uint32_t weight, const float norms[256], const uint8_t *codes, const uint32_t *documents,
                   const uint32_t *t, size_t count, int32_t *out);
 
-    /* The largest score_contribution(weight, T, norms[code]) of four pairs of bytes (T, code); T 255: of any T. */
-    int32_t (*bound)(uint32_t weight, const float norms[256], const uint8_t pairs[8]);
+    /* The largest score_contribution(weight, T, norms[code]) of the pairs of bytes (T, code); T 255: of any T. */
+    int32_t (*bound)(uint32_t weight, const float norms[256], const uint8_t pairs[2 * KERNEL_PAIRS]);
 
     /* The elements whose score is at least `least`, in order; how many. In place is allowed. */
     size_t (*keep_scores)(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,

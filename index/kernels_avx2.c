@@ -107,17 +107,19 @@ AVX2 static void score(uint32_t weight, const float norms[256], const uint8_t *c
     }
 }
 
-AVX2 static int32_t bound(uint32_t weight, const float norms[256], const uint8_t pairs[8])
+AVX2 static int32_t bound(uint32_t weight, const float norms[256], const uint8_t pairs[2 * KERNEL_PAIRS])
 {
-    const __m128i t_bytes = _mm_set_epi8(-1, -1, -1, 6, -1, -1, -1, 4, -1, -1, -1, 2, -1, -1, -1, 0);
-    __m128i t = _mm_shuffle_epi8(_mm_loadl_epi64((const void *)pairs), t_bytes);
-    __m128 norm = _mm_set_ps(norms[pairs[7]], norms[pairs[5]], norms[pairs[3]], norms[pairs[1]]);
-    norm = _mm_andnot_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(t, _mm_set1_epi32(UINT8_MAX))), norm); /* T 255: 0 */
-    __m128 frequency = _mm_cvtepi32_ps(t);
-    __m128 saturation = _mm_div_ps(frequency, _mm_add_ps(frequency, norm));
-    __m128i scores = _mm_cvtps_epi32(_mm_mul_ps(_mm_set1_ps((float)weight), saturation));
-    scores = _mm_max_epi32(scores, _mm_shuffle_epi32(scores, 0x4e));
-    return _mm_cvtsi128_si32(_mm_max_epi32(scores, _mm_shuffle_epi32(scores, 0xb1)));
+    __m256i both = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)pairs)), any = _mm256_set1_epi32(UINT8_MAX);
+    __m256i t = _mm256_and_si256(both, any);
+    __m256 norm = _mm256_set_ps(norms[pairs[15]], norms[pairs[13]], norms[pairs[11]], norms[pairs[9]],
+                                norms[pairs[7]], norms[pairs[5]], norms[pairs[3]], norms[pairs[1]]);
+    norm = _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(t, any)), norm); /* T 255: 0 */
+    __m256 frequency = _mm256_cvtepi32_ps(t);
+    __m256 saturation = _mm256_div_ps(frequency, _mm256_add_ps(frequency, norm));
+    __m256i scores = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_set1_ps((float)weight), saturation));
+    __m128i most = _mm_max_epi32(_mm256_castsi256_si128(scores), _mm256_extracti128_si256(scores, 1));
+    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1)));
 }
 
 AVX2 static size_t keep_scores(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,

@@ -39,10 +39,10 @@ static void score(uint32_t weight, const float norms[256], const uint8_t *codes,
         out[i] = score_contribution(weight, t[i], norms[codes[documents[i]]]);
 }
 
-static int32_t bound(uint32_t weight, const float norms[256], const uint8_t pairs[8])
+static int32_t bound(uint32_t weight, const float norms[256], const uint8_t pairs[2 * KERNEL_PAIRS])
 {
     int32_t most = 0;
-    for (size_t i = 0; i < 8; i += 2) {
+    for (size_t i = 0; i < 2 * KERNEL_PAIRS; i += 2) {
         /* Rounded as contributions are, and T / (T + norm) is at most 1: no contribution is above that of 1. */
         float norm = pairs[i] == UINT8_MAX ? 0.0F : norms[pairs[i + 1]];
         int32_t contribution = score_contribution(weight, pairs[i], norm);

@@ -61,13 +61,13 @@ static size_t front(const struct maxima_out *m, struct pair *out)
     return count;
 }
 
-void maxima_out_end(struct maxima_out *m, float average, uint8_t out[8])
+void maxima_out_end(struct maxima_out *m, float average, uint8_t out[2 * KERNEL_PAIRS])
 {
     struct pair pairs[256];
     size_t count = front(m, pairs);
-    for (; count > 4; count--)
+    for (; count > KERNEL_PAIRS; count--)
         join_cheapest(pairs, count, average);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < KERNEL_PAIRS; i++) {
         struct pair p = count ? pairs[i < count ? i : count - 1] : (struct pair){0, 0};
         out[2 * i] = p.t;
         out[2 * i + 1] = p.code;

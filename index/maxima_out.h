@@ -1,10 +1,12 @@
-/* maxima_out.h - of a run of postings the pairs (T, length code) that no other one beats, four of them at most: the
+/* maxima_out.h - of a run of postings the pairs (T, length code) that no other one beats, eight of them at most: the
  * maxima of a block or a group (postings.h).  Runs in: worker. */
 #ifndef INDEX_MAXIMA_OUT_H
 #define INDEX_MAXIMA_OUT_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "index/kernels.h"
 
 /* Of each T the lowest length code. Zeroed: none. */
 struct maxima_out {
@@ -14,7 +16,7 @@ struct maxima_out {
 
 void maxima_out_add(struct maxima_out *m, uint32_t t, uint8_t length_code);
 
-/* Into four pairs of bytes; `average` is a length that documents have, by which pairs are joined. Zeroes it. */
-void maxima_out_end(struct maxima_out *m, float average, uint8_t out[8]);
+/* Into pairs of bytes; `average` is a length that documents have, by which pairs are joined. Zeroes it. */
+void maxima_out_end(struct maxima_out *m, float average, uint8_t out[2 * KERNEL_PAIRS]);
 
 #endif

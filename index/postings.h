@@ -15,7 +15,7 @@
 enum {
     POSTING_BLOCK = 256,
     GROUP_BLOCKS = 32,
-    MAXIMA = 8,
+    MAXIMA = 2 * KERNEL_PAIRS, /* bytes */
     BLOCK_HEADER = 5,
     KIND_BITSET = 64,
     N_IS_T = 255,
@@ -56,7 +56,7 @@ static inline uint32_t list_positions_end(const struct posting_list *l, uint32_t
 /* The first block at or after `from` that `document` may be in: that ends at or after it. l->blocks: none. */
 uint32_t list_find(const struct posting_list *l, uint32_t from, uint32_t document);
 
-/* Four pairs of bytes; only where there are several blocks. */
+/* Pairs of bytes; only where there are several blocks. */
 static inline const uint8_t *list_maxima(const struct posting_list *l, uint32_t block)
 {
     return l->maxima + MAXIMA * (size_t)block;

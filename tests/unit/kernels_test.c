@@ -169,24 +169,24 @@ static void scores_to_the_last_bit(void **state)
     }
 }
 
-static void bounds_are_the_largest_of_four(void **state)
+static void bounds_are_the_largest_of_all_pairs(void **state)
 {
     const struct kernels *k = kernels_of(state);
     float norms[256];
     for (size_t i = 0; i < 256; i++)
         norms[i] = 0.3F + (float)length_decoded[i] * 0.00731F;
     for (int round = 0; round < ROUNDS; round++) {
-        uint8_t pairs[8];
+        uint8_t pairs[2 * KERNEL_PAIRS];
         uint32_t weight = next() >> (2 + next() % 24);
         int32_t most = 0, contribution;
-        for (size_t i = 0; i < 8; i += 2) {
+        for (size_t i = 0; i < 2 * KERNEL_PAIRS; i += 2) {
             pairs[i] = (uint8_t)(next() % 4 ? 1 + next() % 254 : 255);
             pairs[i + 1] = (uint8_t)next();
             contribution = score_contribution(weight, pairs[i], pairs[i] == 255 ? 0 : norms[pairs[i + 1]]);
             most = contribution > most ? contribution : most;
         }
         assert_int_equal(k->bound(weight, norms, pairs), most);
-        for (size_t i = 0; i < 8; i += 2)
+        for (size_t i = 0; i < 2 * KERNEL_PAIRS; i += 2)
             assert_true(score_contribution(weight, pairs[i] == 255 ? next() | 255 : pairs[i], norms[pairs[i + 1]]) <= most);
     }
 }
@@ -294,7 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_ALL(unpacks_every_width), ON_ALL(unpacks_from_any_value), ON_ALL(expands_bits), ON_ALL(matches_bits),
-        ON_ALL(scores_to_the_last_bit), ON_ALL(bounds_are_the_largest_of_four), ON_ALL(keeps_scores_in_place),
+        ON_ALL(scores_to_the_last_bit), ON_ALL(bounds_are_the_largest_of_all_pairs), ON_ALL(keeps_scores_in_place),
         ON_ALL(drains_what_is_marked), ON_ALL(intersects), cmocka_unit_test(the_environment_chooses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
