@@ -55,6 +55,22 @@ static void streams_init(struct index *i)
         i->streams[n] = (struct stream){.index = i, .shard = n, .next_sequence = 1, .watermark = 1};
 }
 
+static bool has_settings(const struct index *i, const struct buf *json)
+{
+    return i->settings.len == json->len && (json->len == 0 || memcmp(i->settings.data, json->data, json->len) == 0);
+}
+
+void index_take_settings(struct indexes *all, struct index *i, struct buf *json)
+{
+    const struct index *like = all->first;
+    while (like && (like == i || !has_settings(like, json)))
+        like = like->next;
+    buf_finish(&i->settings);
+    i->settings = *json;
+    i->settings_id = like ? like->settings_id : ++all->settings_ids;
+    *json = (struct buf){0};
+}
+
 struct index *indexes_add(struct indexes *all, struct str name, struct str primary_key, uint32_t number,
                           uint32_t edition, uint64_t created_at, struct str settings)
 {
@@ -70,7 +86,9 @@ struct index *indexes_add(struct indexes *all, struct str name, struct str prima
     i->edition = edition;
     i->created_at = created_at;
     i->shards = all->shards;
-    buf_append_str(&i->settings, settings);
+    struct buf json = {0};
+    buf_append_str(&json, settings);
+    index_take_settings(all, i, &json);
     streams_init(i);
 
     struct index **at = &all->first; /* in the order of their numbers */

@@ -51,6 +51,7 @@ struct index {
     uint32_t edition;
     uint64_t created_at; /* wall, microseconds */
     struct buf settings; /* complete JSON */
+    uint64_t settings_id; /* of that text: the same for equal ones, never used again for another */
     struct stream *streams;
     uint32_t shards;
     bool durable; /* in the catalog: nothing in it is acknowledged before */
@@ -61,6 +62,7 @@ struct index {
 struct indexes {
     struct index *first;
     uint32_t shards;
+    uint64_t settings_ids; /* given out last */
 };
 
 bool index_name_is_valid(struct str name);
@@ -70,6 +72,9 @@ struct index *indexes_by_number(const struct indexes *all, uint32_t number);
 /* Adds one that the catalog has; owner is the registry. */
 struct index *indexes_add(struct indexes *all, struct str name, struct str primary_key, uint32_t number,
                           uint32_t edition, uint64_t created_at, struct str settings);
+
+/* Takes the text over. */
+void index_take_settings(struct indexes *all, struct index *i, struct buf *json);
 
 /* Takes it out of the registry and frees it once `references` is 0. */
 void indexes_remove(struct indexes *all, struct index *gone);

@@ -296,6 +296,7 @@ static void start_children(struct coordinator *c, int lock)
                                           .on_change = on_shards_changed,
                                           .context = c};
     struct nursery_events events;
+    s->weights = weights_cache_open((struct weights_limits){.entries = WEIGHTS_ENTRIES, .bytes = WEIGHTS_BYTES});
     must(region_open_shared(&s->thresholds, "mayfly-thresholds", THRESHOLDS_SIZE), "cannot begin", "shared memory");
     shards.thresholds = s->thresholds.fd;
     must(jobs_open(&jobs, &s->jobs), "cannot begin", "jobs");

@@ -303,8 +303,7 @@ void handle_settings_set(struct session *s, const Mayfly__Envelope *e)
             "this changes how documents are analyzed, and the index has been written to: create another index "
             "with these settings, fill it, and swap the two");
     } else {
-        buf_finish(&index->settings);
-        index->settings = merged;
+        index_take_settings(&server->indexes, index, &merged);
         struct change *c = new_change(s, e->request, index, true);
         c->settings = true;
         catalog_put_index(server->catalog, index, on_durable, c);

@@ -229,6 +229,16 @@ void handle_task_wait(struct session *s, const Mayfly__Envelope *e)
 /* ------------------------------------------------------------------------------------------------------------- stats
  */
 
+static void fill_weights(const struct weights_cache *cache, Mayfly__Stats *out)
+{
+    struct weights_counts c = weights_counts(cache);
+    out->weights_cached = c.entries;
+    out->weights_bytes = c.bytes;
+    out->weights_budget = WEIGHTS_BYTES;
+    out->weights_hits = c.hits;
+    out->weights_misses = c.misses;
+}
+
 void handle_stats(struct session *s, const Mayfly__Envelope *e)
 {
     struct server *server = session_server(s);
@@ -250,6 +260,7 @@ void handle_stats(struct session *s, const Mayfly__Envelope *e)
     stats.log_bytes = oplog_bytes(server->log);
     stats.connections = sessions_count(server->sessions);
     stats.searches = server->searches;
+    fill_weights(server->weights, &stats);
     stats.operations = server->operations;
     stats.state = message_string(server_state_name(server));
     answer.message_case = MAYFLY__ENVELOPE__MESSAGE_STATS;

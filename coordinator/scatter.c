@@ -1,6 +1,7 @@
 /* The rounds of a search. One shard: one round. Several: Prepare to all, the candidates' frequencies added up, Execute
- * with weights, the hits merged, Fetch to the winners' shards. Whoever fails or is late is left out of what follows,
- * and the answer is partial. */
+ * with weights, the hits merged, Fetch to the winners' shards. Execute is the first round where an equal search has left
+ * its weights and nothing has changed since (weights_cache.h). Whoever fails or is late is left out of what follows, and
+ * the answer is partial. */
 #include "coordinator/scatter_state.h"
 
 #include <string.h>
@@ -118,7 +119,7 @@ static void after_fetch(struct search *s)
         search_reply(s);
 }
 
-/* A generation that round 1 named is gone: its statistics are worth nothing. */
+/* A generation that round 1 named is gone, or the settings are others: its statistics are worth nothing. */
 static void restart(struct search *s)
 {
     if (++s->restarts > RESTARTS_MOST) {
@@ -127,6 +128,9 @@ static void restart(struct search *s)
     }
     for (uint32_t i = 0; i < s->count; i++)
         search_let_go(&s->parts[i]);
+    if (s->weighed)
+        weights_forget(s->server->weights, s->weighed);
+    s->counts = true;
     search_begin(s);
 }
 
@@ -191,5 +195,13 @@ void search_begin(struct search *s)
 {
     for (uint32_t i = 0; i < s->count; i++)
         s->parts[i].statistics = NULL;
-    start_round(s, s->count == 1 ? ROUND_EXECUTE : ROUND_PREPARE);
+    search_release_weights(s);
+    if (s->count == 1) {
+        start_round(s, ROUND_EXECUTE);
+    } else if (search_remembers_weights(s)) {
+        share_threshold(s);
+        start_round(s, ROUND_EXECUTE);
+    } else {
+        start_round(s, ROUND_PREPARE);
+    }
 }

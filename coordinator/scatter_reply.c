@@ -11,6 +11,7 @@ void search_free(struct search *s)
         search_let_go(&s->parts[i]);
         buf_finish(&s->parts[i].body);
     }
+    search_release_weights(s);
     index_release(s->index);
     workspace_give_back(&server->spare, s->space);
 }

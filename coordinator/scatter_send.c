@@ -11,17 +11,25 @@ static uint64_t time_left(const struct search *s)
     return now < s->deadline_us ? s->deadline_us - now : 1;
 }
 
-static void fill_text(const struct search *s, uint32_t shard, Mayfly__Internal__QueryText *text,
-                      Mayfly__Internal__Place *place)
+/* Hardly ever: a shard keeps what it was told. */
+static ProtobufCBinaryData settings_of(const struct part *p)
 {
+    const struct buf *json = &p->search->index->settings;
+    return message_data(p->with_settings ? (struct str){json->data, json->len} : (struct str){0});
+}
+
+static void fill_text(const struct part *p, Mayfly__Internal__QueryText *text, Mayfly__Internal__Place *place)
+{
+    const struct search *s = p->search;
     const Mayfly__Search *r = s->request;
     mayfly__internal__place__init(place);
     mayfly__internal__query_text__init(text);
     place->index = s->index->number;
     place->edition = s->index->edition;
-    place->shard = shard;
+    place->shard = p->shard;
     text->place = place;
-    text->settings = message_data((struct str){s->index->settings.data, s->index->settings.len});
+    text->settings_id = s->index->settings_id;
+    text->settings = settings_of(p);
     text->query = r->query;
     text->match = (uint32_t)r->match;
     text->no_prefix = r->no_prefix;
@@ -49,7 +57,7 @@ static void send_prepare(struct part *p)
     Mayfly__Internal__QueryText text;
     Mayfly__Internal__Prepare prepare = MAYFLY__INTERNAL__PREPARE__INIT;
     Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    fill_text(p->search, p->shard, &text, &place);
+    fill_text(p, &text, &place);
     prepare.text = &text;
     prepare.deadline_us = time_left(p->search);
     message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARE;
@@ -65,7 +73,7 @@ static void send_execute(struct part *p)
     Mayfly__Internal__QueryText text;
     Mayfly__Internal__Execute execute = MAYFLY__INTERNAL__EXECUTE__INIT;
     Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    fill_text(s, p->shard, &text, &place);
+    fill_text(p, &text, &place);
     execute.text = &text;
     execute.limit = r->offset + r->limit;
     execute.deadline_us = time_left(s);
@@ -76,12 +84,12 @@ static void send_execute(struct part *p)
         execute.with_documents = !r->no_documents;
         execute.skip_documents = r->offset;
     } else {
-        execute.generation = p->statistics->generation;
+        execute.generation = s->weights.generations[p->shard];
         execute.prepared_by = p->prepared.request;
-        execute.documents = s->documents;
-        execute.total_length = s->total_length;
-        execute.n_words = s->word_count;
-        execute.words = s->words;
+        execute.documents = s->weights.documents;
+        execute.total_length = s->weights.total_length;
+        execute.n_words = s->weights.word_count;
+        execute.words = s->weights.words;
         execute.fetch_follows = search_fetches(s);
         execute.threshold_word = s->threshold_tag % THRESHOLDS;
         execute.threshold_tag = s->threshold_tag;
@@ -117,9 +125,11 @@ static void send_fetch(struct part *p)
         search_let_go(p);
         return;
     }
-    fill_text(s, p->shard, &text, &place);
+    fill_text(p, &text, &place);
     fetch.place = &place;
     fetch.prepared_by = p->prepared.request;
+    fetch.settings_id = text.settings_id;
+    fetch.settings = text.settings;
     fetch.n_fields = s->request->n_fields;
     fetch.fields = s->request->fields;
     message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCH;
@@ -137,5 +147,9 @@ void search_send(struct part *p)
 {
     static void (*const senders[])(struct part *) = {
         [ROUND_PREPARE] = send_prepare, [ROUND_EXECUTE] = send_execute, [ROUND_FETCH] = send_fetch};
-    senders[p->search->round](p);
+    struct search *s = p->search;
+    if (s->count > 1 && s->settings_id != s->index->settings_id)
+        s->moved = true; /* what the words were by then they may not be now */
+    else
+        senders[s->round](p);
 }

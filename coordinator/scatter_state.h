@@ -7,6 +7,7 @@
 #include "coordinator/merge_hits.h"
 #include "coordinator/server.h"
 #include "coordinator/session.h"
+#include "coordinator/weights_cache.h"
 #include "coordinator/workspace.h"
 #include "proto/message.h"
 
@@ -16,9 +17,10 @@ struct part { /* a shard's share of the search */
     struct shard_ticket prepared; /* round 1, as long as the shard holds a generation for it; request 0: not */
     struct shard_ticket ticket;   /* of what is in flight; request 0: nothing */
     uint32_t tries;               /* with another reader */
+    bool with_settings;           /* the shard has asked for their text */
     bool failed;
-    char code[40], message[200]; /* why it failed */
-    const Mayfly__Internal__Prepared *statistics;
+    char code[40], message[200];                  /* why it failed */
+    const Mayfly__Internal__Prepared *statistics; /* NULL: none, or remembered */
     struct merged_hit *hits;
     size_t hit_count;
     uint64_t estimated;
@@ -42,11 +44,12 @@ struct search {
     struct part *parts;
     uint32_t count, waiting, restarts;
     bool moved;
-    uint32_t merged_without; /* as many parts as had failed before the merge */
-    Mayfly__Internal__Weighted **words;
-    size_t word_count;
-    uint64_t documents, total_length;
-    uint32_t threshold_tag; /* of the second round; 0: it has no threshold to share */
+    uint64_t settings_id;          /* by which the words were counted */
+    const struct weighed *weighed; /* remembered: there is no first round; held */
+    bool counts;                   /* anew, whatever is remembered */
+    uint32_t merged_without;       /* as many parts as had failed before the merge */
+    struct weighed weights;        /* what the second round is sent with */
+    uint32_t threshold_tag;        /* of the second round; 0: it has no threshold to share */
     struct merged_hit *hits;
     size_t hit_count;
 };
@@ -59,7 +62,8 @@ void search_send(struct part *p);
 shards_answer search_take;
 void search_round_over(struct search *s);
 
-/* 0, ERR_FULL, or ERR_CORRUPT where the shards do not agree on what the words are. */
+/* Fills `weights`, and lets them be remembered. 0, ERR_FULL, or ERR_CORRUPT where the shards do not agree on what the
+ * words are. */
 int search_weigh(struct search *s);
 
 void search_part_fail(struct part *p, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -72,6 +76,10 @@ static inline bool search_counts(const struct part *p)
 {
     return p->statistics && !p->failed;
 }
+
+/* Whether another search's weights are still good, and there need be no first round; then `weights` are those. */
+bool search_remembers_weights(struct search *s);
+void search_release_weights(struct search *s);
 
 /* Whether a round for the documents follows. */
 static inline bool search_fetches(const struct search *s)

@@ -84,11 +84,22 @@ static void take_failed(struct part *p, const Mayfly__Internal__Failed *failed)
         search_part_fail(p, failed->code, "%s", failed->message);
 }
 
+/* A reader that is new, or has forgotten them. */
+static void take_settings_wanted(struct part *p, bool told)
+{
+    p->with_settings = !told;
+    if (told)
+        search_part_fail(p, CODE_INTERNAL, "the shard asked again for the settings that it was told");
+    else
+        search_send(p);
+}
+
 void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body)
 {
     struct part *p = context;
     struct search *s = p->search;
-    bool kept = true;
+    bool kept = true, told = p->with_settings;
+    p->with_settings = false;
     struct shard_ticket ticket = p->ticket, prepared = p->prepared;
     p->ticket = p->prepared = (struct shard_ticket){0}; /* after most answers the shard holds nothing */
     switch ((int)answer->message_case) {
@@ -97,8 +108,8 @@ void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, s
         p->statistics = answer->prepared;
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTED:
-        if (search_fetches(s))
-            p->prepared = prepared;
+        if (search_fetches(s)) /* what holds the generation for it: round 1, or this one if it was the first */
+            p->prepared = prepared.request ? prepared : ticket;
         kept = take_executed(p, answer, body);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED:
@@ -106,6 +117,10 @@ void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, s
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_MOVED:
         s->moved = true;
+        break;
+    case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_SETTINGS_WANTED:
+        p->prepared = prepared;
+        take_settings_wanted(p, told);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED:
         take_failed(p, answer->failed);

@@ -25,7 +25,7 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
         }
     }
     struct weighted_word weighted;
-    int err = select_terms(s->arena, candidates, used, qtf, s->documents, &weighted);
+    int err = select_terms(s->arena, candidates, used, qtf, s->weights.documents, &weighted);
     if (err)
         return err;
     out->frequency = weighted.frequency;
@@ -44,31 +44,83 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
     return 0;
 }
 
-int search_weigh(struct search *s)
+static int add_up(struct search *s)
 {
     bool any = false;
-    s->documents = s->total_length = 0;
+    struct weighed *w = &s->weights;
+    *w = (struct weighed){0};
     for (uint32_t i = 0; i < s->count; i++) {
         const Mayfly__Internal__Prepared *p = s->parts[i].statistics;
         if (!search_counts(&s->parts[i]))
             continue;
-        s->documents += p->documents;
-        s->total_length += p->total_length;
-        if (any && s->word_count != p->n_words)
+        w->documents += p->documents;
+        w->total_length += p->total_length;
+        if (any && w->word_count != p->n_words)
             return ERR_CORRUPT; /* shards of one build agree on what a text's words are */
-        s->word_count = p->n_words;
+        w->word_count = p->n_words;
         any = true;
     }
-    Mayfly__Internal__Weighted *words = arena_new_array(s->arena, s->word_count, Mayfly__Internal__Weighted);
-    s->words = arena_new_array(s->arena, s->word_count, Mayfly__Internal__Weighted *);
-    if (!words || !s->words)
-        return ERR_FULL;
-    for (size_t i = 0; i < s->word_count; i++) {
-        mayfly__internal__weighted__init(&words[i]);
-        s->words[i] = &words[i];
-        int err = weigh_word(s, i, &words[i]);
-        if (err)
-            return err;
-    }
     return 0;
+}
+
+static int weigh_words(struct search *s)
+{
+    struct weighed *w = &s->weights;
+    Mayfly__Internal__Weighted *words = arena_new_array(s->arena, w->word_count, Mayfly__Internal__Weighted);
+    w->words = arena_new_array(s->arena, w->word_count, Mayfly__Internal__Weighted *);
+    int err = words && w->words ? 0 : ERR_FULL;
+    for (size_t i = 0; i < w->word_count && !err; i++) {
+        mayfly__internal__weighted__init(&words[i]);
+        w->words[i] = &words[i];
+        err = weigh_word(s, i, &words[i]);
+    }
+    return err;
+}
+
+/* Of a shard that did not answer nothing was counted: 0, which is not kept, nor looked at, since it gets no second
+ * round. */
+static int note_generations(struct search *s, bool *out_all)
+{
+    uint64_t *generations = arena_new_array(s->arena, s->count, uint64_t);
+    if (!generations)
+        return ERR_FULL;
+    *out_all = true;
+    for (uint32_t i = 0; i < s->count; i++) {
+        bool counts = search_counts(&s->parts[i]);
+        generations[i] = counts ? s->parts[i].statistics->generation : 0;
+        *out_all = *out_all && counts;
+    }
+    s->weights.generations = generations;
+    return 0;
+}
+
+int search_weigh(struct search *s)
+{
+    bool all = false;
+    int err = add_up(s);
+    if (!err)
+        err = weigh_words(s);
+    if (!err)
+        err = note_generations(s, &all);
+    if (!err && all && s->settings_id == s->index->settings_id)
+        weights_keep(s->server->weights, s->index, s->request, &s->weights);
+    return err;
+}
+
+bool search_remembers_weights(struct search *s)
+{
+    s->settings_id = s->index->settings_id;
+    if (s->counts)
+        return false;
+    s->weighed = weights_find(s->server->weights, s->index, s->request);
+    if (s->weighed)
+        s->weights = *s->weighed;
+    return s->weighed != NULL;
+}
+
+void search_release_weights(struct search *s)
+{
+    if (s->weighed)
+        weights_release(s->weighed);
+    s->weighed = NULL;
 }

@@ -15,6 +15,7 @@
 #include "coordinator/oplog.h"
 #include "coordinator/shards.h"
 #include "coordinator/tasks.h"
+#include "coordinator/weights_cache.h"
 #include "coordinator/workspace.h"
 
 enum server_state { SERVER_STARTING, SERVER_READY, SERVER_STOPPING };
@@ -36,6 +37,7 @@ struct server {
     struct ingest *ingest;
     struct sessions *sessions;
     struct workspaces spare; /* of searches that are over */
+    struct weights_cache *weights; /* of searches over several shards */
     struct region thresholds; /* proto/thresholds.h */
     uint32_t threshold_tag;   /* given out last */
 

@@ -10,17 +10,6 @@
 #include "shard/places.h"
 #include "shard/project.h"
 
-int wanted_fields_of(struct arena *a, char *const *fields, size_t count, struct wanted_fields *out)
-{
-    struct str *names = arena_new_array(a, count, struct str);
-    if (!names)
-        return ERR_FULL;
-    for (size_t i = 0; i < count; i++)
-        names[i] = str_of(fields[i]);
-    *out = (struct wanted_fields){.all = count == 0, .names = names, .count = count};
-    return 0;
-}
-
 static bool is_among(struct str name, const struct str *names, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -30,22 +19,36 @@ static bool is_among(struct str name, const struct str *names, size_t count)
     return false;
 }
 
-int wanted_fields_within(struct arena *a, const struct wanted_fields *asked, const struct str *displayed, size_t count,
-                         struct wanted_fields *out)
+int wanted_fields_of(struct arena *a, char *const *fields, size_t count, const struct rules *rules,
+                     struct wanted_fields *out)
 {
-    *out = asked->all && count > 0 ? (struct wanted_fields){.names = displayed, .count = count} : *asked;
-    if (asked->all || count == 0)
+    const struct settings *s = &rules->settings;
+    if (count == 0) {
+        *out =
+            (struct wanted_fields){.all = s->displayed_count == 0, .names = s->displayed, .count = s->displayed_count};
         return 0;
-    struct str *names = arena_new_array(a, asked->count, struct str);
+    }
+    struct str *names = arena_new_array(a, count, struct str);
     if (!names)
         return ERR_FULL;
-    out->names = names;
-    out->count = 0;
-    for (size_t i = 0; i < asked->count; i++) {
-        if (is_among(asked->names[i], displayed, count))
-            names[out->count++] = asked->names[i];
+    *out = (struct wanted_fields){.names = names};
+    for (size_t i = 0; i < count; i++) {
+        struct str name = str_of(fields[i]);
+        if (s->displayed_count == 0 || is_among(name, s->displayed, s->displayed_count))
+            names[out->count++] = name;
     }
     return 0;
+}
+
+enum fetch_rules fetch_find_rules(struct shard *s, uint64_t id, struct str settings, struct reply *out,
+                                  const struct rules **out_rules)
+{
+    int err = rules_find(s->rules, id, settings, out_rules);
+    if (err == RULES_WANTED)
+        reply_settings_wanted(out);
+    else if (err)
+        reply_fail(out, CODE_INVALID_SETTINGS, "the index's settings cannot be used: %s", err_str(err));
+    return err == RULES_WANTED ? FETCH_RULES_WANTED : err ? FETCH_RULES_BAD : FETCH_RULES_FOUND;
 }
 
 void fetch_fail_damaged(struct reply *out, const struct snapshot *from, size_t segment, const char *part, int err)
@@ -139,12 +142,12 @@ static void ask_for_items(const struct snapshot *from, const Mayfly__Internal__F
 }
 
 static void fetch_from(struct shard *s, const struct snapshot *from, const Mayfly__Internal__Fetch *m,
-                       struct reply *out)
+                       const struct rules *rules, struct reply *out)
 {
     struct wanted_fields wanted;
     Mayfly__Internal__Fetched *answer = arena_new(out->arena, Mayfly__Internal__Fetched);
     uint32_t *lengths = arena_new_array(out->arena, m->n_items, uint32_t);
-    if (!answer || !lengths || wanted_fields_of(out->arena, m->fields, m->n_fields, &wanted)) {
+    if (!answer || !lengths || wanted_fields_of(out->arena, m->fields, m->n_fields, rules, &wanted)) {
         reply_fail_query(out, ERR_FULL);
         return;
     }
@@ -179,11 +182,15 @@ void fetch_documents(struct shard *s, const struct request *r, struct reply *out
 {
     const Mayfly__Internal__Fetch *m = r->envelope->fetch;
     uint64_t prepared_by = m->prepared_by;
+    const struct rules *rules;
+    enum fetch_rules found = fetch_find_rules(s, m->settings_id, message_bytes(m->settings), out, &rules);
+    if (found == FETCH_RULES_WANTED)
+        return; /* it comes again: what is held stays */
     struct snapshot *held = holds_find(s->holds, prepared_by);
     if (held)
         reply_keep(out, snapshot_hold(held));
-    if (held || fetch_newest(s, m->place, out))
-        fetch_from(s, out->snapshot, m, out);
+    if (found == FETCH_RULES_FOUND && (held || fetch_newest(s, m->place, out)))
+        fetch_from(s, out->snapshot, m, rules, out);
     holds_drop(s->holds, prepared_by);
 }
 

@@ -4,6 +4,7 @@
 
 #include "index/snapshot.h"
 #include "shard/request.h"
+#include "shard/rules.h"
 
 request_handler fetch_documents;
 request_handler fetch_lookup;
@@ -15,12 +16,16 @@ struct wanted_fields {
     size_t count;
 };
 
-/* From a message's strings, none meaning all: ERR_FULL past the arena's cap. */
-int wanted_fields_of(struct arena *a, char *const *fields, size_t count, struct wanted_fields *out);
+/* What a request asks for, of what the settings let be shown; either may be everything, which an empty list means.
+ * ERR_FULL past the arena's cap. */
+int wanted_fields_of(struct arena *a, char *const *fields, size_t count, const struct rules *rules,
+                     struct wanted_fields *out);
 
-/* Those of them that are displayed at all; an empty list means that all are. */
-int wanted_fields_within(struct arena *a, const struct wanted_fields *asked, const struct str *displayed, size_t count,
-                         struct wanted_fields *out);
+/* What the settings mean, by their number or text. If they are not found the answer says why; it is to be given before
+ * anything is let go of that was held for the request, for it may come again. */
+enum fetch_rules { FETCH_RULES_FOUND = 0, FETCH_RULES_WANTED, FETCH_RULES_BAD };
+enum fetch_rules fetch_find_rules(struct shard *s, uint64_t id, struct str settings, struct reply *out,
+                                  const struct rules **out_rules);
 
 /* Keeps the newest generation of a place for the answer; false if it cannot be had, then the answer says why. */
 bool fetch_newest(struct shard *s, const Mayfly__Internal__Place *place, struct reply *out);

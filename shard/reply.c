@@ -55,6 +55,18 @@ void reply_moved(struct reply *r)
     r->envelope.moved = m;
 }
 
+void reply_settings_wanted(struct reply *r)
+{
+    Mayfly__Internal__SettingsWanted *m = arena_new(r->arena, Mayfly__Internal__SettingsWanted);
+    if (!m) {
+        reply_fail_query(r, ERR_FULL);
+        return;
+    }
+    mayfly__internal__settings_wanted__init(m);
+    r->envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_SETTINGS_WANTED;
+    r->envelope.settings_wanted = m;
+}
+
 /* ------------------------------------------------------------------------------------------------------------ failures
  */
 

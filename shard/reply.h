@@ -32,6 +32,7 @@ void reply_prepared(struct reply *r, Mayfly__Internal__Prepared *m);
 void reply_executed(struct reply *r, Mayfly__Internal__Executed *m);
 void reply_fetched(struct reply *r, Mayfly__Internal__Fetched *m);
 void reply_moved(struct reply *r);
+void reply_settings_wanted(struct reply *r);
 
 /* Replaces whatever was set. */
 void reply_fail(struct reply *r, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));

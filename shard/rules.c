@@ -10,6 +10,7 @@ enum { KEPT = 16, ROOM_PER_BYTE = 32, LEAST_ROOM = 256 << 10 };
 
 struct entry {
     struct arena arena; /* holds the rest; cap 0: empty */
+    uint64_t id;
     struct str json;
     struct rules rules;
     uint64_t used; /* when, in calls */
@@ -82,17 +83,19 @@ static int fill(struct rules_cache *c, struct entry *e, struct str json)
                          &e->rules.analyzer);
 }
 
-int rules_find(struct rules_cache *c, struct str settings_json, const struct rules **out)
+int rules_find(struct rules_cache *c, uint64_t id, struct str settings_json, const struct rules **out)
 {
     c->calls++;
     for (size_t i = 0; i < KEPT; i++) {
         struct entry *e = &c->entries[i];
-        if (e->arena.cap > 0 && str_equal(e->json, settings_json)) {
+        if (e->arena.cap > 0 && e->id == id) {
             e->used = c->calls;
             *out = &e->rules;
             return 0;
         }
     }
+    if (settings_json.len == 0)
+        return RULES_WANTED;
     struct entry *e = least_used(c);
     clear(e);
     int err = fill(c, e, settings_json);
@@ -100,6 +103,7 @@ int rules_find(struct rules_cache *c, struct str settings_json, const struct rul
         clear(e);
         return err;
     }
+    e->id = id;
     e->used = c->calls;
     *out = &e->rules;
     return 0;

@@ -21,7 +21,9 @@ struct rules_cache;
 /* Loads the analysis data, once in a process. */
 int rules_cache_open(struct rules_cache **out);
 
-/* Valid until the next call. ERR_INVALID for settings that nothing can be searched with. */
-int rules_find(struct rules_cache *c, struct str settings_json, const struct rules **out);
+/* Of the settings with that number; their text may be empty. Valid until the next call. RULES_WANTED: they are not
+ * known (any more), and there is no text. ERR_INVALID for settings that nothing can be searched with. */
+enum { RULES_WANTED = 1 };
+int rules_find(struct rules_cache *c, uint64_t id, struct str settings_json, const struct rules **out);
 
 #endif

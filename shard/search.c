@@ -64,12 +64,9 @@ static uint64_t hold_until(const struct search *s)
     return s->deadline_us ? s->deadline_us + HOLD_SLACK_US : clock_us() + HOLD_DEFAULT_US;
 }
 
-static bool find_rules(struct search *s, struct str settings)
+static enum fetch_rules find_rules(struct search *s, const Mayfly__Internal__QueryText *text)
 {
-    int err = rules_find(s->shard->rules, settings, &s->rules);
-    if (err)
-        reply_fail(s->out, CODE_INVALID_SETTINGS, "the index's settings cannot be used: %s", err_str(err));
-    return err == 0;
+    return fetch_find_rules(s->shard, text->settings_id, message_bytes(text->settings), s->out, &s->rules);
 }
 
 /* Words would be looked for that another analyzer never made. */
@@ -110,11 +107,11 @@ static bool parse(struct search *s, const Mayfly__Internal__QueryText *text)
     return err ? fail(s, err) : true;
 }
 
-/* With the snapshot set. */
+/* With the snapshot and the rules set. */
 static bool open_query(struct search *s, const Mayfly__Internal__QueryText *text)
 {
     s->snapshot->asks = page_waits_ask(&s->shard->waits);
-    return find_rules(s, message_bytes(text->settings)) && check_analyzer(s) && parse(s, text);
+    return check_analyzer(s) && parse(s, text);
 }
 
 static bool check_text(struct search *s, const Mayfly__Internal__QueryText *text)
@@ -195,7 +192,8 @@ void search_prepare(struct shard *shard, const struct request *r, struct reply *
     const Mayfly__Internal__Prepare *m = r->envelope->prepare;
     struct search s = {.shard = shard, .out = out};
     struct query_word *words;
-    if (!check_text(&s, m->text) || !set_deadline(&s, r, m->deadline_us) || !fetch_newest(shard, m->text->place, out))
+    if (!check_text(&s, m->text) || !set_deadline(&s, r, m->deadline_us) || find_rules(&s, m->text) ||
+        !fetch_newest(shard, m->text->place, out))
         return;
     s.snapshot = out->snapshot;
     if (!open_query(&s, m->text) || !prepare_words(&s, &words))
@@ -360,21 +358,11 @@ static bool fill_hits(struct search *s, const struct query_result *result, Mayfl
     return true;
 }
 
-/* What the request asks for, of what the settings let be shown; either may be everything. */
-static int wanted_fields(struct search *s, const Mayfly__Internal__Execute *m, struct wanted_fields *out)
-{
-    const struct settings *settings = &s->rules->settings;
-    struct wanted_fields asked;
-    if (wanted_fields_of(s->out->arena, m->fields, m->n_fields, &asked))
-        return ERR_FULL;
-    return wanted_fields_within(s->out->arena, &asked, settings->displayed, settings->displayed_count, out);
-}
-
 static bool add_documents(struct search *s, const Mayfly__Internal__Execute *m, const struct query_result *result,
                           Mayfly__Internal__Executed *answer)
 {
     struct wanted_fields wanted;
-    if (wanted_fields(s, m, &wanted))
+    if (wanted_fields_of(s->out->arena, m->fields, m->n_fields, s->rules, &wanted))
         return fail(s, ERR_FULL);
     for (size_t i = m->skip_documents; i < result->hit_count; i++) {
         const struct query_hit *hit = &result->hits[i];
@@ -404,10 +392,11 @@ static bool executed_message(struct search *s, const Mayfly__Internal__Execute *
     return true;
 }
 
-/* The generation that round 1 named: held, or still the newest. The answer is Moved if this reader has it not. */
+/* The generation that round 1 named, this one's or one that the coordinator remembers: held, or still the newest. The
+ * answer is Moved if this reader has it not. */
 static bool find_generation(struct search *s, const Mayfly__Internal__Execute *m)
 {
-    struct snapshot *held = m->own_statistics ? NULL : holds_find(s->shard->holds, m->prepared_by);
+    struct snapshot *held = m->own_statistics || !m->prepared_by ? NULL : holds_find(s->shard->holds, m->prepared_by);
     if (held && held->view->generation == m->generation)
         reply_keep(s->out, snapshot_hold(held));
     else if (!fetch_newest(s->shard, m->text->place, s->out))
@@ -438,13 +427,16 @@ void search_execute(struct shard *shard, const struct request *r, struct reply *
     if (!check_text(&s, m->text))
         return;
     /* Read before anything may fail: then the message is gone. */
-    uint64_t prepared_by = m->own_statistics ? r->id : m->prepared_by;
+    uint64_t holder = m->prepared_by ? m->prepared_by : r->id, deadline_us = m->deadline_us;
     bool keep = m->fetch_follows;
-    bool done = set_deadline(&s, r, m->deadline_us) && execute(&s, m, &answer);
-    if (done && keep && holds_add(shard->holds, prepared_by, s.snapshot, hold_until(&s)))
+    enum fetch_rules rules = find_rules(&s, m->text);
+    if (rules == FETCH_RULES_WANTED)
+        return; /* it comes again: what is held stays */
+    bool done = rules == FETCH_RULES_FOUND && set_deadline(&s, r, deadline_us) && execute(&s, m, &answer);
+    if (done && keep && holds_add(shard->holds, holder, s.snapshot, hold_until(&s)))
         done = fail(&s, ERR_FULL);
     if (!done || !keep)
-        holds_drop(shard->holds, prepared_by);
+        holds_drop(shard->holds, holder);
     if (done)
         reply_executed(out, answer);
 }

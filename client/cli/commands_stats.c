@@ -106,6 +106,11 @@ static void print_json(const Mayfly__Stats *s)
     emit_member_string(&b, "cap_enforced_by", s->cap_enforced_by);
     emit_member_number(&b, "removals", s->removals);
     emit_member_number(&b, "removals_due_ms", s->removals_due_ms);
+    emit_member_number(&b, "weights_cached", s->weights_cached);
+    emit_member_number(&b, "weights_bytes", s->weights_bytes);
+    emit_member_number(&b, "weights_budget", s->weights_budget);
+    emit_member_number(&b, "weights_hits", s->weights_hits);
+    emit_member_number(&b, "weights_misses", s->weights_misses);
     emit_end(&b, '}');
     report_json(&b);
     buf_finish(&b);
@@ -174,6 +179,9 @@ static void print_text(const Mayfly__Stats *s)
            s->epoch, s->cap_enforced_by);
     printf("%" PRIu64 " searches, %" PRIu64 " operations, %u connections\n", s->searches, s->operations,
            s->connections);
+    printf("weights of %" PRIu64 " searches remembered in %s of %s, %" PRIu64 " searches used them, %" PRIu64 " did not\n",
+           s->weights_cached, bytes_text(have, s->weights_bytes), bytes_text(most, s->weights_budget), s->weights_hits,
+           s->weights_misses);
     printf("batch regions %s of %s", bytes_text(have, s->region_bytes), bytes_text(most, s->region_budget));
     printf(", log %s of %s\n\n", bytes_text(have, s->log_bytes), bytes_text(most, s->log_quota));
     print_process_table(s);

@@ -117,6 +117,10 @@ void prometheus_print(const Mayfly__Stats *s)
     single("removals", "gauge", "Dropped segments and indexes whose files are not removed yet.", s->removals);
     single("searches_total", "counter", "Searches answered since the start.", s->searches);
     single("operations_total", "counter", "Operations accepted since the start.", s->operations);
+    single("weights_bytes", "gauge", "Bytes of remembered term weights of searches.", s->weights_bytes);
+    single("weights_budget_bytes", "gauge", "Bytes that remembered term weights may take.", s->weights_budget);
+    single("weights_hits_total", "counter", "Searches over several shards that needed no first round.", s->weights_hits);
+    single("weights_misses_total", "counter", "Searches over several shards that needed one.", s->weights_misses);
     single("connections", "gauge", "Open connections.", s->connections);
     single("start_time_seconds", "gauge", "When the server was started.", s->started_at / 1000000);
 }

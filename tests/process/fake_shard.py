@@ -2,8 +2,9 @@
 """Stands in for mayfly-shard: three hits a query, and what the query's text says goes wrong.
 
 A query is words; `WHAT@ROUND@SHARD` or `WHAT@ROUND@SHARD.READER` acts there: `hang` never answers, `die` ends the
-process, `moved` has lost the generation, `late` answers in part. Rounds are prepare, execute, fetch; of a document that is looked
-up, lookup, and the id is the text.
+process, `moved` has lost the generation, `late` answers in part. Rounds are prepare, execute, fetch, and again: an execute that
+nothing was prepared for; of a document that is looked up, lookup, and the id is the text. With `newest` in it, the generation is
+the one that the coordinator knows of.
 """
 import argparse
 import json
@@ -30,7 +31,7 @@ class Shard:
     def __init__(self, shard, reader):
         self.shard, self.names = shard, (str(shard), f"{shard}.{reader}")
         self.socket = socket.socket(fileno=SOCKET_FD)
-        self.texts = {}  # of prepared queries
+        self.texts = {}  # of queries whose generation is held
 
     def serve(self):
         self.send(pb.ShardEnvelope(ready=pb.Ready()))
@@ -67,8 +68,9 @@ class Shard:
         self.texts[request] = text
         if self.goes_wrong(request, text, "prepare"):
             return
+        generation = 0 if "newest" in text else 1
         words = [pb.Word(candidates=[pb.Candidate(term=b"a", frequency=5)], count=1)]
-        self.send(pb.ShardEnvelope(request=request, prepared=pb.Prepared(generation=1, documents=10, total_length=100,
+        self.send(pb.ShardEnvelope(request=request, prepared=pb.Prepared(generation=generation, documents=10, total_length=100,
                                                                          words=words)))
 
     def hits(self, message):
@@ -79,6 +81,10 @@ class Shard:
     def execute(self, request, message):
         if self.goes_wrong(request, message.text.query, "execute"):
             return
+        if not message.prepared_by:
+            self.texts[request] = message.text.query
+            if self.goes_wrong(request, message.text.query, "again"):
+                return
         late = self.told(message.text.query, "execute") == "late"
         self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(hits=self.hits(message), estimated_total=3,
                                                                          partial=late)))

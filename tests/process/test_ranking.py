@@ -60,7 +60,7 @@ class Index:
         match = {"last": 0, "all": 1, "frequency": 2, "any": 3}[form.match]
         i = self.internal
         query = i.QueryText(place=i.Place(index=1, edition=1, shard=0), settings=json.dumps(self.settings).encode(),
-                            query=text, match=match, no_prefix=form.no_prefix, no_typos=form.no_typos,
+                            settings_id=1, query=text, match=match, no_prefix=form.no_prefix, no_typos=form.no_typos,
                             plain_words=form.plain_words)
         answer, _ = self.shard.ask(execute=i.Execute(text=query, own_statistics=True, limit=ranking.LIMIT))
         assert answer.WhichOneof("message") == "executed", answer

@@ -134,3 +134,71 @@ def test_the_only_shard(make_client):
 def test_a_document_is_asked_for_again_where_a_reader_died(make_client):
     client = make_client(shards=1, readers=2)
     assert [client.get("books", "die@lookup@0.0")["from"] for _ in range(2)] == ["0.1", "0.1"]
+
+
+# ---------------------------------------------------------------------------------------------------- remembered weights
+
+
+def weights(client):
+    stats = client.stats()
+    return stats.weights_hits, stats.weights_misses
+
+
+def test_an_equal_search_needs_no_first_round(make_client):
+    client = make_client(readers=2)
+    first = search(client, "newest")
+    assert weights(client) == (0, 1)
+    for _ in range(4):
+        again = search(client, "newest")
+        assert (again.ids, [hit.score for hit in again.hits]) == (first.ids, [hit.score for hit in first.hits])
+        assert not again.partial and again.estimated_total == 6
+    assert weights(client) == (4, 1)
+    for options in ({"match": "any"}, {"no_prefix": True}, {"no_typos": True}, {"plain_words": True}):
+        search(client, "newest", **options)  # are other words, or may be
+    assert weights(client) == (4, 5)
+    assert search(client, "newest", offset=3, documents=False).ids == ["1-1", "0-2", "1-2"]
+    assert weights(client) == (5, 5)
+
+
+def test_other_settings_are_another_search(make_client):
+    client = make_client()
+    search(client, "newest")
+    client.set_settings("books", {"displayed": ["from"]})
+    search(client, "newest")
+    assert weights(client) == (0, 2)
+
+
+def test_a_generation_that_has_moved_on_is_counted_anew(make_client):
+    client = make_client()
+    for _ in range(3):
+        assert search(client, "newest moved@again@1").ids == ["0-0", "1-0", "0-1", "1-1"]
+    assert weights(client) == (2, 1)
+
+
+def test_of_a_generation_that_is_not_known_yet_nothing_is_remembered(make_client):
+    client = make_client()
+    for _ in range(3):
+        search(client, "a")
+    assert weights(client) == (0, 3)
+
+
+def test_a_partial_count_is_not_remembered(make_client):
+    client = make_client()
+    for _ in range(2):
+        assert search(client, "newest hang@prepare@1", deadline_ms=DEADLINE).partial
+    assert weights(client) == (0, 2)
+
+
+@pytest.mark.parametrize("what, code", [("hang", "deadline"), ("die", "unavailable")])
+def test_who_fails_in_the_only_round_is_left_out(make_client, what, code):
+    client = make_client()
+    assert not search(client, f"newest {what}@again@1").partial
+    result = search(client, f"newest {what}@again@1", deadline_ms=DEADLINE)
+    assert result.ids == ["0-0", "0-1", "0-2"] and result.partial and result.reason.code == code
+
+
+def test_who_dies_in_the_only_round_is_replaced_by_its_other_reader(make_client):
+    client = make_client(readers=2)
+    for _ in range(3):
+        result = search(client, "newest die@again@0.0")
+        assert result.ids == ["0-0", "1-0", "0-1", "1-1"] and not result.partial

@@ -101,9 +101,9 @@ def shard(internal, directory):
         made.process.wait()
 
 
-def text(internal, query, index=7, **options):
-    return internal.QueryText(place=internal.Place(index=index, edition=1, shard=0), settings=SETTINGS, query=query,
-                              **options)
+def text(internal, query, index=7, settings=SETTINGS, settings_id=1, **options):
+    return internal.QueryText(place=internal.Place(index=index, edition=1, shard=0), settings=settings, settings_id=settings_id,
+                              query=query, **options)
 
 
 def test_it_exits_at_the_end_of_its_socket(shard):
@@ -141,8 +141,29 @@ def test_a_generation_that_it_has_not_is_moved(shard, internal):
     answer, _ = shard.ask(execute=internal.Execute(text=text(internal, ""), generation=5, limit=10))
     assert answer.WhichOneof("message") == "moved"
     item = internal.Fetch.Item(segment=3, document=0)
-    answer, _ = shard.ask(fetch=internal.Fetch(place=internal.Place(index=7, edition=1), items=[item]))
+    answer, _ = shard.ask(fetch=internal.Fetch(place=internal.Place(index=7, edition=1), items=[item], settings_id=1))
     assert answer.WhichOneof("message") == "moved"
+
+
+def test_settings_are_told_once(shard, internal):
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "cats", settings=b"")))
+    assert answer.WhichOneof("message") == "settings_wanted"
+    prepared, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "the cats")))
+    assert len(prepared.prepared.words) == 1
+    own = text(internal, "the cats", settings=SETTINGS.replace(b'"stop_words":null', b'"stop_words":[]'), settings_id=2)
+    assert len(shard.ask(prepare=internal.Prepare(text=own))[0].prepared.words) == 2
+    for settings_id, words in ((1, 1), (2, 2)):
+        answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "the cats", settings=b"", settings_id=settings_id)))
+        assert len(answer.prepared.words) == words
+    for settings_id in range(10, 40):  # more than it keeps
+        shard.ask(prepare=internal.Prepare(text=text(internal, "cats", settings_id=settings_id)))
+    execute = internal.Execute(text=text(internal, "cats", settings=b""), prepared_by=prepared.request, limit=10,
+                               words=[internal.Weighted()])
+    assert shard.ask(execute=execute)[0].WhichOneof("message") == "settings_wanted"
+    fetch = internal.Fetch(place=internal.Place(index=7, edition=1), settings_id=1)
+    assert shard.ask(fetch=fetch)[0].WhichOneof("message") == "settings_wanted"
+    execute.text.settings = SETTINGS
+    assert shard.ask(execute=execute)[0].WhichOneof("message") == "executed"
 
 
 def failure(answer):
@@ -159,8 +180,7 @@ def test_what_makes_no_sense_fails_by_its_code(shard, internal):
     other.place.shard = 1
     answer, _ = shard.ask(prepare=internal.Prepare(text=other))
     assert failure(answer) == "internal"
-    broken = text(internal, "a")
-    broken.settings = b"{"
+    broken = text(internal, "a", settings=b"{", settings_id=2)
     answer, _ = shard.ask(prepare=internal.Prepare(text=broken))
     assert failure(answer) == "invalid_settings"
     answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "word " * 5000)))

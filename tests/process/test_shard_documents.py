@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+import zlib
 
 import pytest
 
@@ -46,8 +47,12 @@ class Index:
         return self.internal.Place(index=self.number, edition=1, shard=0)
 
     def text(self, query, settings=None):
-        return self.internal.QueryText(place=self.place(), query=query, no_prefix=True,
-                                       settings=json.dumps({**harness.SETTINGS, **(settings or {})}).encode())
+        return self.internal.QueryText(place=self.place(), query=query, no_prefix=True, **self.rules(settings))
+
+    @staticmethod
+    def rules(settings=None):
+        text = json.dumps({**harness.SETTINGS, **(settings or {})}).encode()
+        return {"settings": text, "settings_id": zlib.crc32(text)}
 
     def search(self, query, limit=10, settings=None, **options):
         return self.internal.Execute(text=self.text(query, settings), own_statistics=True, limit=limit, **options)
@@ -108,13 +113,35 @@ def test_a_second_round_sees_what_the_first_saw(shard, index, internal):  # noqa
     assert answer.executed.estimated_total == 20
 
     items = [internal.Fetch.Item(segment=hit.segment, document=hit.document) for hit in answer.executed.hits[2:4]]
-    answer, body = shard.ask(fetch=internal.Fetch(place=index.place(), prepared_by=first, items=items))
+    answer, body = shard.ask(fetch=internal.Fetch(place=index.place(), prepared_by=first, items=items, **index.rules()))
     assert [json.loads(d)["n"] for d in documents(answer, body)] == [2, 3]
 
     answer, _ = shard.ask(execute=execute)  # the generation went with the fetch
     assert answer.WhichOneof("message") == "moved"
     answer, _ = shard.ask(execute=index.search("cats", limit=100))
     assert ids(answer) == ["new"] + [f"{n:02}" for n in range(1, 20)]
+
+
+def test_a_second_round_needs_no_first_while_its_generation_is_the_newest(shard, index, internal):  # noqa: F811
+    answer, _ = shard.ask(prepare=internal.Prepare(text=index.text("cats")))
+    shard.send(request=answer.request, abandon=internal.Abandon())
+    execute = internal.Execute(text=index.text("cats"), generation=answer.prepared.generation, documents=20, total_length=60,
+                               words=weighted(internal, answer.prepared), limit=100, fetch_follows=True)
+    first, _ = shard.ask(execute=execute)
+    second, _ = shard.ask(execute=execute)
+    assert ids(first) == ids(second) == [f"{n:02}" for n in range(20)]
+    index.put({"id": "more", "title": "birds"})
+    for n in range(20):
+        index.delete(f"{n:02}")
+    # Nothing but what is held has them any more.
+    assert index.nursery.run(index.nursery.merge([1, 2], index.segment))["reason"] == "done"
+    assert shard.ask(execute=execute)[0].WhichOneof("message") == "moved"
+    items = [internal.Fetch.Item(segment=hit.segment, document=hit.document) for hit in first.executed.hits[2:4]]
+    for request in (first.request, second.request):  # each holds its own
+        fetch = internal.Fetch(place=index.place(), prepared_by=request, items=items, **index.rules())
+        answer, body = shard.ask(fetch=fetch)
+        assert [json.loads(d)["n"] for d in documents(answer, body)] == [2, 3]
+        assert shard.ask(fetch=fetch)[0].WhichOneof("message") == "moved"
 
 
 def test_an_abandoned_generation_is_gone(shard, index, internal):  # noqa: F811
@@ -145,6 +172,10 @@ def test_documents_come_whole_or_by_their_fields(shard, index, internal):  # noq
     assert json.loads(documents(answer, body)[0]) == {"n": 7}
     answer, body = shard.ask(execute=index.search("cats 7", settings=shown, with_documents=True, fields=["id"]))
     assert json.loads(documents(answer, body)[0]) == {}
+    hit = answer.executed.hits[0]
+    fetch = internal.Fetch(place=index.place(), items=[internal.Fetch.Item(segment=hit.segment, document=hit.document)],
+                           fields=["id", "n"], **index.rules(shown))
+    assert json.loads(documents(*shard.ask(fetch=fetch))[0]) == {"n": 7}
 
 
 def test_lookup_finds_the_live_version(shard, index, internal):  # noqa: F811
