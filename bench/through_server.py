@@ -1,14 +1,21 @@
 #!/usr/bin/python3
 """Queries through the server, pipelined: queries per second, and per query the CPU time and system calls of each process.
 
-    bench/through_server.py [--bin build/release/bin] [--shards 1,2] [--readers 2] [--depth 16] [--runs 5] DOCUMENTS QUERIES
+    bench/through_server.py [--bin build/release/bin] [--shards 1,2] [--readers 2] [--depth 16] [--runs 5] [--stream same]
+                            DOCUMENTS QUERIES
 
-DOCUMENTS is NDJSON (.gz too), QUERIES lines of `id TAB text` (.gz too). Needs strace; prints a table for RESULTS.md.
+DOCUMENTS is NDJSON (.gz too), QUERIES lines of `id TAB text` (.gz too). Needs strace; prints a table for RESULTS.md. The
+coordinator remembers what it counted for a query over several shards, so it matters how often one comes again. --stream:
+  same   every run has all queries: after the first each is a repetition
+  new    no text comes twice: each run puts one more space before every query
+  zipf   as many queries as the file has are drawn from it, the n-th with a probability of 1/n, others in each run
 """
 import argparse
 import gzip
+import itertools
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -29,6 +36,7 @@ def options():
     parser.add_argument("--readers", default=2, type=int)
     parser.add_argument("--depth", default=16, type=int)
     parser.add_argument("--runs", default=5, type=int)
+    parser.add_argument("--stream", default="same", choices=["same", "new", "zipf"])
     parser.add_argument("documents")
     parser.add_argument("queries")
     return parser.parse_args()
@@ -42,6 +50,28 @@ def plain(path, place):
     with gzip.open(path, "rb") as packed, open(to, "wb") as out:
         shutil.copyfileobj(packed, out)
     return to
+
+
+class Stream:
+    """The queries of one run after the other, in a file."""
+
+    def __init__(self, kind, queries, place):
+        self.kind, self.file = kind, place / "stream"
+        self.lines = pathlib.Path(queries).read_text().splitlines()
+        self.random = random.Random(1)
+        self.random.shuffle(self.lines)
+        self.weights = list(itertools.accumulate(1 / n for n in range(1, len(self.lines) + 1)))
+        self.runs = 0
+
+    def next(self):
+        lines = self.lines
+        self.runs += 1
+        if self.kind == "zipf":
+            lines = self.random.choices(lines, cum_weights=self.weights, k=len(lines))
+        elif self.kind == "new":
+            lines = [line.replace("\t", "\t" + " " * self.runs, 1) for line in lines]
+        self.file.write_text("\n".join(lines) + "\n")
+        return self.file
 
 
 def processes(server):
@@ -92,18 +122,21 @@ def measure(o, shards, place, documents, queries):
         server.run("add", INDEX, documents, "--wait", "searchable", timeout=3600)
         server.run("index", "optimize", INDEX, timeout=3600)
         pids = processes(server)
-        run(server, queries, o.depth)  # warm
+        stream = Stream(o.stream, queries, place)
+        run(server, stream.next(), o.depth)  # warm
         before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-        runs = [run(server, queries, o.depth) for _ in range(o.runs)]
+        hits = server.json("stats").get("weights_hits", 0)
+        runs = [run(server, stream.next(), o.depth) for _ in range(o.runs)]
+        hits = server.json("stats").get("weights_hits", 0) - hits
         total = sum(count for count, _, _ in runs)
         cpu = {name: (cpu_seconds(pid) - before[name]) / total * 1e6 for name, pid in pids.items()}
-        calls = system_calls(server, pids, queries, o.depth, place / str(shards))
+        calls = system_calls(server, pids, stream.next(), o.depth, place / str(shards))
     finally:
         server.stop()
     rate, p50 = (statistics.median(values) for values in list(zip(*runs))[1:])
     for name in pids:
         print(f"| {shards} | {name} | {cpu[name]:.1f} | {calls[name]:.2f} |", flush=True)
-    print(f"| {shards} | all: {rate:.0f} q/s, p50 {p50:.2f} ms | {sum(cpu.values()):.1f} | |", flush=True)
+    print(f"| {shards} | all: {rate:.0f} q/s, p50 {p50:.3f} ms, {100 * hits / total:.0f} % remembered | {sum(cpu.values()):.1f} | |", flush=True)
 
 
 def main():
@@ -113,7 +146,7 @@ def main():
     place = pathlib.Path(tempfile.mkdtemp(prefix="mayfly-", dir="/tmp"))
     try:
         documents, queries = plain(o.documents, place), plain(o.queries, place)
-        print(f"{o.readers} readers a shard, {o.depth} deep, median of {o.runs}; load {os.getloadavg()[0]:.1f}\n")
+        print(f"stream {o.stream}, {o.readers} readers a shard, {o.depth} deep, median of {o.runs}; load {os.getloadavg()[0]:.1f}\n")
         print("| shards | process | CPU us/query | system calls/query |\n|---|---|---|---|")
         for shards in map(int, o.shards.split(",")):
             measure(o, shards, place, documents, queries)
