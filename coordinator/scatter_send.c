@@ -15,7 +15,7 @@ static uint64_t time_left(const struct search *s)
 static ProtobufCBinaryData settings_of(const struct part *p)
 {
     const struct buf *json = &p->search->index->settings;
-    return message_data(p->with_settings ? (struct str){json->data, json->len} : (struct str){0});
+    return message_data(p->wanting.request ? (struct str){json->data, json->len} : (struct str){0});
 }
 
 static void fill_text(const struct part *p, Mayfly__Internal__QueryText *text, Mayfly__Internal__Place *place)
@@ -37,11 +37,21 @@ static void fill_text(const struct part *p, Mayfly__Internal__QueryText *text, M
     text->plain_words = r->plain_words;
 }
 
+/* To the reader that has asked for the settings, so that it need not ask again; to any, if it is gone meanwhile. */
+static int send_wanted(struct part *p, Mayfly__Internal__ShardEnvelope *message, const struct shard_caller *caller)
+{
+    struct shards *shards = p->search->server->shards;
+    int err = shards_send(shards, p->shard, &p->wanting, message, caller, &p->ticket);
+    return err == ERR_CLOSED ? shards_send(shards, p->shard, NULL, message, caller, &p->ticket) : err;
+}
+
 static void send_to(struct part *p, const struct shard_ticket *same, Mayfly__Internal__ShardEnvelope *message)
 {
     struct search *s = p->search;
     const struct shard_caller caller = {.answer = search_take, .context = p, .arena = s->arena};
-    int err = shards_send(s->server->shards, p->shard, same, message, &caller, &p->ticket);
+    bool is_wanted = p->wanting.request && !(same && same->request);
+    int err = is_wanted ? send_wanted(p, message, &caller)
+                        : shards_send(s->server->shards, p->shard, same, message, &caller, &p->ticket);
     if (!err) {
         s->waiting++;
         return;

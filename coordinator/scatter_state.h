@@ -17,7 +17,7 @@ struct part { /* a shard's share of the search */
     struct shard_ticket prepared; /* round 1, as long as the shard holds a generation for it; request 0: not */
     struct shard_ticket ticket;   /* of what is in flight; request 0: nothing */
     uint32_t tries;               /* with another reader */
-    bool with_settings;           /* the shard has asked for their text */
+    struct shard_ticket wanting;  /* what a reader has answered by asking for the settings' text; request 0: nothing */
     bool failed;
     char code[40], message[200];                  /* why it failed */
     const Mayfly__Internal__Prepared *statistics; /* NULL: none, or remembered */

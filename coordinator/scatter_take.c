@@ -85,23 +85,23 @@ static void take_failed(struct part *p, const Mayfly__Internal__Failed *failed)
 }
 
 /* A reader that is new, or has forgotten them. */
-static void take_settings_wanted(struct part *p, bool told)
+static void take_settings_wanted(struct part *p, const struct shard_ticket *ticket, bool told)
 {
-    p->with_settings = !told;
-    if (told)
+    if (told) {
         search_part_fail(p, CODE_INTERNAL, "the shard asked again for the settings that it was told");
-    else
-        search_send(p);
+        return;
+    }
+    p->wanting = *ticket;
+    search_send(p);
 }
 
 void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body)
 {
     struct part *p = context;
     struct search *s = p->search;
-    bool kept = true, told = p->with_settings;
-    p->with_settings = false;
+    bool kept = true, told = p->wanting.request != 0;
     struct shard_ticket ticket = p->ticket, prepared = p->prepared;
-    p->ticket = p->prepared = (struct shard_ticket){0}; /* after most answers the shard holds nothing */
+    p->ticket = p->prepared = p->wanting = (struct shard_ticket){0}; /* after most answers the shard holds nothing */
     switch ((int)answer->message_case) {
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARED:
         p->prepared = ticket;
@@ -120,7 +120,7 @@ void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, s
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_SETTINGS_WANTED:
         p->prepared = prepared;
-        take_settings_wanted(p, told);
+        take_settings_wanted(p, &ticket, told);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED:
         take_failed(p, answer->failed);

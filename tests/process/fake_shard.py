@@ -4,7 +4,7 @@
 A query is words; `WHAT@ROUND@SHARD` or `WHAT@ROUND@SHARD.READER` acts there: `hang` never answers, `die` ends the
 process, `moved` has lost the generation, `late` answers in part. Rounds are prepare, execute, fetch, and again: an execute that
 nothing was prepared for; of a document that is looked up, lookup, and the id is the text. With `newest` in it, the generation is
-the one that the coordinator knows of.
+the one that the coordinator knows of; with `asks`, the total is how often settings were asked for.
 """
 import argparse
 import json
@@ -31,6 +31,7 @@ class Shard:
     def __init__(self, shard, reader):
         self.shard, self.names = shard, (str(shard), f"{shard}.{reader}")
         self.socket = socket.socket(fileno=SOCKET_FD)
+        self.settings, self.asked = set(), 0
         self.texts = {}  # of queries whose generation is held
 
     def serve(self):
@@ -63,7 +64,18 @@ class Shard:
             self.send(pb.ShardEnvelope(request=request, moved=pb.Moved()))
         return what in ("hang", "moved")
 
+    def wants_settings(self, request, text):
+        if text.settings:
+            self.settings.add(text.settings_id)
+        if text.settings_id in self.settings:
+            return False
+        self.asked += 1
+        self.send(pb.ShardEnvelope(request=request, settings_wanted=pb.SettingsWanted()))
+        return True
+
     def prepare(self, request, message):
+        if self.wants_settings(request, message.text):
+            return
         text = message.text.query
         self.texts[request] = text
         if self.goes_wrong(request, text, "prepare"):
@@ -74,19 +86,22 @@ class Shard:
                                                                          words=words)))
 
     def hits(self, message):
-        documents = sum(1 for _ in message.words) and message.documents  # scores tell whom the weights came from
+        documents = 1 if message.own_statistics else sum(1 for _ in message.words) and message.documents  # scores tell whom the weights came from
         return [pb.Executed.Hit(id=f"{self.shard}-{i}".encode(), score=1000 * documents - 10 * i - self.shard,
                                 stamp=10 * i + self.shard, segment=1, document=i) for i in range(3)][:message.limit]
 
     def execute(self, request, message):
+        if self.wants_settings(request, message.text):
+            return
         if self.goes_wrong(request, message.text.query, "execute"):
             return
         if not message.prepared_by:
             self.texts[request] = message.text.query
             if self.goes_wrong(request, message.text.query, "again"):
                 return
+        total = self.asked if "asks" in message.text.query else 3
         late = self.told(message.text.query, "execute") == "late"
-        self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(hits=self.hits(message), estimated_total=3,
+        self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(hits=self.hits(message), estimated_total=total,
                                                                          partial=late)))
 
     def fetch(self, request, message):

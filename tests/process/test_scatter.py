@@ -136,6 +136,15 @@ def test_a_document_is_asked_for_again_where_a_reader_died(make_client):
     assert [client.get("books", "die@lookup@0.0")["from"] for _ in range(2)] == ["0.1", "0.1"]
 
 
+@pytest.mark.parametrize("shards, readers", [(1, 1), (1, 2), (2, 2)])
+def test_every_reader_asks_for_settings_once(make_client, shards, readers):
+    client = make_client(shards=shards, readers=readers)
+    for round in (1, 2):
+        for i in range(12):  # each reader knows how often it has asked
+            assert search(client, f"asks {i // 2}", documents=False).estimated_total == round * shards
+        client.set_settings("books", {"displayed": ["from"]})
+
+
 # ---------------------------------------------------------------------------------------------------- remembered weights
 
 
