@@ -1,18 +1,25 @@
-/* fuzz.h - a fuzz target: a plain function from bytes to no crash.
+/* fuzz.h - a fuzz target: a plain function from bytes to no crash, which aborts on what must not be. One a program.
  *
- * ctest replays a fixed sequence of inputs (replay.c); with clang's -fsanitize=fuzzer a target's file is linked with
- * LLVMFuzzerTestOneInput calling it instead. */
+ * ctest replays a target (replay.c): the same inputs at each run. The preset fuzz links the same file with libFuzzer
+ * (libfuzzer.c) as fuzz_NAME:
+ *
+ *   fuzz_NAME -max_total_time=300 found tests/fuzz/corpus/NAME      looks for more, into the directory `found`
+ *   fuzz_NAME -merge=1 tests/fuzz/corpus/NAME found                 keeps what reaches something new */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+typedef int fuzz_run(const uint8_t *data, size_t size);
+
 struct fuzz_target {
-    size_t most;   /* bytes of an input */
-    size_t rounds; /* inputs to replay */
-    int (*run)(const uint8_t *data, size_t size);
-    void (*finish)(void); /* may be NULL */
+    size_t most;      /* bytes of an input */
+    size_t rounds;    /* random inputs to replay */
+    size_t mutations; /* to replay of each seed and of each file of the corpus */
+    fuzz_run *run;
+    void (*seeds)(fuzz_run *take); /* inputs that code writes better than a file keeps them; may be NULL */
+    void (*finish)(void);          /* may be NULL */
 };
 
 extern const struct fuzz_target fuzz_target;

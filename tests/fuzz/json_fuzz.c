@@ -1,5 +1,4 @@
-#include "decoders.h"
-
+/* JSON of any bytes: parsed, as a tree, scanned for a member, unescaped. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +6,7 @@
 #include "common/err.h"
 #include "common/json.h"
 #include "common/utf8.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { ARENA = 4 << 20 };
 
@@ -46,7 +46,7 @@ static void scan_anything(struct arena *arena, struct str text)
     (void)json_unescape(arena, text);
 }
 
-int json_fuzz(const uint8_t *data, size_t size)
+static int json_fuzz(const uint8_t *data, size_t size)
 {
     static const struct json_events events = {.scalar = check_scalar, .key = check_key};
     struct arena arena;
@@ -70,3 +70,5 @@ int json_fuzz(const uint8_t *data, size_t size)
     free(copy);
     return 0;
 }
+
+const struct fuzz_target fuzz_target = {.most = 4096, .rounds = 2000, .mutations = 1500, .run = json_fuzz};

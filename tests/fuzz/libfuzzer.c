@@ -1,9 +1,9 @@
-/* libFuzzer's entry, one program per decoder: FUZZ_TARGET is its function. */
-#include "decoders.h"
+/* libFuzzer's entry, of every target. */
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    return FUZZ_TARGET(data, size);
+    return size > fuzz_target.most ? -1 : fuzz_target.run(data, size);
 }

@@ -18,7 +18,8 @@ static size_t write_file(char *to, const uint8_t *data)
         char *body = to + at + OPLOG_RECORD_HEADER;
         memset(body, (int)i + 1, payload);
         const struct oplog_record r = {
-            .entry = {.stream = {1, 1, data[i] / 64}, .task = 1, .first = i / 2, .count = 1, .operations = {body, payload}},
+            .entry =
+                {.stream = {1, 1, data[i] / 64}, .task = 1, .first = i / 2, .count = 1, .operations = {body, payload}},
             .synced = data[i] / 32 * 100u,
             .flags = data[i] / 8 % 4,
         };
