@@ -12,7 +12,7 @@ struct seen {
     int err;
 };
 
-static void take(struct seen *s, enum frame_event event, struct str piece)
+static void see(struct seen *s, enum frame_event event, struct str piece)
 {
     s->envelopes += event == FRAME_ENVELOPE;
     s->bytes += piece.len;
@@ -33,7 +33,7 @@ static struct seen feed(const uint8_t *data, size_t size, size_t step)
         struct str input = {.ptr = block, .len = length}, piece;
         enum frame_event event;
         while ((event = frame_next(&r, &input, &piece)) != FRAME_MORE && event != FRAME_BAD)
-            take(&seen, event, piece);
+            see(&seen, event, piece);
         require(event == FRAME_BAD || input.len == 0);
         seen.err = event == FRAME_BAD ? r.err : 0;
         require(event != FRAME_BAD || r.err < 0);

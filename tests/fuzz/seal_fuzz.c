@@ -42,7 +42,7 @@ static void mend(uint8_t *bytes, size_t size)
 
 static int seal_fuzz(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size + 1);
+    uint8_t *copy = calloc(1, size + 1);
     require(copy);
     if (size)
         memcpy(copy, data, size);
