@@ -246,12 +246,12 @@ static void open_index(struct bench *b)
     const char *directory = b->directory;
     static struct analysis *analysis; /* lives with the process */
     struct core_view *view;
-    uint64_t segment;
+    struct segment_fault fault;
     must(analysis_load(&analysis), "loading the analysis data");
     must(analyzer_open(analysis, str_of(b->language), NULL, 0, &b->analyzer), b->language);
     must(core_open_reader(directory, &b->core), directory);
     must(core_read(b->core, NULL, &view), directory);
-    must(snapshot_open(directory, view, NULL, &b->snapshot, &segment), directory);
+    must(snapshot_open(directory, view, NULL, &b->snapshot, &fault), directory);
     must(arena_init(&b->arena, QUERY_MEMORY, 0), "reserving the query arena");
     fprintf(stderr, "%" PRIu64 " documents in %zu segments\n", view->documents, view->segment_count);
 }

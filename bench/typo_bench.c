@@ -185,10 +185,10 @@ static void open_index(struct bench *b, const char *directory)
 {
     struct core *core;
     struct core_view *view;
-    uint64_t segment;
+    struct segment_fault fault;
     must(core_open_reader(directory, &core), directory);
     must(core_read(core, NULL, &view), directory);
-    must(snapshot_open(directory, view, NULL, &b->snapshot, &segment), directory);
+    must(snapshot_open(directory, view, NULL, &b->snapshot, &fault), directory);
     b->segment = largest_segment(b->snapshot);
 }
 

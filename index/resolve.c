@@ -29,7 +29,7 @@ struct resolving {
     size_t entry_count;
     struct marks marks;
     struct snapshot *seen; /* its segments are looked through */
-    uint64_t culprit;      /* segment at fault */
+    struct segment_fault fault;
 };
 
 enum { ROUNDS = 4, OPEN_TRIES = 10 };
@@ -170,7 +170,7 @@ static int probe_segment(struct resolving *r, const struct snapshot_segment *s)
     for (size_t i = 0; i < r->entry_count; i++) {
         int err = r->entries[i].has_lost ? 0 : probe(r, &r->entries[i], s);
         if (err) {
-            r->culprit = s->core->id;
+            r->fault = (struct segment_fault){s->core->id, segment_damaged(s->segment, "ids")};
             return err;
         }
     }
@@ -194,7 +194,7 @@ static bool has_segment(const struct snapshot *s, uint64_t id)
 static int look_through(struct resolving *r, struct core_view *view)
 {
     struct snapshot *now;
-    int err = snapshot_open(r->build->directory, view, r->seen, &now, &r->culprit);
+    int err = snapshot_open(r->build->directory, view, r->seen, &now, &r->fault);
     if (err) {
         core_view_release(view);
         return err;
@@ -370,14 +370,15 @@ static int resolve(struct resolving *r, uint64_t *out_generation)
     return err ? err : commit(r, out_generation);
 }
 
-int resolve_build(struct core *c, const struct resolve_build *build, uint64_t *out_generation, uint64_t *out_segment)
+int resolve_build(struct core *c, const struct resolve_build *build, uint64_t *out_generation,
+                  struct segment_fault *out_fault)
 {
     struct resolving r = {.core = c, .build = build};
     if (build->deletion_count > UINT32_MAX)
         return ERR_TOO_LARGE;
     int err = resolve(&r, out_generation);
-    if (err && out_segment)
-        *out_segment = r.culprit;
+    if (err && out_fault)
+        *out_fault = r.fault;
     snapshot_release(r.seen);
     added_close(&r.added);
     free(r.entries);

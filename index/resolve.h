@@ -28,9 +28,10 @@ struct resolve_build {
 };
 
 /* Commits it: 0 and the new generation; ERR_STALE if it was superseded (nothing changed). Memory by malloc: 24 bytes
- * for each document and deletion, 16 for each older version. On failure *out_segment (may be NULL) is the id of the
- * segment at fault, or 0. */
-int resolve_build(struct core *c, const struct resolve_build *build, uint64_t *out_generation, uint64_t *out_segment);
+ * for each document and deletion, 16 for each older version. On failure *out_fault (may be NULL) says
+ * which segment is damaged, if one is. */
+int resolve_build(struct core *c, const struct resolve_build *build, uint64_t *out_generation,
+                  struct segment_fault *out_fault);
 
 /* What a merge made of the live documents that `inputs` had in `merged`. */
 struct resolve_merge {

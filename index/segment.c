@@ -1,6 +1,8 @@
 #include "index/segment.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/bytes.h"
@@ -133,7 +135,8 @@ static int open_sections(struct segment *s)
     return err ? err : open_streams(s);
 }
 
-/* What is given out as an array is checked whole, now; so is the block index, of which a lookup reads a dozen places. */
+/* What is given out as an array is checked whole, now; so is the block index, of which a lookup reads a dozen places.
+ */
 static int check_arrays(struct segment *s)
 {
     int err = store_check(s->store, &s->lengths, 0, s->lengths.size);
@@ -144,8 +147,61 @@ static int check_arrays(struct segment *s)
     return err;
 }
 
+static const char *name_of(enum section section)
+{
+    static const struct {
+        enum section section;
+        const char *name;
+    } names[] = {
+        {SECTION_TOC, "TOC"},
+        {SECTION_DICTIONARY, "dictionary"},
+        {SECTION_BLOCKS, "block index"},
+        {SECTION_POSTINGS, "postings"},
+        {SECTION_POSITIONS, "positions"},
+        {SECTION_LENGTHS, "length codes"},
+        {SECTION_STAMPS, "stamps"},
+        {SECTION_IDS, "records"},
+        {SECTION_ID_PLACES, "id places"},
+        {SECTION_HASHES, "id hashes"},
+        {SECTION_HASH_DOCUMENTS, "hash documents"},
+        {SECTION_BODIES, "stored bodies"},
+        {SECTION_BODY_BLOCKS, "body blocks"},
+        {SECTION_BODY_ENDS, "body ends"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].section == section)
+            return names[i].name;
+    return "a section";
+}
+
+const char *segment_damaged(const struct segment *s, const char *otherwise)
+{
+    enum section damaged = store_damaged(s->store);
+    return damaged ? name_of(damaged) : otherwise;
+}
+
 int segment_open(const char *path, struct segment **out)
 {
+    const char *section;
+    return segment_open_named(path, out, &section);
+}
+
+void segment_fault_text(const struct segment_fault *fault, char out[FAULT_TEXT])
+{
+    snprintf(out, FAULT_TEXT, "seg-%" PRIu64 ".mdb%s%s", fault->segment, fault->section ? ", " : "",
+             fault->section ? fault->section : "");
+}
+
+static const char *section_at_fault(const struct segment *s, int err)
+{
+    if (s->store)
+        return segment_damaged(s, "TOC"); /* what it says does not fit to what is there */
+    return err == ERR_CORRUPT ? "pages and seal" : NULL;
+}
+
+int segment_open_named(const char *path, struct segment **out, const char **out_section)
+{
+    *out_section = NULL;
     struct segment *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
@@ -158,6 +214,7 @@ int segment_open(const char *path, struct segment **out)
     if (!err)
         err = check_arrays(s);
     if (err) {
+        *out_section = section_at_fault(s, err);
         segment_close(s);
         return err;
     }

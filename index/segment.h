@@ -1,7 +1,7 @@
 /* segment.h - an immutable segment file, mapped and read.  Runs in: shard, worker (merges, looking up ids).
  *
  * Everything is checked when it is first touched: a cursor that meets damage stops and says so in `err`, which names no
- * file; the caller does. Views are valid while the segment is open. */
+ * file; the caller does, and the section by segment_damaged. Views are valid while the segment is open. */
 #ifndef INDEX_SEGMENT_H
 #define INDEX_SEGMENT_H
 
@@ -17,8 +17,25 @@
 struct kernels;
 struct segment;
 
+/* Where damage was found. */
+struct segment_fault {
+    uint64_t segment;    /* 0: in none */
+    const char *section; /* in words; NULL: the file could not even be opened */
+};
+
+/* "seg-7.mdb, postings". */
+enum { FAULT_TEXT = 80 };
+void segment_fault_text(const struct segment_fault *fault, char out[FAULT_TEXT]);
+
 /* ERR_VERSION for another format, ERR_CORRUPT, or an errno. Memory by malloc. */
 int segment_open(const char *path, struct segment **out);
+
+/* The same; on failure *out_section as in a segment_fault. */
+int segment_open_named(const char *path, struct segment **out, const char **out_section);
+
+/* The section whose checksum was found wrong last, in words; `otherwise` if none was. */
+const char *segment_damaged(const struct segment *s, const char *otherwise);
+
 void segment_close(struct segment *s); /* accepts NULL */
 
 uint64_t segment_id(const struct segment *s);

@@ -12,20 +12,21 @@ void snapshot_segment_path(const char *directory, uint64_t segment, char *out, s
     snprintf(out, size, "%s/seg-%" PRIu64 ".mdb", directory, segment);
 }
 
-static int open_file(const char *directory, struct snapshot_segment *s)
+static int open_file(const char *directory, struct snapshot_segment *s, const char **out_section)
 {
     char path[SNAPSHOT_PATH_MAX];
     snapshot_segment_path(directory, s->core->id, path, sizeof path);
-    return snapshot_file_open(path, s->core, &s->file);
+    return snapshot_file_open(path, s->core, &s->file, out_section);
 }
 
-static int fill_segment(const char *directory, struct snapshot_segment *s, const struct snapshot_segment *before)
+static int fill_segment(const char *directory, struct snapshot_segment *s, const struct snapshot_segment *before,
+                        const char **out_section)
 {
     if (before) {
         s->file = snapshot_file_hold(before->file);
         s->marks = snapshot_file_advance(s->file, before->core, before->marks, s->core);
     } else {
-        int err = open_file(directory, s);
+        int err = open_file(directory, s, out_section);
         if (err)
             return err;
         s->marks = s->file->first;
@@ -51,14 +52,14 @@ static void free_segments(struct snapshot *s)
 }
 
 int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
-                  uint64_t *out_segment)
+                  struct segment_fault *out_fault)
 {
+    *out_fault = (struct segment_fault){0};
     struct snapshot *s = calloc(1, sizeof *s);
     if (s)
         s->segments = calloc(view->segment_count + 1, sizeof *s->segments);
     if (!s || !s->segments) {
         free(s);
-        *out_segment = 0;
         return -ENOMEM;
     }
     s->references = 1;
@@ -67,9 +68,10 @@ int snapshot_open(const char *directory, struct core_view *view, struct snapshot
     for (; s->segment_count < view->segment_count; s->segment_count++) {
         struct snapshot_segment *next = &s->segments[s->segment_count];
         next->core = &view->segments[s->segment_count];
-        int err = fill_segment(directory, next, same_segment(previous, &at, next->core->id));
+        const struct snapshot_segment *before = same_segment(previous, &at, next->core->id);
+        int err = fill_segment(directory, next, before, &out_fault->section);
         if (err) {
-            *out_segment = next->core->id;
+            out_fault->segment = next->core->id;
             free_segments(s);
             return err;
         }
@@ -119,10 +121,10 @@ bool snapshot_find(const struct snapshot *s, uint64_t hash, struct str id, size_
     *err = 0;
     for (size_t i = s->segment_count; i-- > 0;) {
         uint32_t from = 0, document;
+        *out_segment = i;
         while (segment_find_id(s->segments[i].segment, hash, id, &from, &document, err)) {
             if (core_is_deleted(s->segments[i].core, document))
                 continue;
-            *out_segment = i;
             *out_document = document;
             return true;
         }

@@ -29,9 +29,9 @@ struct snapshot {
 };
 
 /* From a view (one reference is taken over on success), sharing with `previous` where that has the same segments (may
- * be NULL). On failure *out_segment is the id of the one that could not be opened. */
+ * be NULL). On failure *out_fault says which one could not be opened, and where it is damaged. */
 int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
-                  uint64_t *out_segment);
+                  struct segment_fault *out_fault);
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* accepts NULL; the last one unmaps what no other snapshot has */
 
@@ -46,7 +46,7 @@ int64_t snapshot_frequency(struct snapshot_segment *s, struct str key);
 /* The same, and the term; its documents are 0 where it is not there. */
 int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *out);
 
-/* The live version of an id: false if there is none. */
+/* The live version of an id: false if there is none, or *err, of what was found in *out_segment. */
 bool snapshot_find(const struct snapshot *s, uint64_t hash, struct str id, size_t *out_segment, uint32_t *out_document,
                    int *err);
 

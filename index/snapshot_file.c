@@ -26,15 +26,18 @@ enum {
 /* ---------------------------------------------------------------------------------------------------------- the file
  */
 
-int snapshot_file_open(const char *path, const struct core_segment *core, struct snapshot_file **out)
+int snapshot_file_open(const char *path, const struct core_segment *core, struct snapshot_file **out,
+                       const char **out_section)
 {
     struct snapshot_file *f = calloc(1, sizeof *f);
     if (!f)
         return -ENOMEM;
     f->references = 1;
-    int err = segment_open(path, &f->segment);
-    if (!err && (segment_id(f->segment) != core->id || segment_documents(f->segment) != core->documents))
+    int err = segment_open_named(path, &f->segment, out_section);
+    if (!err && (segment_id(f->segment) != core->id || segment_documents(f->segment) != core->documents)) {
         err = ERR_CORRUPT;
+        *out_section = "TOC, which is of another segment";
+    }
     if (err)
         snapshot_file_release(f);
     else

@@ -24,7 +24,8 @@ struct snapshot_file {
 };
 
 /* ERR_CORRUPT if it is not the segment that `core` speaks of. */
-int snapshot_file_open(const char *path, const struct core_segment *core, struct snapshot_file **out);
+int snapshot_file_open(const char *path, const struct core_segment *core, struct snapshot_file **out,
+                       const char **out_section);
 struct snapshot_file *snapshot_file_hold(struct snapshot_file *f);
 void snapshot_file_release(struct snapshot_file *f); /* accepts NULL */
 

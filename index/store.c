@@ -29,6 +29,7 @@ struct store {
     uint32_t pieces; /* of extents that were resolved */
     uint32_t room;   /* bits in `checked` */
     uint64_t *checked;
+    enum section damaged;
 };
 
 /* Its tree is checked before LMDB walks it, and that LMDB means the same pages: a file that was cut would end in
@@ -106,6 +107,11 @@ uint64_t store_bytes(const struct store *s)
     return s->bytes;
 }
 
+enum section store_damaged(const struct store *s)
+{
+    return s->damaged;
+}
+
 static int make_room(struct store *s, uint32_t pieces)
 {
     if (pieces <= s->room)
@@ -120,7 +126,7 @@ static int make_room(struct store *s, uint32_t pieces)
     return 0;
 }
 
-int store_extent(struct store *s, enum section section, uint32_t part, struct extent *out)
+static int resolve(struct store *s, enum section section, uint32_t part, struct extent *out)
 {
     uint8_t key[STORE_KEY];
     make_key(key, section, part);
@@ -143,9 +149,18 @@ int store_extent(struct store *s, enum section section, uint32_t part, struct ex
     err = make_room(s, s->pieces + (uint32_t)pieces);
     if (err)
         return err;
-    *out = (struct extent){.payload = value + EXTENT_HEADER, .size = size, .first_piece = s->pieces};
+    *out =
+        (struct extent){.payload = value + EXTENT_HEADER, .size = size, .first_piece = s->pieces, .section = section};
     s->pieces += (uint32_t)pieces;
     return 0;
+}
+
+int store_extent(struct store *s, enum section section, uint32_t part, struct extent *out)
+{
+    int err = resolve(s, section, part, out);
+    if (err)
+        s->damaged = section;
+    return err;
 }
 
 static bool is_whole(const struct extent *e, uint32_t piece)
@@ -165,8 +180,10 @@ int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32
         uint64_t mask = (uint64_t)1 << bit % 64;
         if (s->checked[bit / 64] & mask)
             continue;
-        if (!is_whole(e, piece))
+        if (!is_whole(e, piece)) {
+            s->damaged = e->section;
             return ERR_CORRUPT;
+        }
         s->checked[bit / 64] |= mask;
     }
     return 0;

@@ -21,11 +21,15 @@ struct extent {
     const uint8_t *payload;
     uint32_t size;
     uint32_t first_piece; /* number of its first piece in the map of checked ones */
+    enum section section;
 };
 
 int store_open(const char *path, struct store **out);
 void store_close(struct store *s); /* accepts NULL */
 uint64_t store_bytes(const struct store *s);
+
+/* The section in which one of the two below found damage last; 0: none did. */
+enum section store_damaged(const struct store *s);
 
 /* Header checked, payload not yet. -ENOENT if there is none. */
 int store_extent(struct store *s, enum section section, uint32_t part, struct extent *out);

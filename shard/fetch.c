@@ -53,10 +53,11 @@ enum fetch_rules fetch_find_rules(struct shard *s, uint64_t id, struct str setti
 
 void fetch_fail_damaged(struct reply *out, const struct snapshot *from, size_t segment, const char *part, int err)
 {
-    uint64_t id = from->view->segments[segment].id;
-    log_error("a segment is damaged, its index cannot be searched: seg-%" PRIu64 ".mdb, %s: %s", id, part,
-              err_str(err));
-    reply_fail(out, CODE_INDEX_DAMAGED, "seg-%" PRIu64 ".mdb, %s: %s", id, part, err_str(err));
+    const struct snapshot_segment *s = &from->segments[segment];
+    char where[FAULT_TEXT];
+    segment_fault_text(&(struct segment_fault){s->core->id, segment_damaged(s->segment, part)}, where);
+    log_error("a segment is damaged, what needs this of it cannot be answered: %s: %s", where, err_str(err));
+    reply_fail(out, CODE_INDEX_DAMAGED, "%s: %s", where, err_str(err));
 }
 
 /* The body as it is to be sent. A document that is cut first lies in the scratch arena, so that the answer holds only
@@ -202,7 +203,7 @@ void fetch_lookup(struct shard *s, const struct request *r, struct reply *out)
     const Mayfly__Internal__Lookup *m = r->envelope->lookup;
     if (!fetch_newest(s, m->place, out))
         return;
-    size_t segment;
+    size_t segment = 0;
     uint32_t document;
     int err = 0;
     struct str id = message_bytes(m->id);
@@ -223,7 +224,7 @@ void fetch_lookup(struct shard *s, const struct request *r, struct reply *out)
         answer->n_document_length = 1;
     }
     if (err)
-        reply_fail(out, CODE_INDEX_DAMAGED, "a segment of the index cannot be read: %s", err_str(err));
+        fetch_fail_damaged(out, out->snapshot, segment, "ids", err);
     else
         reply_fetched(out, answer);
 }

@@ -177,7 +177,7 @@ static int fail(struct place *place, const char *file, int err, struct place_fau
 
 struct look { /* how far it got */
     uint64_t generation;
-    char file[64];
+    char file[FAULT_TEXT]; /* and its section */
 };
 
 static int look_once(struct place *place, struct look *l)
@@ -193,11 +193,11 @@ static int look_once(struct place *place, struct look *l)
         return 0;
     }
     struct snapshot *newer;
-    uint64_t segment = 0;
-    err = snapshot_open(place->directory, view, place->snapshot, &newer, &segment);
+    struct segment_fault fault;
+    err = snapshot_open(place->directory, view, place->snapshot, &newer, &fault);
     if (err) {
         core_view_release(view);
-        snprintf(l->file, sizeof l->file, "seg-%" PRIu64 ".mdb", segment);
+        segment_fault_text(&fault, l->file);
         return err;
     }
     snapshot_release(place->snapshot);

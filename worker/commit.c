@@ -13,10 +13,10 @@ static struct segment *open_segment(struct build *b)
     return segment;
 }
 
-static _Noreturn void die_uncommitted(struct worker *w, int err, uint64_t culprit)
+static _Noreturn void die_uncommitted(struct worker *w, int err, const struct segment_fault *fault)
 {
-    if (culprit)
-        words_die(w->words, words_reason(err), "segment %llu: %s", (unsigned long long)culprit, err_str(err));
+    if (fault->segment)
+        job_die_damaged(w, err, fault);
     words_die(w->words, words_reason(err), "the commit failed: %s", err_str(err));
 }
 
@@ -39,7 +39,8 @@ static enum exit_reason superseded(struct build *b, struct core_range applied, b
 enum exit_reason build_commit(struct build *b, bool has_segment)
 {
     struct worker *w = b->worker;
-    uint64_t generation, culprit = 0;
+    uint64_t generation;
+    struct segment_fault fault = {0};
     struct resolve_build build = {
         .directory = b->directory,
         .epoch = w->job->epoch,
@@ -52,11 +53,11 @@ enum exit_reason build_commit(struct build *b, bool has_segment)
         .refusals_saved = w->job->refusals_saved,
     };
     words_stage(w->words, STAGE_COMMITTING);
-    int err = resolve_build(b->core, &build, &generation, &culprit);
+    int err = resolve_build(b->core, &build, &generation, &fault);
     if (err == ERR_STALE)
         return superseded(b, build.applied, has_segment);
     if (err)
-        die_uncommitted(w, err, culprit);
+        die_uncommitted(w, err, &fault);
     w->words->generation = generation;
     report_refusals(w, b->refusals, b->refusal_count, generation);
     report_outcome(w, true, build.applied, read_view(w, b->core));

@@ -32,6 +32,13 @@ void job_must(const struct worker *w, int err, const char *what)
         words_die(w->words, words_reason(err), "%s: %s", what, err_str(err));
 }
 
+void job_die_damaged(const struct worker *w, int err, const struct segment_fault *fault)
+{
+    char where[FAULT_TEXT];
+    segment_fault_text(fault, where);
+    words_die(w->words, words_reason(err), "%s: %s", where, err_str(err));
+}
+
 void job_scratch_full(struct worker *w)
 {
     words_die(w->words, EXIT_REASON_CAP, "a document's scratch arena reached worker_memory");

@@ -7,6 +7,7 @@
 
 #include "common/arena.h"
 #include "index/analyzer.h"
+#include "index/segment.h"
 #include "proto/last_words.h"
 #include "proto/message.h"
 #include "worker/nursery.h"
@@ -35,6 +36,9 @@ void job_place_path(const place_message *place, char out[PLACE_PATH_MAX]);
 
 /* Dies unless err is 0, with the reason that the code stands for. */
 void job_must(const struct worker *w, int err, const char *what);
+
+/* Dies of what a segment file is found to be. */
+_Noreturn void job_die_damaged(const struct worker *w, int err, const struct segment_fault *fault);
 
 /* A block of the scratch arena: dies at its cap, as malloc does. */
 void *job_scratch(struct worker *w, size_t count, size_t size);

@@ -43,14 +43,14 @@ static void open_snapshot(struct merging *m)
 {
     struct worker *w = m->worker;
     struct core_view *view;
-    uint64_t culprit = 0;
+    struct segment_fault fault;
     job_place_path(w->job->place, m->directory);
     snprintf(m->path, sizeof m->path, "%s/seg-%llu.mdb", m->directory, (unsigned long long)w->job->segment);
     job_must(w, core_open_writer(m->directory, &m->core), "core.mdb cannot be opened");
     job_must(w, core_read(m->core, NULL, &view), "core.mdb cannot be read");
-    int err = snapshot_open(m->directory, view, NULL, &m->merged, &culprit);
+    int err = snapshot_open(m->directory, view, NULL, &m->merged, &fault);
     if (err)
-        words_die(w->words, words_reason(err), "segment %llu: %s", (unsigned long long)culprit, err_str(err));
+        job_die_damaged(w, err, &fault);
 }
 
 /* False if one is gone: another merge was first. */
@@ -86,8 +86,8 @@ static void write_output(struct merging *m)
     int err = merge_segments(m->path, &options, m->inputs, w->job->n_inputs, on_progress, w, &result, &culprit);
     if (err && culprit < w->job->n_inputs) {
         w->words->input_segment = w->job->inputs[culprit];
-        words_die(w->words, words_reason(err), "segment %llu: %s", (unsigned long long)w->words->input_segment,
-                  err_str(err));
+        const char *section = segment_damaged(m->inputs[culprit].segment, "contents");
+        job_die_damaged(w, err, &(struct segment_fault){w->words->input_segment, section});
     }
     job_must(w, err, "the merged segment cannot be written");
     if (result.documents == 0)

@@ -327,6 +327,85 @@ def test_a_damaged_segment_is_named_and_other_indexes_go_on(shard, index, intern
     assert other.nursery.close() == 0
 
 
+# Of each section (index/format.h): its number, what an answer that needs it calls it, and what needs it.
+SECTIONS = [
+    (0x01, "TOC", {"opening"}),
+    (0x10, "dictionary", {"words", "phrase", "documents"}),
+    (0x11, "block index", {"opening"}),
+    (0x20, "postings", {"words", "phrase", "documents"}),
+    (0x21, "positions", {"phrase"}),
+    (0x30, "length codes", {"opening"}),
+    (0x31, "stamps", {"opening"}),
+    (0x40, "records", {"words", "phrase", "documents", "lookup"}),
+    (0x41, "id places", {"words", "phrase", "documents", "lookup"}),
+    (0x42, "id hashes", {"lookup"}),
+    (0x43, "hash documents", {"lookup"}),
+    (0x50, "stored bodies", {"documents", "lookup"}),
+    (0x51, "body blocks", {"documents", "lookup"}),
+    (0x52, "body ends", {"documents", "lookup"}),
+]
+MERGE_PASSES = {"id hashes", "hash documents"}  # written anew
+UPDATE_READS = {"id hashes", "hash documents", "records", "id places"}
+ENDS_EVERYTHING = {name for _, name, needs in SECTIONS if "opening" in needs}
+
+
+def flip_a_bit(path, section):
+    """In the middle of the payload of a section's first extent, which begins 16 bytes behind a page's beginning."""
+    data = bytearray(path.read_bytes())
+    extents = [at for at in range(16, len(data), 4096) if data[at:at + 4] == b"MFS1" and data[at + 8] == section]
+    assert len(extents) == 1
+    size = int.from_bytes(data[extents[0] + 4:extents[0] + 8], "little")
+    data[extents[0] + 16 + size // 2] ^= 4
+    path.write_bytes(data)
+
+
+def questions(index):
+    every = [f"{n:02}" for n in range(20)]
+    return {
+        "words": ({"execute": index.search("cats", limit=20)}, every),
+        "phrase": ({"execute": index.search('"cats 7"')}, ["07"]),
+        "documents": ({"execute": index.search("cats", limit=20, with_documents=True)}, every),
+        "lookup": ({"lookup": index.internal.Lookup(place=index.place(), id=b"07")}, b'"cats 7"'),
+    }
+
+
+@pytest.mark.parametrize("section, name, needs", SECTIONS, ids=[name.replace(" ", "-") for _, name, _ in SECTIONS])
+def test_a_flipped_bit_is_named_by_file_and_section(shard, index, internal, directory, section, name, needs):  # noqa: F811
+    other = Index(internal, directory, 2)
+    other.put({"id": "1", "title": "cats"})
+    flip_a_bit(index.path() / "seg-1.mdb", section)
+    failed = set()
+    for question, (asked, right) in questions(index).items():
+        answer, body = shard.ask(**asked)
+        if answer.WhichOneof("message") == "failed":
+            failed.add(question)
+            assert failure(answer) == "index_damaged" and f"seg-1.mdb, {name}: " in answer.failed.message
+        elif question == "lookup":
+            assert right in body
+        else:
+            assert ids(answer) == right
+        assert ids(shard.ask(execute=other.search("cats"))[0]) == ["1"]
+    assert failed == (needs if "opening" not in needs else set(questions(index)))
+    assert other.nursery.close() == 0
+
+
+@pytest.mark.parametrize("section, name", [s[:2] for s in SECTIONS], ids=[s[1].replace(" ", "-") for s in SECTIONS])
+def test_a_worker_names_file_and_section(index, section, name):
+    index.put({"id": "more", "title": "cats"})
+    flip_a_bit(index.path() / "seg-1.mdb", section)
+
+    def outcome(worker):
+        words = index.nursery.run(worker)
+        assert words["reason"] == "done" or (words["reason"] == "corrupt" and f"seg-1.mdb, {name}: " in words["text"])
+        return words["reason"]
+
+    fd = harness.region([harness.operation(harness.PUT, "07", {"id": "07"}, 900, 0)], index.next, PLACE)
+    updated = outcome(index.nursery.build([fd], [(index.next, index.next + 1)], 3, PLACE))
+    os.close(fd)
+    assert updated == ("corrupt" if name in UPDATE_READS | ENDS_EVERYTHING else "done")
+    assert outcome(index.nursery.merge([1, 2], 4)) == ("done" if name in MERGE_PASSES else "corrupt")
+
+
 def test_a_file_cut_under_its_map_ends_the_shard_with_a_reason(shard, index):
     assert len(ids(shard.ask(execute=index.search("cats"))[0])) == 10
     os.truncate(index.path() / "seg-1.mdb", 4096)

@@ -269,12 +269,12 @@ static void report(const struct check *c)
 static void open_level(struct check *c, size_t level)
 {
     struct core_view *view;
-    uint64_t segment;
+    struct segment_fault fault;
     if (!kernels_named(levels[level]))
         return;
     setenv("MAYFLY_CPU", levels[level], 1);
     must(core_read(c->core, NULL, &view), c->directory);
-    must(snapshot_open(c->directory, view, NULL, &c->snapshots[level], &segment), c->directory);
+    must(snapshot_open(c->directory, view, NULL, &c->snapshots[level], &fault), c->directory);
     for (size_t i = 0; i < view->segment_count; i++) {
         const struct kernels *used = segment_kernels(c->snapshots[level]->segments[i].segment);
         must(used == kernels_named(levels[level]) ? 0 : ERR_INVALID, levels[level]);

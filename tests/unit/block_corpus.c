@@ -233,7 +233,7 @@ struct snapshot *block_corpus_open(const struct block_corpus *c)
     struct core *core;
     struct core_view *view;
     struct snapshot *snapshot;
-    uint64_t failed;
+    struct segment_fault failed;
     assert_int_equal(core_open_reader(c->directory, &core), 0);
     assert_int_equal(core_read(core, NULL, &view), 0);
     assert_int_equal(snapshot_open(c->directory, view, NULL, &snapshot, &failed), 0);

@@ -248,7 +248,7 @@ void corpus_make(struct corpus *c, uint64_t seed, size_t documents, size_t segme
     }
     struct core *core;
     struct core_view *view;
-    uint64_t failed;
+    struct segment_fault failed;
     assert_int_equal(core_open_writer(c->directory, &core), 0);
     for (uint32_t i = 0; i < segments; i++) {
         struct segment_result result = write_segment(c, i);

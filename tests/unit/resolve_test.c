@@ -158,7 +158,8 @@ static int run_job(struct world *w, struct core_range job)
                                   .segment = s,
                                   .deletions = deletions,
                                   .deletion_count = count};
-    uint64_t generation, culprit = 0;
+    uint64_t generation;
+    struct segment_fault culprit = {0};
     int err = resolve_build(w->core, &build, &generation, &culprit);
     segment_close(s);
     return err;
@@ -179,7 +180,7 @@ static struct snapshot *look(struct world *w, struct snapshot *previous)
     for (int tries = 0;; tries++) {
         struct core_view *view;
         struct snapshot *s;
-        uint64_t culprit;
+        struct segment_fault culprit;
         assert_int_equal(core_read(w->core, previous ? previous->view : NULL, &view), 0);
         int err = snapshot_open(w->directory, view, previous, &s, &culprit);
         if (!err)

@@ -87,7 +87,7 @@ static struct snapshot *look(struct place *p, struct snapshot *previous)
 {
     struct core_view *view;
     struct snapshot *s;
-    uint64_t culprit;
+    struct segment_fault culprit;
     assert_int_equal(core_read(p->core, previous ? previous->view : NULL, &view), 0);
     assert_int_equal(snapshot_open(p->directory, view, previous, &s, &culprit), 0);
     return s;
@@ -218,13 +218,15 @@ static void a_segment_that_is_not_there_is_named(void **state)
     assert_int_equal(unlink(path), 0);
     struct core_view *view;
     struct snapshot *s;
-    uint64_t culprit;
+    struct segment_fault culprit;
     assert_int_equal(core_read(p->core, NULL, &view), 0);
     assert_int_equal(snapshot_open(p->directory, view, NULL, &s, &culprit), -ENOENT);
-    assert_int_equal(culprit, 2);
+    assert_int_equal(culprit.segment, 2);
+    assert_null(culprit.section);
     write_segment(p->directory, 2, 49); /* another one of that name */
     assert_int_equal(snapshot_open(p->directory, view, NULL, &s, &culprit), ERR_CORRUPT);
-    assert_int_equal(culprit, 2);
+    assert_int_equal(culprit.segment, 2);
+    assert_string_equal(culprit.section, "TOC, which is of another segment");
     core_view_release(view);
 }
 
