@@ -96,11 +96,12 @@ def test_a_task_is_known_from_log_or_catalog_however_soon_the_kill(make_server):
     """Its end is written to the catalog a moment later; until then the log must keep the file that speaks of it."""
     server = make_server(shards=1, config={"log-quota": "64M"})
     full = 8 << 20  # an eighth of it: then the next file begins
-    for life in range(5):
+    for life in range(4):
         with server.client() as m:
             m.add("books", documents(0, 1), wait="searchable")
             path = log_files(server)[-1]
             pad = "x" * 30000
+            m.add("books", ({"id": i, "pad": pad} for i in range(240)), wait="searchable")
             while path.stat().st_size < full - (200 << 10):
                 m.add("books", [{"id": i, "pad": pad} for i in range(5)], wait="searchable")
             tasks = [m.add("books", [{"id": i, "pad": "y" * (300 << 10)}], wait="searchable").task for i in range(2)]
