@@ -11,11 +11,15 @@
  *     --times         "name<tab>microseconds<tab>hits or count" per query instead of the summary
  *     --print         hits instead, as mayfly-reference writes them: "name rank id score dropped"
  *     --ask WHEN      for pages before they are read: auto (as a shard does), always, never [auto]
+ *     --fetch         ids and bodies of the hits are read, too, and measured
+ *     --cold WHEN     first: the first pass is measured, without one before it, and alone; each: pages leave memory before
+ *                     each query, too
  *     --serve         answers requests on standard input (requests.h)
  *
  * DIRECTORY is a shard's ("DATA/indexes/1/1/0"), QUERIES has a query per line, behind its name and a tab where there is
  * one. All queries are run once unmeasured. Measured are parsing and both rounds of a query: counting, weighing,
- * executing; not fetching documents. The summary: queries per second, percentiles in microseconds.
+ * executing; not fetching documents. The summary: queries per second, percentiles in microseconds; major faults and KiB
+ * read from the disk, per query that was measured.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -23,8 +27,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "index/core.h"
 #include "index/query.h"
@@ -34,6 +38,7 @@
 #include "index/will_need.h"
 #include "proto/select.h"
 #include "proto/weight.h"
+#include "page_cache.h"
 #include "requests.h"
 
 enum { QUERY_MEMORY = 64 << 20, KEEP = 512 << 10, MAX_ROUNDS = 99 };
@@ -44,9 +49,10 @@ struct bench {
     struct request_queries queries;
     uint32_t k;
     unsigned rounds;
-    bool prefix, print, times, serve;
-    const char *ask;
+    bool prefix, print, times, serve, fetch;
+    const char *ask, *cold; /* cold: NULL, "first" or "each" */
     struct page_waits waits;
+    struct page_waits_seen seen; /* by what was measured */
     struct core *core;
     struct analyzer *analyzer;
     struct snapshot *snapshot;
@@ -126,10 +132,40 @@ static struct query_result run_query(struct bench *b, const struct request_mode 
     return result;
 }
 
+/* As a shard does. */
+static void ask_for_hits(struct bench *b, const struct query_result *result)
+{
+    uint32_t *documents = arena_new_array(&b->arena, result->hit_count, uint32_t);
+    for (size_t segment = 0; segment < b->snapshot->segment_count; segment++) {
+        size_t count = 0;
+        for (size_t i = 0; i < result->hit_count; i++) {
+            if (result->hits[i].segment == segment)
+                documents[count++] = result->hits[i].document;
+        }
+        will_need_documents(b->snapshot->segments[segment].segment, documents, count, true);
+    }
+}
+
+static void fetch(struct bench *b, const struct query_result *result)
+{
+    if (b->snapshot->asks)
+        ask_for_hits(b, result);
+    for (size_t i = 0; i < result->hit_count; i++) {
+        const struct segment *segment = b->snapshot->segments[result->hits[i].segment].segment;
+        struct str id, body;
+        size_t mark = arena_mark(&b->arena);
+        must(segment_document_id(segment, result->hits[i].document, &id, NULL), "reading an id");
+        must(segment_document_body(segment, result->hits[i].document, &b->arena, &body), "reading a body");
+        arena_rewind(&b->arena, mark);
+    }
+}
+
 static uint64_t answer(void *context, const struct request_mode *mode, uint32_t k, const char *text)
 {
     struct bench *b = context;
     struct query_result result = run_query(b, mode, k, text);
+    if (b->fetch)
+        fetch(b, &result);
     uint64_t found = mode->is_count ? result.estimated_total : result.hit_count;
     arena_reset(&b->arena, KEEP);
     return found;
@@ -170,18 +206,11 @@ static double percentile(const uint64_t *sorted_ns, size_t count, double share)
     return (double)sorted_ns[at < count ? at : count - 1] / 1000;
 }
 
-/* Major faults of all passes, the unmeasured one too. */
-static double waits_per_query(const struct bench *b)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_majflt / (double)(b->queries.count * (b->rounds + 1));
-}
-
 static void summarize(const struct bench *b, uint64_t *times_ns, const uint64_t *answers)
 {
     size_t count = b->queries.count, empty = 0;
     uint64_t sum = 0, found = 0;
+    double measured = (double)count * b->rounds;
     for (size_t i = 0; i < count; i++) {
         sum += times_ns[i];
         found += answers[i];
@@ -190,19 +219,44 @@ static void summarize(const struct bench *b, uint64_t *times_ns, const uint64_t 
     qsort(times_ns, count, sizeof *times_ns, compare);
     printf(
         "mode=%s k=%u queries=%zu qps=%.0f mean_us=%.1f p50_us=%.1f p95_us=%.1f p99_us=%.1f max_us=%.1f found=%" PRIu64
-        " empty=%zu arena_peak=%zu waits=%.2f\n",
+        " empty=%zu arena_peak=%zu faults=%.2f read_kib=%.1f\n",
         b->mode->name, b->k, count, 1e9 * (double)count / (double)sum, (double)sum / (double)count / 1000,
         percentile(times_ns, count, 0.5), percentile(times_ns, count, 0.95), percentile(times_ns, count, 0.99),
-        percentile(times_ns, count, 1), found, empty, b->arena.peak, waits_per_query(b));
+        percentile(times_ns, count, 1), found, empty, b->arena.peak, (double)b->seen.major_faults / measured,
+        (double)b->seen.bytes_read / 1024 / measured);
+}
+
+/* As request_pass, each query with nothing of the index in memory. */
+static void cold_pass(struct bench *b, uint64_t *times_ns, uint64_t *answers)
+{
+    for (size_t i = 0; i < b->queries.count; i++) {
+        must(page_cache_drop(b->directory), "dropping pages");
+        uint64_t begin = clock_ns();
+        answers[i] = answer(b, b->mode, b->k, b->queries.queries[i].text);
+        times_ns[i] = clock_ns() - begin;
+    }
+}
+
+static void pass(struct bench *b, uint64_t *times_ns, uint64_t *answers)
+{
+    struct page_waits_seen before = page_cache_waits();
+    if (b->cold && b->cold[0] == 'e')
+        cold_pass(b, times_ns, answers);
+    else
+        request_pass(&b->queries, b->mode, b->k, answer, b, times_ns, answers);
+    struct page_waits_seen after = page_cache_waits();
+    b->seen.major_faults += after.major_faults - before.major_faults;
+    b->seen.bytes_read += after.bytes_read - before.bytes_read;
 }
 
 static void measure(struct bench *b)
 {
     size_t count = b->queries.count;
     uint64_t *times_ns = must_array(count * b->rounds), *medians_ns = must_array(count), *answers = must_array(count);
-    request_pass(&b->queries, b->mode, b->k, answer, b, medians_ns, answers);
+    if (!b->cold)
+        request_pass(&b->queries, b->mode, b->k, answer, b, medians_ns, answers);
     for (unsigned i = 0; i < b->rounds; i++)
-        request_pass(&b->queries, b->mode, b->k, answer, b, times_ns + i * count, answers);
+        pass(b, times_ns + i * count, answers);
     take_medians(b, times_ns, medians_ns);
     if (b->times)
         request_print(&b->queries, medians_ns, answers);
@@ -249,11 +303,16 @@ static void open_index(struct bench *b)
     struct segment_fault fault;
     must(analysis_load(&analysis), "loading the analysis data");
     must(analyzer_open(analysis, str_of(b->language), NULL, 0, &b->analyzer), b->language);
+    struct page_waits_seen before = page_cache_waits();
+    uint64_t begin = clock_ns();
     must(core_open_reader(directory, &b->core), directory);
     must(core_read(b->core, NULL, &view), directory);
     must(snapshot_open(directory, view, NULL, &b->snapshot, &fault), directory);
     must(arena_init(&b->arena, QUERY_MEMORY, 0), "reserving the query arena");
-    fprintf(stderr, "%" PRIu64 " documents in %zu segments\n", view->documents, view->segment_count);
+    struct page_waits_seen after = page_cache_waits();
+    fprintf(stderr, "%" PRIu64 " documents in %zu segments, opened in %.2f ms: %" PRIu64 " major faults, %" PRIu64 " KiB read\n",
+            view->documents, view->segment_count, (double)(clock_ns() - begin) / 1e6,
+            after.major_faults - before.major_faults, (after.bytes_read - before.bytes_read) / 1024);
 }
 
 static void close_index(struct bench *b)
@@ -274,6 +333,8 @@ static const struct option options[] = {
     {"print", no_argument, NULL, 'o'},
     {"times", no_argument, NULL, 't'},
     {"ask", required_argument, NULL, 'a'},
+    {"fetch", no_argument, NULL, 'f'},
+    {"cold", required_argument, NULL, 'c'},
     {"serve", no_argument, NULL, 's'},
     {0},
 };
@@ -302,6 +363,12 @@ static bool take_option(struct bench *b, int option, const char *value)
     case 'a':
         b->ask = value;
         return strcmp(value, "auto") == 0 || strcmp(value, "always") == 0 || strcmp(value, "never") == 0;
+    case 'f':
+        return b->fetch = true;
+    case 'c':
+        b->cold = value;
+        b->rounds = 1;
+        return strcmp(value, "first") == 0 || strcmp(value, "each") == 0;
     case 's':
         return b->serve = true;
     default:
@@ -329,7 +396,7 @@ int main(int argc, char **argv)
     if (!take_arguments(&b, argc, argv)) {
         fprintf(stderr,
                 "usage: query_bench DIRECTORY QUERIES [--mode last|or|and|phrase|fuzzy|count-or|count-and|count-phrase]"
-                " [--k HITS] [--rounds N] [--language L] [--prefix] [--times | --print | --serve]\n");
+                " [--k HITS] [--rounds N] [--language L] [--prefix] [--ask auto|always|never] [--fetch] [--cold first|each] [--times | --print | --serve]\n");
         return 2;
     }
     store_name_errors();
