@@ -51,6 +51,25 @@ static int check_pages(const struct store *s, uint32_t pages)
     return info.me_last_pgno + 1 == pages ? 0 : ERR_CORRUPT;
 }
 
+/* What store_extent reads of each value: its head, and its checksums, which are on its last page. */
+static int ask_for_ends(const struct store *s)
+{
+    struct page_ranges r;
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    int rc = mdb_cursor_open(s->txn, s->dbi, &cursor);
+    if (rc)
+        return rc;
+    page_ranges_init(&r);
+    while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+        page_ranges_add(&r, v.mv_data, EXTENT_HEADER);
+        page_ranges_add(&r, (const uint8_t *)v.mv_data + v.mv_size - 1, 1);
+    }
+    mdb_cursor_close(cursor);
+    page_ranges_ask(&r);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* The whole file is mapped, its seal too, which fills at least a page. */
 static_assert((int)KERNEL_OVERREAD <= (int)SEAL_PAGE_MIN, "what kernels read behind the last payload is mapped");
 
@@ -73,6 +92,8 @@ static int open_environment(struct store *s, const char *path)
     rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->txn);
     if (!rc)
         rc = mdb_dbi_open(s->txn, NULL, 0, &s->dbi);
+    if (!rc)
+        rc = ask_for_ends(s);
     return lmdb_error(rc);
 }
 
@@ -169,22 +190,60 @@ static bool is_whole(const struct extent *e, uint32_t piece)
     return crc32c(0, e->payload + at, length) == load_u32(e->payload + e->size + 4 * (size_t)piece);
 }
 
+static bool is_checked(const struct store *s, const struct extent *e, uint32_t piece)
+{
+    uint32_t bit = e->first_piece + piece;
+    return s->checked[bit / 64] >> bit % 64 & 1;
+}
+
+/* So many bytes are asked for ahead of the check: without it the mapping brings a page at a time. */
+enum { AHEAD = 16 /* pieces */ };
+
+static void ask_for_pieces(const struct extent *e, uint32_t from, uint32_t end)
+{
+    struct page_ranges r;
+    uint64_t stop = (uint64_t)end * PIECE < e->size ? (uint64_t)end * PIECE : e->size;
+    page_ranges_init(&r);
+    page_ranges_add(&r, e->payload + (size_t)from * PIECE, stop - (uint64_t)from * PIECE);
+    page_ranges_ask(&r);
+}
+
 int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32_t size)
 {
     if (offset > e->size || size > e->size - offset)
         return ERR_CORRUPT;
     if (size == 0)
         return 0;
-    for (uint32_t piece = offset / PIECE; piece <= (offset + size - 1) / PIECE; piece++) {
-        uint32_t bit = e->first_piece + piece;
-        uint64_t mask = (uint64_t)1 << bit % 64;
-        if (s->checked[bit / 64] & mask)
+    uint32_t last = (offset + size - 1) / PIECE, asked = 0;
+    for (uint32_t piece = offset / PIECE; piece <= last; piece++) {
+        if (is_checked(s, e, piece))
             continue;
+        if (piece >= asked) {
+            asked = last - piece < AHEAD ? last + 1 : piece + AHEAD;
+            ask_for_pieces(e, piece, asked);
+        }
         if (!is_whole(e, piece)) {
             s->damaged = e->section;
             return ERR_CORRUPT;
         }
-        s->checked[bit / 64] |= mask;
+        uint32_t bit = e->first_piece + piece;
+        s->checked[bit / 64] |= (uint64_t)1 << bit % 64;
     }
     return 0;
+}
+
+void store_need(const struct store *s, const struct extent *e, uint64_t offset, uint64_t size, struct page_ranges *out)
+{
+    if (offset >= e->size || size == 0)
+        return;
+    uint64_t end = size < e->size - offset ? offset + size : e->size;
+    uint32_t first = (uint32_t)(offset / PIECE), last = (uint32_t)((end - 1) / PIECE);
+    bool is_first_new = !is_checked(s, e, first), is_last_new = !is_checked(s, e, last);
+    if (is_first_new)
+        offset = (uint64_t)first * PIECE;
+    if (is_last_new)
+        end = e->size - (uint64_t)last * PIECE < PIECE ? e->size : (uint64_t)(last + 1) * PIECE;
+    page_ranges_add(out, e->payload + offset, end - offset);
+    if (is_first_new || is_last_new) /* its checksums */
+        page_ranges_add(out, e->payload + e->size, 4 * pieces_of(e->size));
 }

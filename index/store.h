@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "index/format.h"
+#include "index/page_ranges.h"
 
 /* For main.c: err_str then knows LMDB's codes. */
 void store_name_errors(void);
@@ -36,5 +37,9 @@ int store_extent(struct store *s, enum section section, uint32_t part, struct ex
 
 /* Checks the pieces of an extent that hold [offset, offset + size), those that were not checked before. */
 int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32_t size);
+
+/* Adds what will be read when those bytes are: whole pieces where they were not checked yet. What lies outside of the
+ * extent is left out. */
+void store_need(const struct store *s, const struct extent *e, uint64_t offset, uint64_t size, struct page_ranges *out);
 
 #endif
