@@ -10,7 +10,7 @@
  *     --prefix        the last word is a prefix, too
  *     --times         "name<tab>microseconds<tab>hits or count" per query instead of the summary
  *     --print         hits instead, as mayfly-reference writes them: "name rank id score dropped"
- *     --ask WHEN      for pages before they are read: auto (as a shard does), always, never [auto]
+ *     --ask WHEN      for pages before they are read: auto (as a shard does), never, lists, all [auto]
  *     --fetch         ids and bodies of the hits are read, too, and measured
  *     --cold WHEN     first: the first pass is measured, without one before it, and alone; each: pages leave memory before
  *                     each query, too
@@ -41,7 +41,7 @@
 #include "page_cache.h"
 #include "requests.h"
 
-enum { QUERY_MEMORY = 64 << 20, KEEP = 512 << 10, MAX_ROUNDS = 99 };
+enum { QUERY_MEMORY = 64 << 20, KEEP = 512 << 10, MAX_ROUNDS = 99, ASKS_AUTO = 99 };
 
 struct bench {
     const struct request_mode *mode;
@@ -50,7 +50,8 @@ struct bench {
     uint32_t k;
     unsigned rounds;
     bool prefix, print, times, serve, fetch;
-    const char *ask, *cold; /* cold: NULL, "first" or "each" */
+    unsigned asks;    /* enum asks, or ASKS_AUTO */
+    const char *cold; /* NULL, "first" or "each" */
     struct page_waits waits;
     struct page_waits_seen seen; /* by what was measured */
     struct core *core;
@@ -120,7 +121,7 @@ static struct query_result run_query(struct bench *b, const struct request_mode 
     struct query_fault fault;
     struct query_result result;
     struct query *q = parse(b, mode->operation, text);
-    b->snapshot->asks = b->ask[1] == 'l' || (b->ask[1] == 'u' && page_waits_ask(&b->waits));
+    b->snapshot->asks = b->asks == ASKS_AUTO ? page_waits_ask(&b->waits) : b->asks;
     struct query_word *words = arena_new_array(&b->arena, query_words(q), struct query_word);
     struct query_weights *weights = arena_new_array(&b->arena, query_words(q), struct query_weights);
     must(query_prepare(&b->arena, q, b->snapshot, words, &fault), "counting");
@@ -135,6 +136,8 @@ static struct query_result run_query(struct bench *b, const struct request_mode 
 /* As a shard does. */
 static void ask_for_hits(struct bench *b, const struct query_result *result)
 {
+    struct page_ranges r;
+    page_ranges_init(&r);
     uint32_t *documents = arena_new_array(&b->arena, result->hit_count, uint32_t);
     for (size_t segment = 0; segment < b->snapshot->segment_count; segment++) {
         size_t count = 0;
@@ -142,8 +145,9 @@ static void ask_for_hits(struct bench *b, const struct query_result *result)
             if (result->hits[i].segment == segment)
                 documents[count++] = result->hits[i].document;
         }
-        will_need_documents(b->snapshot->segments[segment].segment, documents, count, true);
+        will_need_documents(b->snapshot->segments[segment].segment, documents, count, true, &r);
     }
+    page_ranges_ask(&r);
 }
 
 static void fetch(struct bench *b, const struct query_result *result)
@@ -310,8 +314,13 @@ static void open_index(struct bench *b)
     must(snapshot_open(directory, view, NULL, &b->snapshot, &fault), directory);
     must(arena_init(&b->arena, QUERY_MEMORY, 0), "reserving the query arena");
     struct page_waits_seen after = page_cache_waits();
-    fprintf(stderr, "%" PRIu64 " documents in %zu segments, opened in %.2f ms: %" PRIu64 " major faults, %" PRIu64 " KiB read\n",
-            view->documents, view->segment_count, (double)(clock_ns() - begin) / 1e6,
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < b->snapshot->segment_count; i++)
+        bytes += segment_bytes(b->snapshot->segments[i].segment);
+    fprintf(stderr,
+            "%" PRIu64 " documents in %zu segments of %" PRIu64 " bytes, opened in %.2f ms: %" PRIu64 " major faults, %" PRIu64
+            " KiB read\n",
+            view->documents, view->segment_count, bytes, (double)(clock_ns() - begin) / 1e6,
             after.major_faults - before.major_faults, (after.bytes_read - before.bytes_read) / 1024);
 }
 
@@ -339,6 +348,20 @@ static const struct option options[] = {
     {0},
 };
 
+static bool take_asks(struct bench *b, const char *value)
+{
+    static const struct {
+        const char *name;
+        unsigned asks;
+    } names[] = {{"auto", ASKS_AUTO}, {"never", ASKS_NOTHING}, {"lists", ASKS_LISTS}, {"all", ASKS_ALL}};
+    size_t i = 0, count = sizeof names / sizeof *names;
+    while (i < count && strcmp(value, names[i].name) != 0)
+        i++;
+    if (i < count)
+        b->asks = names[i].asks;
+    return i < count;
+}
+
 static bool take_option(struct bench *b, int option, const char *value)
 {
     switch (option) {
@@ -361,8 +384,7 @@ static bool take_option(struct bench *b, int option, const char *value)
     case 't':
         return b->times = true;
     case 'a':
-        b->ask = value;
-        return strcmp(value, "auto") == 0 || strcmp(value, "always") == 0 || strcmp(value, "never") == 0;
+        return take_asks(b, value);
     case 'f':
         return b->fetch = true;
     case 'c':
@@ -378,7 +400,7 @@ static bool take_option(struct bench *b, int option, const char *value)
 
 static bool take_arguments(struct bench *b, int argc, char **argv)
 {
-    *b = (struct bench){.mode = request_mode_find("or"), .language = "en", .k = 10, .rounds = 5, .ask = "auto"};
+    *b = (struct bench){.mode = request_mode_find("or"), .language = "en", .k = 10, .rounds = 5, .asks = ASKS_AUTO};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (!take_option(b, c, optarg))
             return false;
@@ -396,7 +418,7 @@ int main(int argc, char **argv)
     if (!take_arguments(&b, argc, argv)) {
         fprintf(stderr,
                 "usage: query_bench DIRECTORY QUERIES [--mode last|or|and|phrase|fuzzy|count-or|count-and|count-phrase]"
-                " [--k HITS] [--rounds N] [--language L] [--prefix] [--ask auto|always|never] [--fetch] [--cold first|each] [--times | --print | --serve]\n");
+                " [--k HITS] [--rounds N] [--language L] [--prefix] [--ask auto|never|lists|all] [--fetch] [--cold first|each] [--times | --print | --serve]\n");
         return 2;
     }
     store_name_errors();

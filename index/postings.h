@@ -41,6 +41,9 @@ struct posting_list {
 /* 0 or ERR_CORRUPT. Of the arrays only their size is checked: what they say of a block is when it is entered. */
 int list_open(struct posting_list *l, const struct segment *s, const struct term *t, const struct kernels *kernels);
 
+/* Bytes in front of the blocks; 0 where there is only one. */
+uint64_t list_front(const struct term *t);
+
 /* The last document of a block; what no document is above, where there is only one block. */
 static inline uint32_t list_last(const struct posting_list *l, uint32_t block)
 {

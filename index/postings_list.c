@@ -4,10 +4,30 @@
 #include "common/err.h"
 #include "index/segment_parts.h"
 
+static bool has_positions(const struct term *t)
+{
+    return t->key.len > 0 && t->key.ptr[0] == TERM_STEM;
+}
+
+static uint64_t front_size(uint64_t blocks, bool with_positions)
+{
+    uint64_t groups = (blocks + GROUP_BLOCKS - 1) / GROUP_BLOCKS;
+    return blocks > 1 ? blocks * (8u + (with_positions ? 4u : 0u) + MAXIMA) + groups * MAXIMA : 0;
+}
+
+static uint32_t blocks_of(const struct term *t)
+{
+    return (t->documents + POSTING_BLOCK - 1) / POSTING_BLOCK;
+}
+
+uint64_t list_front(const struct term *t)
+{
+    return front_size(blocks_of(t), has_positions(t));
+}
+
 static int open_arrays(struct posting_list *l, const struct list_view *v)
 {
-    uint64_t blocks = l->blocks, groups = (blocks + GROUP_BLOCKS - 1) / GROUP_BLOCKS;
-    uint64_t size = blocks * (8u + (l->with_positions ? 4u : 0u) + MAXIMA) + groups * MAXIMA;
+    uint64_t blocks = l->blocks, size = front_size(blocks, l->with_positions);
     if (size > v->length)
         return ERR_CORRUPT;
     int err = segment_view(l->segment, &l->segment->postings, v->place, (uint32_t)size, &l->last);
@@ -28,9 +48,9 @@ int list_open(struct posting_list *l, const struct segment *s, const struct term
         .segment = s,
         .kernels = kernels,
         .documents = t->documents,
-        .blocks = (t->documents + POSTING_BLOCK - 1) / POSTING_BLOCK,
+        .blocks = blocks_of(t),
         .limit = s->toc.documents,
-        .with_positions = t->key.len > 0 && t->key.ptr[0] == TERM_STEM,
+        .with_positions = has_positions(t),
         .place = t->postings.place,
         .size = t->postings.length,
         .positions = t->positions,

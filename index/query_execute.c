@@ -59,6 +59,7 @@ static int scan_all(struct execution *x, size_t must, bool incomplete_only)
                       .number = i,
                       .kernels = segment_kernels(segment->segment),
                       .unscored = x->top.room == 0,
+                      .asks = x->snapshot->asks,
                       .length_codes = segment_length_codes(segment->segment),
                       .documents = segment_documents(segment->segment)},
             .plan = &x->plan,
@@ -80,31 +81,75 @@ static int scan_all(struct execution *x, size_t must, bool incomplete_only)
     return 0;
 }
 
-static void ask_for_leaf(const struct segment *segment, const struct tree_leaf *leaf, const struct query_weights *weights)
+static bool is_word(const struct tree_leaf *leaf)
+{
+    return leaf->scored && leaf->element_count == 1 && leaf->field.len == 0;
+}
+
+/* What a leaf stands for in a segment, one term after the other, those that are there; `*at` is 0 at first. */
+static bool next_term(const struct execution *x, const struct segment *s, const struct tree_leaf *leaf, size_t *at,
+                      struct term *out)
+{
+    const struct query_weights *weights = is_word(leaf) ? &x->run->weights[leaf->elements[0].word] : NULL;
+    size_t count = weights ? weights->term_count : leaf->element_count;
+    int err = 0; /* whoever reads it in earnest will meet it again */
+    while (*at < count) {
+        size_t i = (*at)++;
+        if (segment_find_term(s, weights ? weights->terms[i].key : leaf->elements[i].key, out, &err))
+            return true;
+    }
+    return false;
+}
+
+/* At most so many documents have the leaf. */
+static uint64_t documents_of(const struct execution *x, const struct segment *s, const struct tree_leaf *leaf)
 {
     struct term term;
-    int err = 0; /* whoever reads it in earnest will meet it again */
-    bool is_phrase = leaf->element_count > 1 || leaf->field.len > 0;
-    for (size_t i = 0; is_phrase && i < leaf->element_count; i++) {
-        if (segment_find_term(segment, leaf->elements[i].key, &term, &err))
-            will_need_list(segment, &term, true);
+    uint64_t sum = 0, least = UINT64_MAX;
+    for (size_t at = 0; next_term(x, s, leaf, &at, &term);) {
+        sum += term.documents;
+        least = term.documents < least ? term.documents : least;
     }
-    for (size_t i = 0; !is_phrase && i < weights->term_count; i++) {
-        if (segment_find_term(segment, weights->terms[i].key, &term, &err))
-            will_need_list(segment, &term, false);
+    return is_word(leaf) ? sum : sum > 0 ? least : 0;
+}
+
+/* Of how many documents a conjunction will look at what any list has: the rarest leaf leads. */
+static uint64_t documents_of_lead(const struct execution *x, const struct segment *s)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < x->query->leaf_count && !x->plan.is_union; i++) {
+        const struct tree_leaf *leaf = &x->query->leaves[i];
+        uint64_t documents = leaf->scored ? documents_of(x, s, leaf) : UINT64_MAX;
+        least = documents < least ? documents : least;
     }
+    return least;
+}
+
+static void ask_for_leaf(const struct execution *x, const struct segment *s, const struct tree_leaf *leaf, uint64_t lead,
+                         struct page_ranges *r)
+{
+    struct term term;
+    uint64_t own = is_word(leaf) ? UINT64_MAX : documents_of(x, s, leaf);
+    for (size_t at = 0; next_term(x, s, leaf, &at, &term);)
+        will_need_list(s, &term, own < lead ? own : lead, !is_word(leaf), r);
 }
 
 /* The lists of all leaves in all segments. */
 static void ask_for_lists(const struct execution *x)
 {
+    struct page_ranges r;
+    page_ranges_init(&r);
     for (size_t i = 0; i < x->snapshot->segment_count; i++) {
-        for (size_t k = 0; k < x->query->leaf_count; k++) {
-            const struct tree_leaf *leaf = &x->query->leaves[k];
-            if (leaf->scored)
-                ask_for_leaf(x->snapshot->segments[i].segment, leaf, &x->run->weights[leaf->elements[0].word]);
-        }
+        const struct segment *s = x->snapshot->segments[i].segment;
+        uint64_t lead = documents_of_lead(x, s);
+        if (lead == 0)
+            continue;
+        for (size_t k = 0; k < x->query->leaf_count; k++)
+            ask_for_leaf(x, s, &x->query->leaves[k], lead, &r);
+        if (x->top.room > 0 && x->snapshot->asks == ASKS_ALL)
+            will_need_columns(s, &r);
     }
+    page_ranges_ask(&r);
 }
 
 /* First what has all words; only when that is too little, what lacks some. */

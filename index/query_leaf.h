@@ -22,6 +22,7 @@ struct scope {
     uint32_t number; /* of the segment in the snapshot */
     const struct kernels *kernels;
     bool unscored; /* documents are counted only */
+    bool asks;     /* for blocks before they are read (will_need.h) */
     const uint8_t *length_codes;
     uint32_t documents;
     uint32_t ticks;   /* work since the clock was last looked at */

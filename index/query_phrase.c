@@ -4,6 +4,7 @@
 
 #include "common/err.h"
 #include "index/score.h"
+#include "index/will_need.h"
 
 /* The positions of one distinct word in the document in hand. */
 struct standing {
@@ -352,6 +353,17 @@ static int32_t judge(struct clause *c, size_t k, int32_t before)
     return p->in_field ? score_in_field(c, &ranges, p->documents[k]) : p->sums[k] - before;
 }
 
+/* Positions that may be read of those in hand, of all words but the last, which are read with it. */
+static void ask_for_positions(const struct clause *c)
+{
+    const struct phrase *p = c->phrase;
+    struct page_ranges r;
+    page_ranges_init(&r);
+    for (size_t list = 0; list + 1 < c->list_count; list++)
+        will_need_blocks(&c->lists[list].list, p->documents, p->count, true, &r);
+    page_ranges_ask(&r);
+}
+
 static void look_up_few(struct clause *c, const struct candidates *few)
 {
     struct phrase *p = c->phrase;
@@ -359,6 +371,8 @@ static void look_up_few(struct clause *c, const struct candidates *few)
         few->out[i] = ABSENT;
     p->places.count = 0;
     keep_those_with_all(c, few);
+    if (c->scope->asks)
+        ask_for_positions(c);
     for (size_t k = 0; k < p->count && !scope_is_over(c->scope); k++) {
         uint32_t i = p->numbers[k];
         few->out[i] = judge(c, k, few->scores ? few->scores[i] : 0);

@@ -263,6 +263,15 @@ static int list_typo(void *context, const struct term *t, uint32_t edits)
     return s->err;
 }
 
+static void ask_for_dictionaries(const struct snapshot *s)
+{
+    struct page_ranges r;
+    page_ranges_init(&r);
+    for (size_t i = 0; i < s->segment_count; i++)
+        will_need_dictionary(s->segments[i].segment, &r);
+    page_ranges_ask(&r);
+}
+
 /* Any stem counts, as for prefixes. */
 static int prepare_typos(struct preparation *p)
 {
@@ -272,6 +281,8 @@ static int prepare_typos(struct preparation *p)
     if (edits == 0)
         return 0;
     typo_word_init(&word, p->word->folded, edits);
+    if (p->snapshot->asks)
+        ask_for_dictionaries(p->snapshot);
     int err = shortlist_init(p->arena, &s.list);
     for (; s.segment < p->snapshot->segment_count && !err; s.segment++) {
         err = typo_scan(&word, p->snapshot->segments[s.segment].segment, list_typo, &s);
@@ -335,13 +346,47 @@ static void add_up(struct preparation *p, struct query_word *out)
     *out = (struct query_word){p->word->count, p->found, kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES};
 }
 
-/* The dictionaries' blocks of all words in all segments. */
+/* Where some of its documents are deleted, those of its terms are counted. */
+static void ask_for_counts(const struct query *q, const struct snapshot_segment *s, struct page_ranges *r)
+{
+    struct term term;
+    int err = 0; /* whoever reads it in earnest will meet it again */
+    for (size_t k = 0; s->core->deleted > 0 && k < q->word_count; k++) {
+        if (segment_find_term(s->segment, q->words[k].key, &term, &err))
+            will_need_list(s->segment, &term, UINT64_MAX, false, r);
+    }
+}
+
+static void ask_for_word(const struct segment *s, const struct tree_word *word, struct page_ranges *r)
+{
+    static const enum term_kind kinds[] = {TERM_STEM, TERM_WORD};
+    char from[1 + ANALYZER_MAX_WORD];
+    will_need_key(s, word->key, false, r);
+    if (!word->prefix || word->folded.len > ANALYZER_MAX_WORD)
+        return;
+    memcpy(from + 1, word->folded.ptr, word->folded.len);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        from[0] = (char)kinds[i];
+        will_need_key(s, (struct str){from, 1 + word->folded.len}, true, r);
+    }
+}
+
+/* The dictionaries' blocks of all words in all segments, and what will be counted. */
 static void ask_for_words(const struct query *q, const struct snapshot *s)
 {
+    struct page_ranges r;
+    page_ranges_init(&r);
+    for (size_t i = 0; s->asks == ASKS_ALL && i < s->segment_count; i++)
+        will_need_index(s->segments[i].segment, &r);
+    page_ranges_ask(&r);
     for (size_t i = 0; i < s->segment_count; i++) {
         for (size_t k = 0; k < q->word_count; k++)
-            will_need_keys(s->segments[i].segment, &q->words[k].key, 1);
+            ask_for_word(s->segments[i].segment, &q->words[k], &r);
     }
+    page_ranges_ask(&r);
+    for (size_t i = 0; i < s->segment_count; i++)
+        ask_for_counts(q, &s->segments[i], &r);
+    page_ranges_ask(&r);
 }
 
 int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,

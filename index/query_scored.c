@@ -5,6 +5,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "index/score.h"
+#include "index/will_need.h"
 
 static void fail(struct scope *s, int err, const char *part)
 {
@@ -480,9 +481,19 @@ static void look_up_in_block(struct scored_list *l, const struct candidates *c, 
         read_places(l, c, &m, block);
 }
 
+static void ask_for_blocks(const struct scored_list *l, const struct candidates *c)
+{
+    struct page_ranges r;
+    page_ranges_init(&r);
+    will_need_blocks(&l->list, c->documents, c->count, c->places, &r);
+    page_ranges_ask(&r);
+}
+
 void scored_look_up(struct scored_list *l, const struct candidates *all)
 {
     struct candidates c = *all;
+    if (l->scope->asks && l->list.blocks > 1)
+        ask_for_blocks(l, all);
     uint32_t block = l->block.number == NO_BLOCK ? 0 : l->block.number;
     for (size_t left = all->count; left > 0; left -= c.count) {
         block = list_find(&l->list, block, c.documents[0]);

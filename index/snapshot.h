@@ -25,7 +25,7 @@ struct snapshot {
     struct core_view *view;
     struct snapshot_segment *segments; /* in the order of view->segments */
     size_t segment_count;
-    bool asks; /* set by who queries it: what a query will read is asked for first (will_need.h) */
+    unsigned asks; /* enum asks (will_need.h), set by who queries it: what a query will read is asked for first */
 };
 
 /* From a view (one reference is taken over on success), sharing with `previous` where that has the same segments (may

@@ -131,6 +131,8 @@ static bool add_items(struct shard *s, const struct snapshot *from, const Mayfly
 /* What items the answer will read, a segment at a time. */
 static void ask_for_items(const struct snapshot *from, const Mayfly__Internal__Fetch *m, struct arena *a)
 {
+    struct page_ranges r;
+    page_ranges_init(&r);
     uint32_t *documents = arena_new_array(a, m->n_items, uint32_t);
     for (size_t segment = 0; documents && segment < from->segment_count; segment++) {
         size_t count = 0;
@@ -138,8 +140,9 @@ static void ask_for_items(const struct snapshot *from, const Mayfly__Internal__F
             if (m->items[i]->segment == from->view->segments[segment].id)
                 documents[count++] = m->items[i]->document;
         }
-        will_need_documents(from->segments[segment].segment, documents, count, true);
+        will_need_documents(from->segments[segment].segment, documents, count, true, &r);
     }
+    page_ranges_ask(&r);
 }
 
 static void fetch_from(struct shard *s, const struct snapshot *from, const Mayfly__Internal__Fetch *m,

@@ -332,6 +332,8 @@ static bool fill_hit(struct search *s, const struct query_hit *hit, Mayfly__Inte
 /* What the answer will read of the hits, a segment at a time. */
 static void ask_for_hits(struct search *s, const struct query_result *result, bool with_bodies)
 {
+    struct page_ranges r;
+    page_ranges_init(&r);
     uint32_t *documents = arena_new_array(s->out->arena, result->hit_count, uint32_t);
     for (size_t segment = 0; documents && segment < s->snapshot->segment_count; segment++) {
         size_t count = 0;
@@ -339,8 +341,9 @@ static void ask_for_hits(struct search *s, const struct query_result *result, bo
             if (result->hits[i].segment == segment)
                 documents[count++] = result->hits[i].document;
         }
-        will_need_documents(s->snapshot->segments[segment].segment, documents, count, with_bodies);
+        will_need_documents(s->snapshot->segments[segment].segment, documents, count, with_bodies, &r);
     }
+    page_ranges_ask(&r);
 }
 
 static bool fill_hits(struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)

@@ -16,6 +16,7 @@
 #include "plain_analyzer.h"
 #include "proto/select.h"
 #include "proto/weight.h"
+#include "index/will_need.h"
 #include "query_corpus.h"
 
 /* Every query is run twice: by query_execute over segments, and by looking at every token of every document. Parsing is
@@ -323,7 +324,7 @@ static struct query_result execute(struct fixture *f, uint32_t limit, bool exhau
     struct query_fault fault;
     struct query_run run = {.weights = f->weights, .fields = fields, .field_count = 1, .limit = limit, .exhaustive = exhaustive};
     memcpy(run.norms, f->norms, sizeof run.norms);
-    f->corpus.snapshot->asks = !exhaustive; /* the same answer, whether what is needed is asked for or not */
+    f->corpus.snapshot->asks = exhaustive ? ASKS_NOTHING : ASKS_ALL; /* the same answer, whether what is needed is asked for or not */
     assert_int_equal(query_execute(&f->arena, f->query, f->corpus.snapshot, &run, &result, &fault), 0);
     assert_false(result.partial);
     return result;

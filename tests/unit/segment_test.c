@@ -19,7 +19,6 @@
 #include "common/hash.h"
 #include "index/format.h"
 #include "index/score.h"
-#include "index/will_need.h"
 
 enum { TERMS = 300, MAX_POSITIONS = 6 };
 
@@ -451,39 +450,6 @@ static void refuses_another_version(void **state)
     discard(&m);
 }
 
-static void asks_for_any_part(void **state)
-{
-    (void)state;
-    struct model m = make(700, 1 << 20);
-    struct segment *s;
-    struct term t;
-    int err = 0;
-    uint32_t documents[] = {0, 5, 102, 699, 700, UINT32_MAX}; /* the last two are not there; 5 and 102 are long */
-    struct str keys[] = {STR("s00000"), STR("a"), STR("zzz"), STR("w02000")};
-    assert_int_equal(segment_open(m.path, &s), 0);
-    will_need_keys(s, keys, 4);
-    will_need_documents(s, documents, 6, true);
-    will_need_documents(s, documents, 6, false);
-    assert_true(segment_find_term(s, keys[0], &t, &err));
-    will_need_list(s, &t, true);
-    t.postings.place = t.positions.place = UINT64_MAX; /* damaged: whoever reads it says so */
-    t.postings.length = t.positions.length = UINT32_MAX;
-    will_need_list(s, &t, true);
-    expect_documents(s, &m);
-    segment_close(s);
-    discard(&m);
-}
-
-static void asks_until_it_was_quiet_for_long(void **state)
-{
-    (void)state;
-    struct page_waits w = {0};
-    unsigned asked = 0;
-    for (int i = 0; i < 10000; i++)
-        asked += page_waits_ask(&w);
-    assert_in_range(asked, 1, 9999); /* this machine may have waited for pages meanwhile, but not all the time */
-}
-
 /* Gives the first extent of a section another version, with the checksum that goes with it. */
 static void change_version(const char *path, enum section section)
 {
@@ -708,8 +674,6 @@ int main(void)
         cmocka_unit_test(spans_chunks_and_extents),
         cmocka_unit_test(finds_fields_among_many_ranges),
         cmocka_unit_test(numbers_many_fields),
-        cmocka_unit_test(asks_for_any_part),
-        cmocka_unit_test(asks_until_it_was_quiet_for_long),
         cmocka_unit_test(refuses_another_version),
         cmocka_unit_test(refuses_a_section_of_another_version),
         cmocka_unit_test(writes_the_same_bytes_again),
