@@ -105,4 +105,4 @@ static int core_fuzz(const uint8_t *data, size_t size)
     return 0;
 }
 
-const struct fuzz_target fuzz_target = {.most = CORE_VALUE_MAX, .rounds = 20000, .run = core_fuzz};
+const struct fuzz_target fuzz_target = {.most = CORE_VALUE_MAX, .rounds = 20000, .mutations = 50, .run = core_fuzz};

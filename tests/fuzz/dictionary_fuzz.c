@@ -51,4 +51,4 @@ static int dictionary_fuzz(const uint8_t *data, size_t size)
     return 0;
 }
 
-const struct fuzz_target fuzz_target = {.most = 4096, .rounds = 50000, .run = dictionary_fuzz};
+const struct fuzz_target fuzz_target = {.most = 4096, .rounds = 50000, .mutations = 50, .run = dictionary_fuzz};

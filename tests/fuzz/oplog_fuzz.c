@@ -73,4 +73,4 @@ static int run(const uint8_t *data, size_t size)
     return 0;
 }
 
-const struct fuzz_target fuzz_target = {.most = 400, .rounds = 60000, .run = run};
+const struct fuzz_target fuzz_target = {.most = 400, .rounds = 60000, .mutations = 50, .run = run};

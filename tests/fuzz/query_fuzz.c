@@ -111,4 +111,5 @@ static void finish(void)
     arena_finish(&state.analyzer.words);
 }
 
-const struct fuzz_target fuzz_target = {.most = 2000, .rounds = 20000, .run = query_fuzz, .finish = finish};
+const struct fuzz_target fuzz_target = {
+    .most = 2000, .rounds = 20000, .mutations = 2, .run = query_fuzz, .finish = finish};
