@@ -1,5 +1,5 @@
-#include "index/segment.h"
 #include "index/postings.h"
+#include "index/segment.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -44,10 +44,15 @@ static size_t occurrences(uint32_t term, uint32_t document, uint32_t out[MAX_POS
     size_t count = 1 + next_random(&seed) % MAX_POSITIONS;
     uint32_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        at += next_random(&seed) % 1000 + (i > 0);
+        at += next_random(&seed) % 1000 + (i > 0) + (document % 41 == 3 && i + 1 == count ? 1000000 : 0);
         out[i] = at;
     }
     return count;
+}
+
+static uint32_t t_of(uint32_t count, uint32_t document)
+{
+    return count + (document % 61 == 7 ? 4000 : document % 2);
 }
 
 static size_t term_key(uint32_t term, char key[16])
@@ -96,7 +101,7 @@ static void write_terms(struct segment_writer *w, uint32_t documents)
         for (uint32_t n = 0; n < documents; n++) {
             size_t count = occurrences(term, n, positions);
             if (count)
-                segment_writer_posting(w, n, key[0] == 's' ? (uint32_t)count + n % 2 : 1, positions,
+                segment_writer_posting(w, n, key[0] == 's' ? t_of((uint32_t)count, n) : 1, positions,
                                        key[0] == 's' ? count : 0);
         }
     }
@@ -189,7 +194,7 @@ static void expect_term(const struct segment *s, const struct model *m, uint32_t
             continue;
         assert_int_equal(p.document, n);
         assert_int_equal(p.count, key[0] == 's' ? count : 0);
-        assert_int_equal(p.t, key[0] == 's' ? count + n % 2 : 1);
+        assert_int_equal(p.t, key[0] == 's' ? t_of((uint32_t)count, n) : 1);
         if (key[0] == 's' && n % 3 == 0) {
             assert_true(postings_positions(&p, got));
             assert_memory_equal(got, wanted, count * sizeof *got);
@@ -299,6 +304,7 @@ static void finds_every_version_of_an_id(void **state)
 struct reading {
     uint64_t sum;
     int err;
+    const char *section; /* where, if err */
 };
 
 static void add(struct reading *r, const void *bytes, size_t size)
@@ -364,7 +370,7 @@ static struct reading read_all(const char *path)
 {
     struct reading r = {0};
     struct segment *s;
-    r.err = segment_open(path, &s);
+    r.err = segment_open_named(path, &s, &r.section);
     if (r.err)
         return r;
     for (uint32_t field = 0; field < segment_fields(s); field++)
@@ -372,6 +378,7 @@ static struct reading read_all(const char *path)
     add(&r, segment_analyzer(s).ptr, segment_analyzer(s).len);
     read_documents(&r, s);
     read_terms(&r, s);
+    r.section = segment_damaged(s, NULL);
     segment_close(s);
     return r;
 }
@@ -412,6 +419,107 @@ static void gives_the_right_answer_or_says_corrupt(void **state)
         damage(file, at, (unsigned)round % 8);
     }
     assert_true(refused > 400);
+    fclose(file);
+    discard(&m);
+}
+
+/* ------------------------------------------------------------------------------------------------------ every section
+ */
+
+enum { PAGE = 4096 /* LMDB's, of the machines that tests run on */, FLIPS = 5 };
+
+/* Where the payload of a section's first extent begins in the file, which is how many bytes; 0: no such section. */
+static long find_section(FILE *file, enum section section, uint32_t *out_size)
+{
+    uint32_t head[3];
+    for (long at = 16; fseek(file, at, SEEK_SET) == 0 && fread(head, sizeof head, 1, file) == 1; at += PAGE) {
+        if (head[0] == EXTENT_MAGIC && head[2] == section_word(section)) {
+            *out_size = head[1];
+            return at + EXTENT_HEADER;
+        }
+    }
+    return 0;
+}
+
+struct forms { /* what there is to be damaged */
+    uint32_t several_blocks, bitsets, position_exceptions, t_exceptions;
+};
+
+static void look_at_block(const struct posting_list *l, uint32_t number, struct posting_block *b, struct forms *f)
+{
+    static uint32_t positions[POSTING_BLOCK * MAX_POSITIONS];
+    assert_int_equal(block_enter(l, number, b), 0);
+    block_documents(l, b);
+    f->bitsets += b->words > 0;
+    f->t_exceptions += b->t_values.exception_count > 0;
+    assert_int_equal(block_frequencies(l, b), 0);
+    if (!l->with_positions)
+        return;
+    assert_int_equal(block_starts(l, b), 0);
+    assert_int_equal(block_positions(l, b, 0, 0, positions), 0);
+    f->position_exceptions += b->has_position_exceptions;
+}
+
+static struct forms look_at_forms(const char *path)
+{
+    struct forms f = {0};
+    struct posting_block *b = malloc(sizeof *b);
+    struct segment *s;
+    struct term_cursor c;
+    struct term t;
+    assert_int_equal(segment_open(path, &s), 0);
+    term_cursor_seek(&c, s, (struct str){0});
+    while (term_cursor_next(&c, &t)) {
+        struct posting_list l;
+        assert_int_equal(list_open(&l, s, &t, segment_kernels(s)), 0);
+        f.several_blocks += l.blocks > 1;
+        for (uint32_t number = 0; number < l.blocks && !t.inlined.len; number++)
+            look_at_block(&l, number, b, &f);
+    }
+    segment_close(s);
+    free(b);
+    return f;
+}
+
+static void names_the_section_of_a_flipped_bit(void **state)
+{
+    (void)state;
+    static const struct {
+        enum section section;
+        const char *name;
+    } sections[] = {
+        {SECTION_TOC, "TOC"},
+        {SECTION_DICTIONARY, "dictionary"},
+        {SECTION_BLOCKS, "block index"},
+        {SECTION_POSTINGS, "postings"},
+        {SECTION_POSITIONS, "positions"},
+        {SECTION_LENGTHS, "length codes"},
+        {SECTION_STAMPS, "stamps"},
+        {SECTION_IDS, "records"},
+        {SECTION_ID_PLACES, "id places"},
+        {SECTION_HASHES, "id hashes"},
+        {SECTION_HASH_DOCUMENTS, "hash documents"},
+        {SECTION_BODIES, "stored bodies"},
+        {SECTION_BODY_BLOCKS, "body blocks"},
+        {SECTION_BODY_ENDS, "body ends"},
+    };
+    struct model m = make(700, 1 << 20);
+    struct forms f = look_at_forms(m.path);
+    assert_true(f.several_blocks > 3 && f.bitsets > 3 && f.position_exceptions > 3 && f.t_exceptions > 3);
+    FILE *file = fopen(m.path, "r+b");
+    for (size_t i = 0; i < FLIPS * sizeof sections / sizeof *sections; i++) {
+        uint32_t size = 0, seed = (uint32_t)i;
+        enum section section = sections[i / FLIPS].section;
+        long at = find_section(file, section, &size);
+        assert_true(at > 0 && size > 0);
+        at += (long)(next_random(&seed) % size);
+        damage(file, at, (unsigned)i % 8);
+        struct reading r = read_all(m.path);
+        assert_int_equal(r.err, ERR_CORRUPT);
+        assert_string_equal(r.section, sections[i / FLIPS].name);
+        damage(file, at, (unsigned)i % 8);
+    }
+    assert_int_equal(read_all(m.path).err, 0);
     fclose(file);
     discard(&m);
 }
@@ -670,6 +778,7 @@ int main(void)
         cmocka_unit_test(walks_its_terms_from_any_key),
         cmocka_unit_test(finds_every_version_of_an_id),
         cmocka_unit_test(gives_the_right_answer_or_says_corrupt),
+        cmocka_unit_test(names_the_section_of_a_flipped_bit),
         cmocka_unit_test(refuses_a_file_of_another_length),
         cmocka_unit_test(spans_chunks_and_extents),
         cmocka_unit_test(finds_fields_among_many_ranges),
