@@ -80,4 +80,4 @@ static void seeds(fuzz_run *take)
 }
 
 const struct fuzz_target fuzz_target = {
-    .most = 4096, .rounds = 1500, .mutations = 1500, .run = batch_fuzz, .seeds = seeds};
+    .most = 4096, .rounds = 1500, .mutations = 200, .run = batch_fuzz, .seeds = seeds};

@@ -68,4 +68,4 @@ static void seeds(fuzz_run *take)
 }
 
 const struct fuzz_target fuzz_target = {
-    .most = 4096, .rounds = 1500, .mutations = 1500, .run = frame_fuzz, .seeds = seeds};
+    .most = 4096, .rounds = 1500, .mutations = 200, .run = frame_fuzz, .seeds = seeds};

@@ -71,4 +71,4 @@ static int json_fuzz(const uint8_t *data, size_t size)
     return 0;
 }
 
-const struct fuzz_target fuzz_target = {.most = 4096, .rounds = 2000, .mutations = 1500, .run = json_fuzz};
+const struct fuzz_target fuzz_target = {.most = 4096, .rounds = 2000, .mutations = 200, .run = json_fuzz};
