@@ -307,6 +307,7 @@ static size_t keep_in_block(struct scored_list *l, uint32_t from, uint32_t end, 
                                           out_scores);
 }
 
+/* Documents rise from block to block, so that there is room for them, whatever the blocks say that are passed over. */
 size_t scored_keep(struct scored_list *l, uint32_t from, uint32_t end, int32_t least, uint32_t *out_documents,
                    int32_t *out_scores, uint64_t *out_seen)
 {
@@ -317,6 +318,7 @@ size_t scored_keep(struct scored_list *l, uint32_t from, uint32_t end, int32_t l
             if (!scored_enter(l, block))
                 break;
             n += keep_in_block(l, from, end, least, out_documents + n, out_scores + n, out_seen);
+            from = list_last(&l->list, block) + 1;
         }
         if (block + 1 == l->list.blocks || list_last(&l->list, block) >= end - 1)
             break;
