@@ -11,7 +11,7 @@ struct flush {
     const struct fields *fields;
     uint32_t *positions;
     size_t count, room; /* of positions, those of one posting */
-    uint32_t t;
+    uint64_t t;
 };
 
 static void put_key(struct flush *f, enum term_kind kind, const struct term_record *r, unsigned flags)
@@ -25,10 +25,12 @@ static void put_key(struct flush *f, enum term_kind kind, const struct term_reco
 /* ------------------------------------------------------------------------------------------------------------ postings
  */
 
+/* Kernels take T for a signed number of 32 bits: more than that, of one word with a large weight, adds no more. */
 static void end_posting(struct flush *f, uint32_t document)
 {
+    uint32_t t = f->t < INT32_MAX ? (uint32_t)f->t : INT32_MAX;
     if (f->count)
-        segment_writer_posting(f->out, document, f->t, f->positions, f->count);
+        segment_writer_posting(f->out, document, t, f->positions, f->count);
     f->count = 0;
     f->t = 0;
 }
