@@ -20,8 +20,9 @@ struct all {
     struct clause *lead;
     struct matcher **excluded;
     bool incomplete_only;
-    uint32_t from; /* documents below it are done */
-    uint64_t counted, looked_at;
+    uint32_t from;    /* documents below it are done */
+    bool pruned;      /* not all hits were counted */
+    uint64_t counted; /* hits, of those that have all rungs */
 };
 
 /* ------------------------------------------------------------------------------------------------------------- opening
@@ -108,10 +109,12 @@ static bool is_complete(const struct all *x)
     return x->must == x->s->plan->rungs;
 }
 
-/* What a document at or after `from` must score; only where no hit has more rungs than another. */
+/* What a document at or after `from` must score; only where no hit has more rungs than another. Nothing as long as nobody
+ * was tried: by those that are the total is estimated, whatever other shards know. */
 static int32_t least_score(const struct all *x, uint32_t from)
 {
-    return is_complete(x) && from < x->s->scope.documents ? prune_least(x->s, from) : 0;
+    bool is_asked = is_complete(x) && from < x->s->scope.documents && x->s->prune->tried > 0;
+    return is_asked ? prune_least(x->s, from) : 0;
 }
 
 /* What all required clauses but the lead may add. */
@@ -135,14 +138,14 @@ static bool can_reach(struct all *x, int32_t sum, uint32_t from, uint32_t end, i
     return sum >= least;
 }
 
-/* Of the lead's block what lies at or after x->from; scores are what the lead adds, of a phrase 0: its words are looked
- * up with it. */
-static void take_block(struct all *x, struct scored_list *l, uint32_t block, int32_t least)
+/* Of the lead's block what lies at or after x->from, and how many that are; scores are what the lead adds, of a phrase 0:
+ * its words are looked up with it. */
+static size_t take_block(struct all *x, struct scored_list *l, uint32_t block, int32_t least)
 {
     struct batch *b = x->batch;
     b->count = 0;
     if (!scored_enter(l, block))
-        return;
+        return 0;
     uint32_t skipped = 0;
     while (skipped < l->block.count && l->block.documents[skipped] < x->from)
         skipped++;
@@ -151,11 +154,12 @@ static void take_block(struct all *x, struct scored_list *l, uint32_t block, int
         memcpy(b->documents, l->block.documents + skipped, count * sizeof *b->documents);
         memset(b->scores, 0, count * sizeof *b->scores);
         b->count = count;
-        return;
+        return count;
     }
     scored_score_block(l);
     b->count = x->s->scope.kernels->keep_scores(l->block.documents + skipped, l->scores + skipped, count, least,
                                                 b->documents, b->scores);
+    return count;
 }
 
 /* The lead is a group: what it adds in a window. */
@@ -230,18 +234,25 @@ static void offer(struct all *x)
         if (x->incomplete_only && dropped == 0)
             continue;
         s->counts[dropped]++;
-        x->counted++;
+        x->counted += dropped == 0;
         scan_offer(s, dropped, (uint64_t)b->scores[i], b->documents[i]);
     }
 }
 
-static void finish_batch(struct all *x, int32_t least, int32_t rest)
+/* `tried` of the lead's documents were there, those that the batch has not for want of score among them. */
+static void finish_batch(struct all *x, size_t tried, int32_t least, int32_t rest)
 {
+    struct prune *p = x->s->prune;
+    uint64_t before = x->counted;
     require_others(x, least, rest);
     prune_exclude(x->s, x->batch, x->excluded);
     climb(x);
     offer(x);
     prune_share(x->s);
+    if (least > 0 || !is_complete(x))
+        return;
+    p->tried += tried;
+    p->found += x->counted - before;
 }
 
 /* Rungs that a document must have to be among the best, as far as that is known. */
@@ -269,8 +280,10 @@ static void walk_windows(struct all *x)
             return;
         }
         uint32_t end = documents - base > WINDOW ? base + WINDOW : documents;
+        int32_t least = least_score(x, base);
         take_group_window(x, base, end);
-        finish_batch(x, least_score(x, base), bound_of_others(x));
+        x->pruned |= least > 0;
+        finish_batch(x, x->batch->count, least, bound_of_others(x));
         x->from = end;
     }
 }
@@ -296,23 +309,24 @@ static void walk_blocks(struct all *x)
             return;
         uint32_t end = block + 1 < blocks ? list_last(&l->list, block) + 1 : scope->documents;
         int32_t least = least_score(x, x->from), bound = lead_bound(x, block, end, least);
+        x->pruned |= least > 0;
         if (bound + others >= least && (least == 0 || can_reach(x, bound, x->from, end, least))) {
-            take_block(x, l, block, least - others);
-            x->looked_at += l->block.count;
-            finish_batch(x, least, rest);
+            size_t tried = take_block(x, l, block, least - others);
+            finish_batch(x, tried, least, rest);
         }
         x->from = end;
     }
 }
 
-/* What was passed over has as many hits as what was looked at. */
+/* As many of the lead's documents are hits as of those that were tried while any score got in: what was counted after
+ * that is only what scores more. */
 static void estimate(struct all *x)
 {
-    uint64_t all = x->lead->cost;
-    if (x->looked_at == 0 || x->looked_at >= all || x->lead->kind == CLAUSE_GROUP || !is_complete(x))
+    const struct prune *p = x->s->prune;
+    if (!x->pruned || p->tried == 0)
         return;
-    double share = (double)all / (double)x->looked_at;
-    x->s->counts[0] += (uint64_t)((double)x->counted * (share - 1.0));
+    uint64_t hits = (uint64_t)((double)x->lead->cost * (double)p->found / (double)p->tried);
+    x->s->counts[0] += hits > x->counted ? hits - x->counted : 0;
 }
 
 void prune_all(struct scan *s, size_t must, bool incomplete_only)

@@ -5,8 +5,10 @@
 struct prune *prune_new(struct arena *a)
 {
     struct prune *p = arena_alloc_unset(a, sizeof *p);
-    if (p)
-        p->is_window_clear = false;
+    if (!p)
+        return NULL;
+    p->is_window_clear = false; /* most of it is written before it is read */
+    p->tried = p->found = 0;
     return p;
 }
 

@@ -17,11 +17,12 @@ struct batch {
     uint16_t kept[WINDOW]; /* rungs of the ladder, where there is one */
 };
 
-struct prune { /* once for a query, not zeroed */
+struct prune { /* once for a query, over all segments */
     struct batch batch;
     bool is_window_clear; /* it was used: all zero between windows */
     struct window window;
     uint64_t seen[CHUNK_DOCUMENTS / 64]; /* of those who only count */
+    uint64_t tried, found;               /* candidates whatever their score, and how many of them were hits */
 };
 
 struct prune *prune_new(struct arena *a); /* NULL past the arena's cap */

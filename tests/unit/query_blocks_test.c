@@ -230,6 +230,21 @@ static void check_query(struct fixture *f, const char *text, enum query_match ma
     arena_reset(&f->arena, 4 << 20);
 }
 
+/* Where blocks are passed over the total is an estimate, which is not to depend on what other shards know. */
+static void check_totals(struct fixture *f)
+{
+    static const char *const conjunctions[] = {"many half ", "most thick ", "rare most ", "few some ", "\"many most\""};
+    f->snapshot = f->snapshots[LEVELS - 1];
+    for (size_t i = 0; i < sizeof conjunctions / sizeof *conjunctions; i++) {
+        parse(f, conjunctions[i], MATCH_ALL);
+        struct query_result all = execute(f, 10, true, 0);
+        uint64_t total = all.estimated_total;
+        assert_in_range(execute(f, 10, false, 0).estimated_total, total / 2, total * 2);
+        assert_in_range(execute(f, 10, false, score_needed(&all, 10)).estimated_total, total / 2, total * 2);
+    }
+    arena_reset(&f->arena, 4 << 20);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- all */
 
 /* A segment's kernels are chosen when it is opened. */
@@ -257,6 +272,7 @@ static void check(bool is_even, uint32_t deleted_one_in, size_t modes)
         for (size_t mode = 0; mode < modes && mode < MOST_MODES; mode++)
             check_query(&f, queries[i], (enum query_match)((i + mode + deleted_one_in) % 4));
     }
+    check_totals(&f);
     for (size_t level = 0; level < LEVELS; level++)
         snapshot_release(f.snapshots[level]);
     arena_finish(&f.arena);
