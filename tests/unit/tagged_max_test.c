@@ -1,0 +1,82 @@
+/* Several processes raise the word at once, some of them with the tag of an owner before. */
+#include "common/tagged_max.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PROCESSES = 4, RAISES = 50000, STALE = 6, OWN = 7 };
+
+static void only_the_owner_raises(void **state)
+{
+    tagged_max word;
+    (void)state;
+    tagged_max_begin(&word, OWN);
+    assert_int_equal(tagged_max_get(&word, OWN), 0);
+    tagged_max_raise(&word, OWN, 40);
+    tagged_max_raise(&word, OWN, 30);
+    assert_int_equal(tagged_max_get(&word, OWN), 40);
+    tagged_max_raise(&word, STALE, UINT32_MAX);
+    assert_int_equal(tagged_max_get(&word, OWN), 40);
+    assert_int_equal(tagged_max_get(&word, STALE), 0);
+    tagged_max_raise(&word, OWN, UINT32_MAX);
+    assert_int_equal(tagged_max_get(&word, OWN), UINT32_MAX);
+    tagged_max_begin(&word, UINT32_MAX);
+    assert_int_equal(tagged_max_get(&word, OWN), 0);
+    assert_int_equal(tagged_max_get(&word, UINT32_MAX), 0);
+}
+
+/* Values that nobody else raises to; false if what was raised is not there, or the word ever falls. */
+static bool raise_many(tagged_max *word, uint32_t process)
+{
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < RAISES; i++) {
+        uint32_t value = PROCESSES * i + process;
+        tagged_max_raise(word, STALE, UINT32_MAX - i);
+        tagged_max_raise(word, OWN, value);
+        uint32_t now = tagged_max_get(word, OWN);
+        if (now < value || now < before)
+            return false;
+        before = now;
+    }
+    return true;
+}
+
+static void the_largest_of_all_processes_stays(void **state)
+{
+    void *page = mmap(NULL, sizeof(tagged_max), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    tagged_max *word = page;
+    int status;
+    (void)state;
+    assert_ptr_not_equal(page, MAP_FAILED);
+    tagged_max_begin(word, OWN);
+    for (uint32_t process = 0; process < PROCESSES; process++) {
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            _exit(raise_many(word, process) ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    for (uint32_t process = 0; process < PROCESSES; process++) {
+        assert_true(wait(&status) > 0);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+    }
+    assert_int_equal(tagged_max_get(word, OWN), PROCESSES * (RAISES - 1) + PROCESSES - 1);
+    munmap(page, sizeof *word);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_owner_raises),
+        cmocka_unit_test(the_largest_of_all_processes_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
