@@ -57,10 +57,10 @@ static bool open_any(struct any *x)
     struct scan *s = x->s;
     const struct query *q = s->scope.query;
     struct clause *all = arena_new_array(s->scope.arena, q->leaf_count, struct clause);
-    if (!make_room(x) || !all) {
+    if (!all)
         s->scope.err = ERR_FULL;
+    if (!make_room(x))
         return false;
-    }
     for (size_t i = 0; i < q->leaf_count && !s->scope.err; i++) {
         if (!q->leaves[i].scored)
             continue;

@@ -10,8 +10,10 @@
 #include <cmocka.h>
 
 #include "block_corpus.h"
+#include "common/err.h"
 #include "index/kernels.h"
 #include "index/score.h"
+#include "index/segment_parts.h"
 #include "plain_analyzer.h"
 #include "proto/select.h"
 #include "proto/weight.h"
@@ -245,6 +247,35 @@ static void check_totals(struct fixture *f)
     arena_reset(&f->arena, 4 << 20);
 }
 
+/* What is damaged of an excluded word is said, in either way. The extent is changed in the heap, behind its checksums. */
+static void check_damage(struct fixture *f)
+{
+    struct query_result result;
+    struct query_fault fault = {0};
+    struct query_run run = {.limit = 10};
+    struct term t;
+    int err = 0;
+    f->snapshot = f->snapshots[LEVELS - 1];
+    struct segment *s = f->snapshot->segments[0].segment;
+    assert_true(segment_find_term(s, STR("smany"), &t, &err));
+    struct extent *e = &s->postings.extents[t.postings.place >> 32];
+    const uint8_t *payload = e->payload;
+    uint8_t *bytes = malloc(e->size + KERNEL_OVERREAD);
+    memset(bytes, 0xff, e->size + KERNEL_OVERREAD);
+    memcpy(bytes, payload, e->size);
+    memset(bytes + (uint32_t)t.postings.place, 0xff, t.postings.length);
+    for (enum query_match match = MATCH_ALL; match <= MATCH_ANY; match += MATCH_ANY - MATCH_ALL) {
+        parse(f, "half some -many ", match);
+        run.weights = f->weights;
+        e->payload = bytes;
+        assert_int_equal(query_execute(&f->arena, f->query, f->snapshot, &run, &result, &fault), ERR_CORRUPT);
+        assert_string_equal(fault.part, "postings");
+        e->payload = payload;
+    }
+    free(bytes);
+    arena_reset(&f->arena, 4 << 20);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- all */
 
 /* A segment's kernels are chosen when it is opened. */
@@ -273,6 +304,7 @@ static void check(bool is_even, uint32_t deleted_one_in, size_t modes)
             check_query(&f, queries[i], (enum query_match)((i + mode + deleted_one_in) % 4));
     }
     check_totals(&f);
+    check_damage(&f);
     for (size_t level = 0; level < LEVELS; level++)
         snapshot_release(f.snapshots[level]);
     arena_finish(&f.arena);
