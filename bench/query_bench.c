@@ -137,16 +137,13 @@ static struct query_result run_query(struct bench *b, const struct request_mode 
 static void ask_for_hits(struct bench *b, const struct query_result *result)
 {
     struct page_ranges r;
+    struct needed_document *needed = arena_new_array(&b->arena, result->hit_count, struct needed_document);
     page_ranges_init(&r);
-    uint32_t *documents = arena_new_array(&b->arena, result->hit_count, uint32_t);
-    for (size_t segment = 0; segment < b->snapshot->segment_count; segment++) {
-        size_t count = 0;
-        for (size_t i = 0; i < result->hit_count; i++) {
-            if (result->hits[i].segment == segment)
-                documents[count++] = result->hits[i].document;
-        }
-        will_need_documents(b->snapshot->segments[segment].segment, documents, count, true, &r);
+    for (size_t i = 0; i < result->hit_count; i++) {
+        const struct query_hit *hit = &result->hits[i];
+        needed[i] = (struct needed_document){b->snapshot->segments[hit->segment].segment, hit->document};
     }
+    will_need_documents(needed, result->hit_count, true, &r);
     page_ranges_ask(&r);
 }
 

@@ -193,20 +193,19 @@ static void need_body(const struct segment *s, uint32_t document, struct page_ra
         need_place(s, &s->bodies, load_u64(entry), load_u32(entry + 8), r);
 }
 
-void will_need_documents(const struct segment *s, const uint32_t *documents, size_t count, bool with_bodies,
-                         struct page_ranges *r)
+void will_need_documents(const struct needed_document *documents, size_t count, bool with_bodies, struct page_ranges *r)
 {
     for (size_t i = 0; i < count; i++)
-        need_places(s, documents[i], with_bodies, r);
+        need_places(documents[i].segment, documents[i].document, with_bodies, r);
     page_ranges_ask(r);
     for (size_t i = 0; i < count; i++) {
-        need_id(s, documents[i], r);
+        need_id(documents[i].segment, documents[i].document, r);
         if (with_bodies)
-            need_body_entries(s, documents[i], r);
+            need_body_entries(documents[i].segment, documents[i].document, r);
     }
     if (!with_bodies)
         return;
     page_ranges_ask(r);
     for (size_t i = 0; i < count; i++)
-        need_body(s, documents[i], r);
+        need_body(documents[i].segment, documents[i].document, r);
 }

@@ -60,9 +60,13 @@ void will_need_blocks(const struct posting_list *l, const uint32_t *documents, s
 /* What is read of documents while they are ranked, length codes and stamps, if it is not much. */
 void will_need_columns(const struct segment *s, struct page_ranges *r);
 
-/* Ids and, if `with_bodies`, bodies. What tells where they are is read for it, all of one kind before the next: this
- * asks by itself, and what is left in `r` is for the caller to ask for. */
-void will_need_documents(const struct segment *s, const uint32_t *documents, size_t count, bool with_bodies,
-                         struct page_ranges *r);
+struct needed_document {
+    const struct segment *segment;
+    uint32_t document;
+};
+
+/* Ids and, if `with_bodies`, bodies. What tells where they are is read for it, all of one kind before the next: this asks
+ * by itself, and what is left in `r` is for the caller to ask for. */
+void will_need_documents(const struct needed_document *documents, size_t count, bool with_bodies, struct page_ranges *r);
 
 #endif

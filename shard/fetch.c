@@ -128,20 +128,18 @@ static bool add_items(struct shard *s, const struct snapshot *from, const Mayfly
     return true;
 }
 
-/* What items the answer will read, a segment at a time. */
+/* For what the answer will read of the items. */
 static void ask_for_items(const struct snapshot *from, const Mayfly__Internal__Fetch *m, struct arena *a)
 {
     struct page_ranges r;
+    struct needed_document *needed = arena_new_array(a, m->n_items, struct needed_document);
+    size_t count = 0, segment;
     page_ranges_init(&r);
-    uint32_t *documents = arena_new_array(a, m->n_items, uint32_t);
-    for (size_t segment = 0; documents && segment < from->segment_count; segment++) {
-        size_t count = 0;
-        for (size_t i = 0; i < m->n_items; i++) {
-            if (m->items[i]->segment == from->view->segments[segment].id)
-                documents[count++] = m->items[i]->document;
-        }
-        will_need_documents(from->segments[segment].segment, documents, count, true, &r);
+    for (size_t i = 0; needed && i < m->n_items; i++) {
+        if (find_segment(from, m->items[i]->segment, &segment))
+            needed[count++] = (struct needed_document){from->segments[segment].segment, m->items[i]->document};
     }
+    will_need_documents(needed, count, true, &r);
     page_ranges_ask(&r);
 }
 

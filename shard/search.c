@@ -329,20 +329,18 @@ static bool fill_hit(struct search *s, const struct query_hit *hit, Mayfly__Inte
     return true;
 }
 
-/* What the answer will read of the hits, a segment at a time. */
+/* For what the answer will read of the hits. */
 static void ask_for_hits(struct search *s, const struct query_result *result, bool with_bodies)
 {
     struct page_ranges r;
+    struct needed_document *needed = arena_new_array(s->out->arena, result->hit_count, struct needed_document);
     page_ranges_init(&r);
-    uint32_t *documents = arena_new_array(s->out->arena, result->hit_count, uint32_t);
-    for (size_t segment = 0; documents && segment < s->snapshot->segment_count; segment++) {
-        size_t count = 0;
-        for (size_t i = 0; i < result->hit_count; i++) {
-            if (result->hits[i].segment == segment)
-                documents[count++] = result->hits[i].document;
-        }
-        will_need_documents(s->snapshot->segments[segment].segment, documents, count, with_bodies, &r);
+    for (size_t i = 0; needed && i < result->hit_count; i++) {
+        const struct query_hit *hit = &result->hits[i];
+        needed[i] = (struct needed_document){s->snapshot->segments[hit->segment].segment, hit->document};
     }
+    if (needed)
+        will_need_documents(needed, result->hit_count, with_bodies, &r);
     page_ranges_ask(&r);
 }
 

@@ -260,11 +260,12 @@ static void asks_for_documents_before_they_are_read(void **state)
     struct file f;
     struct segment *s = make(&f);
     struct asked *a = new_asked(&f);
-    const uint32_t documents[] = {0, 17, DOCUMENTS - 1, DOCUMENTS, UINT32_MAX}; /* the last two are not there */
+    const struct needed_document documents[] = {
+        {s, 0}, {s, 17}, {s, DOCUMENTS - 1}, {s, DOCUMENTS}, {s, UINT32_MAX}}; /* the last two are not there */
     struct str id;
     for (int with_bodies = 0; with_bodies < 2; with_bodies++) {
         begin(a)->advise = record_range;
-        will_need_documents(s, documents, 5, with_bodies, &a->ranges);
+        will_need_documents(documents, 5, with_bodies, &a->ranges);
         page_ranges_ask(&a->ranges);
         assert_int_equal(segment_document_id(s, 17, &id, NULL), 0);
         assert_true(has_asked_for(a, id.ptr));
