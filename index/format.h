@@ -120,7 +120,7 @@
 #include <stdint.h>
 
 /* Of the whole, in the TOC, and of each section, in its extents. */
-enum { FORMAT_VERSION = 2, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
+enum { FORMAT_VERSION = 3, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
 
 enum section {
     SECTION_TOC = 0x01,
