@@ -32,7 +32,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"worker-memory", CONFIG_SIZE, AT(worker_memory), "256M", 32 * MiB, TiB, true, NULL, "most a worker may use, all of it counted"},
     {"max-document-size", CONFIG_SIZE, AT(max_document_size), "16M", KiB, GiB, true, NULL, "larger documents are refused; at most half of worker-memory, region-memory and query-memory"},
     {"region-memory", CONFIG_SIZE, AT(region_memory), "256M", 16 * MiB, TiB, true, NULL, "batches on their way to workers, together"},
-    {"log-quota", CONFIG_SIZE, AT(log_quota), "4G", 64 * MiB, 1024 * TiB, true, NULL, "disk for accepted, not yet indexed operations"},
+    {"log-quota", CONFIG_SIZE, AT(log_quota), "4G", 16 * MiB, 1024 * TiB, true, NULL, "disk for accepted, not yet indexed operations"},
     {"query-memory", CONFIG_SIZE, AT(query_memory), "64M", MiB, 64 * GiB, true, NULL, "most one query may use in a shard"},
     {"deadline-ms", CONFIG_NUMBER, AT(deadline_ms), "1500", 1, 3600000, true, NULL, "a search that takes longer is answered in part"},
     {"merge", CONFIG_CHOICE, AT(merge), "auto", 0, 0, true, merge_choices, "when segments are merged; manual: by index optimize only"},

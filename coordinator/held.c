@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/logger.h"
+#include "coordinator/log_room.h"
 #include "coordinator/session.h"
 
 enum { PAGE = 4096, SMALLEST_REGION = 1 << 20, LEAST_REGIONS = 64 };
@@ -63,6 +64,26 @@ static void put_oldest(struct load_list *list, struct load *l)
     list->oldest = l;
 }
 
+/* --- backlog: it moves, or will */
+
+static bool is_standing(const struct load *l)
+{
+    return l->bundle.stream->damaged;
+}
+
+static bool has_moving(const struct load_list *list)
+{
+    const struct load *l = list->oldest;
+    while (l && is_standing(l))
+        l = l->younger;
+    return l != NULL;
+}
+
+bool held_has_backlog(const struct ingest *g)
+{
+    return has_moving(&g->held) || has_moving(&g->dropped);
+}
+
 /* --- counting */
 
 static bool is_above(const struct ingest *g, uint64_t bytes, size_t regions)
@@ -80,6 +101,7 @@ static void count(struct load *l, uint64_t bytes)
     struct ingest *g = l->ingest;
     uint64_t pages = (bytes + PAGE - 1) / PAGE * PAGE;
     g->bytes += pages - l->held;
+    g->unlogged += l->logged ? 0 : pages - l->held;
     g->regions += (pages != 0);
     g->regions -= (l->held != 0);
     l->held = pages;
@@ -100,8 +122,13 @@ void held_grown(struct load *l, size_t used)
 
 void held_logged(struct load *l)
 {
+    struct ingest *g = l->ingest;
+    if (!held_has_backlog(g))
+        log_room_progressed(g);
+    g->unlogged -= l->held;
+    l->logged = true;
     count(l, BATCH_HEADER + l->bundle.bytes);
-    put_youngest(&l->ingest->held, l);
+    put_youngest(&g->held, l);
 }
 
 void held_closed(struct load *l)
@@ -117,11 +144,6 @@ static void drop(struct load *l)
 {
     held_closed(l);
     put_youngest(&l->ingest->dropped, l);
-}
-
-static bool is_standing(const struct load *l)
-{
-    return l->bundle.stream->damaged;
 }
 
 static bool is_large(const struct load *l)
@@ -150,17 +172,9 @@ static void drop_to(struct ingest *g, uint64_t bytes, size_t regions)
 
 /* --- clients wait */
 
-static bool has_backlog(const struct ingest *g)
-{
-    const struct load *l = g->dropped.oldest;
-    while (l && is_standing(l))
-        l = l->younger;
-    return l != NULL;
-}
-
 static bool log_is_above(const struct ingest *g, uint64_t share)
 {
-    return oplog_bytes(g->server->log) > share && has_backlog(g);
+    return oplog_bytes(g->server->log) > share && has_moving(&g->dropped);
 }
 
 static void wait_or_go_on(struct ingest *g)
@@ -172,6 +186,8 @@ static void wait_or_go_on(struct ingest *g)
         g->full = false;
         sessions_resume_writers(g->server->sessions);
     }
+    if (log_room_has_come(g))
+        sessions_resume_writers(g->server->sessions);
 }
 
 /* --- reading again */

@@ -12,6 +12,7 @@
 #include "coordinator/held.h"
 #include "coordinator/ingest_state.h"
 #include "coordinator/ingest_trim.h"
+#include "coordinator/log_room.h"
 #include "coordinator/tasks_state.h"
 
 enum { FLUSH_MS = 200 };
@@ -24,6 +25,11 @@ static struct oplog_stream name_of(const struct stream *s)
 bool ingest_is_full(const struct ingest *g)
 {
     return g->full;
+}
+
+bool ingest_awaits_room(const struct ingest *g)
+{
+    return g->awaits_room;
 }
 
 uint64_t ingest_bytes(const struct ingest *g)
@@ -65,6 +71,7 @@ static void on_applied(struct bundle *b, void *context)
         task->searchable += l->count;
         tasks_changed(g->server->tasks, task);
     }
+    log_room_progressed(g);
     ingest_trim(g, s);
     held_closed(l);
     detach(l);

@@ -61,6 +61,8 @@ void ingest_index_durable(struct ingest *g, const struct index *index);
 
 /* Past what can be dropped from region memory: who writes is not read from until the server's sessions are called again. */
 bool ingest_is_full(const struct ingest *g);
+bool ingest_awaits_room(const struct ingest *g); /* in the log: log_room.h */
+
 uint64_t ingest_bytes(const struct ingest *g);
 
 /* Nothing of it is unsealed or on its way to the log. */

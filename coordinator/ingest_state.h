@@ -26,6 +26,7 @@ struct load {
     struct load *older, *younger;
     struct load *next_wanted;
     uint64_t held; /* bytes of memory */
+    bool logged;
     bool aside; /* one operation that is still being read; numbered and sealed when it is whole */
 };
 
@@ -36,12 +37,15 @@ struct ingest {
     uint64_t logging;
     uint64_t bytes; /* of memory, in so many regions */
     size_t regions, most_regions;
-    struct load_list held, dropped; /* in the log, with and without memory */
+    uint64_t unlogged;                 /* of the bytes: not in the log yet */
+    uint64_t progressed_at, worker_at; /* log_room.c */
+    struct load_list held, dropped;    /* in the log, with and without memory */
     struct load *wanted, **wanted_end;
     unsigned reading;
-    bool full;
+    bool full, awaits_room; /* held.c; log_room.c */
     struct stream *untrimmed; /* what the log is to be told of: ingest_trim.c */
     size_t untrimmed_count;
+    unsigned flushing; /* what it will be told of when the catalog has it */
     uv_prepare_t prepare;
     uv_timer_t flush_timer;
 };

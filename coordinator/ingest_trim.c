@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/check.h"
+#include "coordinator/log_room.h"
 #include "coordinator/tasks_state.h"
 
 struct trimming { /* a flush that is under way, and what the log will be told after it */
@@ -31,7 +32,7 @@ void ingest_trim(struct ingest *g, struct stream *s)
         g->untrimmed_count++;
         index_hold(s->index);
     }
-    if (oplog_usable(g->server->log) != 0)
+    if (log_room_is_short(g))
         ingest_flush(g);
 }
 
@@ -40,6 +41,7 @@ static void on_flushed(void *context, int err)
 {
     struct trimming *t = context;
     (void)err; /* the catalog has said so */
+    t->ingest->flushing -= t->count != 0;
     oplog_told(t->ingest->server->log, t->read_below);
     if (t->done)
         t->done(t->context);
@@ -69,6 +71,7 @@ static struct trimming *take_untrimmed(struct ingest *g)
 
 static void flush(struct ingest *g, struct trimming *t)
 {
+    g->flushing += t->count != 0;
     t->read_below = oplog_read_below(g->server->log);
     tasks_flush(g->server->tasks, on_flushed, t);
 }

@@ -8,7 +8,7 @@
 /* The stream's watermark has risen: with the next flush. */
 void ingest_trim(struct ingest *g, struct stream *s);
 
-/* Every so often, and at once where the log is past its quota. */
+/* Every so often, and at once where the log is short of room. */
 void ingest_flush(struct ingest *g);
 
 /* The log has been read: what it told of tasks is flushed, and `done` called when its files may go. */

@@ -12,6 +12,7 @@
 #include "common/hash.h"
 #include "coordinator/held.h"
 #include "coordinator/ingest_state.h"
+#include "coordinator/log_room.h"
 #include "coordinator/tasks_state.h"
 #include "proto/message.h"
 
@@ -124,7 +125,7 @@ static const char *what_is_wrong(struct intake *i, char *room, size_t size, cons
                  (unsigned long long)most);
         return room;
     }
-    int err = oplog_usable(i->ingest->server->log);
+    int err = log_room_usable(i->ingest);
     if (err || i->index->dropped) {
         *out_code = i->index->dropped ? CODE_INDEX_NOT_FOUND : CODE_BUSY;
         return i->index->dropped ? "the index was dropped"

@@ -117,11 +117,11 @@ static uint64_t open_file(const struct oplog *l)
     return l->in_pool || l->writing || l->carrying || l->writer.fd >= 0 ? l->files.last_number : 0;
 }
 
-static void look_for_carry(struct oplog *l)
+static void look_for_carry(struct oplog *l, bool in_need)
 {
     if (l->carry)
         return;
-    l->carry = carry_begin(&l->files, open_file(l), l->quota);
+    l->carry = carry_begin(&l->files, open_file(l), l->quota, in_need || l->files.bytes > l->quota);
     if (l->carry)
         take_waiting(l, true);
 }
@@ -132,7 +132,7 @@ static void finish_carry(struct oplog *l)
     if (!carry_done(l->carry, &l->files, &l->writer))
         return;
     l->carry = NULL;
-    look_for_carry(l);
+    look_for_carry(l, false);
 }
 
 static struct append *finish_appends(struct oplog *l)
@@ -294,7 +294,7 @@ int oplog_read(struct oplog *l, const struct oplog_reading *what)
 void oplog_end_reading(struct oplog *l)
 {
     oplog_files_end_reading(&l->files);
-    look_for_carry(l);
+    look_for_carry(l, false);
 }
 
 uint64_t oplog_read_below(const struct oplog *l)
@@ -310,11 +310,17 @@ void oplog_told(struct oplog *l, uint64_t below)
 
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence)
 {
-    /* Past the quota nothing more is written: the file that is open must not hold it up for ever. */
-    if (!oplog_is_writing(l) && l->files.bytes > l->quota)
+    /* One that is full goes with the others. Past the quota nothing more is written, so that any must. */
+    if (!oplog_is_writing(l) && (l->writer.written > l->roll_at || l->files.bytes > l->quota))
         fd_close(&l->writer.fd);
     oplog_files_trim(&l->files, s, sequence, open_file(l));
-    look_for_carry(l);
+    look_for_carry(l, false);
+}
+
+bool oplog_make_room(struct oplog *l)
+{
+    look_for_carry(l, true);
+    return l->carry && !l->failure;
 }
 
 void oplog_drop_index(struct oplog *l, uint32_t index)

@@ -42,7 +42,7 @@ static bool is_stuck(const struct oplog_files *f, uint32_t stream, uint64_t quot
     return f->appended - f->streams[stream].moved >= quota / STUCK_SHARE;
 }
 
-static bool is_worth_it(const struct oplog_files *f, const struct log_file *file, uint64_t quota)
+static bool is_worth_it(const struct oplog_files *f, const struct log_file *file, uint64_t quota, bool in_need)
 {
     uint64_t needed = 0;
     for (size_t i = 0; i < file->extent_count; i++) {
@@ -50,7 +50,7 @@ static bool is_worth_it(const struct oplog_files *f, const struct log_file *file
         if (!oplog_is_needed(f, e))
             continue;
         needed += e->bytes;
-        if (needed > file->bytes / 2 || (f->bytes <= quota && !is_stuck(f, e->stream, quota)))
+        if (needed > file->bytes / 2 || (!in_need && !is_stuck(f, e->stream, quota)))
             return false;
     }
     return needed > 0;
@@ -89,10 +89,10 @@ static struct carry *begin(const struct oplog_files *f, const struct log_file *f
     return c;
 }
 
-struct carry *carry_begin(struct oplog_files *f, uint64_t open, uint64_t quota)
+struct carry *carry_begin(struct oplog_files *f, uint64_t open, uint64_t quota, bool in_need)
 {
     for (size_t i = 0; i < f->count && !f->reading_number; i++)
-        if (f->files[i].number != open && !f->files[i].stays && is_worth_it(f, &f->files[i], quota))
+        if (f->files[i].number != open && !f->files[i].stays && is_worth_it(f, &f->files[i], quota, in_need))
             return begin(f, &f->files[i]);
     return NULL;
 }

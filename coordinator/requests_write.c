@@ -138,6 +138,7 @@ bool write_continue(struct session *s, const Mayfly__Envelope *e)
 void write_body(struct session *s, struct str piece)
 {
     struct write_stream *w = s->body_of;
+    s->wrote = true;
     if (intake_bytes(w->intake, piece))
         fail(s, w, "the stream of operations cannot be read; what was accepted before stays");
 }

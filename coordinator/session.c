@@ -96,6 +96,13 @@ struct outgoing {
 
 static void start_reading(struct session *s);
 
+/* Between two writes it is the log alone that holds a client up. */
+static bool must_wait(const struct session *s)
+{
+    const struct ingest *g = s->all->server->ingest;
+    return (s->body_of && ingest_is_full(g)) || (s->wrote && ingest_awaits_room(g));
+}
+
 static void on_written(uv_write_t *write, int status)
 {
     struct outgoing *o = (struct outgoing *)write;
@@ -107,7 +114,7 @@ static void on_written(uv_write_t *write, int status)
         close_session(s);
         return;
     }
-    if (s->paused && s->queued < RESUME_BELOW)
+    if (s->paused && s->queued < RESUME_BELOW && !must_wait(s))
         start_reading(s);
     drain_if_idle(s);
 }
@@ -131,7 +138,7 @@ static void flush(struct session *s)
         buf_finish(&out);
         if (!all)
             close_session(s);
-        else if (s->paused && !ingest_is_full(s->all->server->ingest))
+        else if (s->paused && !must_wait(s))
             start_reading(s); /* it was paused for what is gone now */
         return;
     }
@@ -286,6 +293,7 @@ static bool take(struct session *s, struct str input)
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 {
     struct session *s = stream->data;
+    s->wrote = false;
     if (got < 0)
         close_session(s);
     else if (got > 0 && !s->draining && take(s, (struct str){buffer->base, (size_t)got}))
@@ -301,8 +309,7 @@ static void start_reading(struct session *s)
 
 void session_pause_if_full(struct session *s)
 {
-    bool writes = s->body_of != NULL && ingest_is_full(s->all->server->ingest);
-    if (s->paused || s->closing || (s->queued + s->out.len < PAUSE_ABOVE && !writes))
+    if (s->paused || s->closing || (s->queued + s->out.len < PAUSE_ABOVE && !must_wait(s)))
         return;
     s->paused = true;
     uv_read_stop(&s->handle.stream);

@@ -37,6 +37,7 @@ struct session {
     struct session *next_dirty;
     struct pending *pending;
     struct write_stream *body_of; /* whose body the frame's body is; NULL: nobody's */
+    bool wrote; /* in what was read last */
     bool greeted, paused, closing, draining, overflown, frame_is_last, frame_is_write;
     size_t queued;
 };

@@ -2,6 +2,7 @@
 
 MAYFLY_BIN is the build's bin directory, MAYFLY_SHARED where corpora and queries are; CMake sets both.
 """
+import contextlib
 import gzip
 import json
 import os
@@ -69,6 +70,25 @@ def await_ends(pids, limit):
         finally:
             os.close(pidfd)
         assert ready, f"process {pid} has not ended within {limit} s"
+
+
+def nursery_of(client):
+    return next(p.pid for p in client.stats().processes if p.role == "nursery")
+
+
+@contextlib.contextmanager
+def held_up(client):
+    """No job runs or begins: the nursery stands still, and its last worker has ended."""
+    pid = nursery_of(client)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        while any(p.role == "worker" for p in client.stats().processes):
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.02)
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def await_tasks(client):
