@@ -84,7 +84,14 @@ static bool commit(struct arena *a, size_t end)
     }
     poison(a->base + a->committed, to - a->committed);
     a->committed = to;
+    a->commits++;
     return true;
+}
+
+bool arena_presize(struct arena *a, size_t size)
+{
+    size_t room = a->cap - a->used;
+    return size <= room && (size <= a->committed - a->used || commit(a, a->used + size));
 }
 
 static void *take_unset(struct arena *a, size_t at, size_t size)
@@ -214,6 +221,7 @@ void arena_reset(struct arena *a, size_t keep)
         MAP_FAILED)
         return;
     a->committed = keep;
+    a->discards++;
     if (a->dirty > keep)
         a->dirty = keep;
 }

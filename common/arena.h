@@ -20,6 +20,8 @@ struct arena {
     size_t dirty;     /* bytes that may not be zero any more */
     size_t peak;      /* highest `used` since init */
     uint64_t refusals;
+    uint64_t commits;  /* times the kernel was asked for more */
+    uint64_t discards; /* times a reset gave memory back to it */
 };
 
 enum { ARENA_HUGE_PAGES = 1 }; /* MADV_HUGEPAGE beyond the first 4 MiB */
@@ -27,6 +29,10 @@ enum { ARENA_HUGE_PAGES = 1 }; /* MADV_HUGEPAGE beyond the first 4 MiB */
 /* 0, or a negative errno. `cap` is rounded up to pages. */
 int arena_init(struct arena *a, size_t cap, unsigned flags);
 void arena_finish(struct arena *a); /* accepts a zeroed one */
+
+/* Pre-sizing: commits at once what allocations of `size` bytes together will need. False past the cap or when the kernel
+ * refuses; allocations may still succeed. */
+bool arena_presize(struct arena *a, size_t size);
 
 /* Zeroed memory, aligned to 16; NULL past the cap or when the kernel refuses. */
 void *arena_alloc(struct arena *a, size_t size);

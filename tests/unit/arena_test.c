@@ -91,6 +91,42 @@ static void gives_back_what_a_reset_does_not_keep(void **state)
     arena_finish(&a);
 }
 
+static void counts_what_it_asks_for_and_gives_back(void **state)
+{
+    (void)state;
+    struct arena a;
+    assert_int_equal(arena_init(&a, 64 * MIB, 0), 0);
+    for (int i = 0; i < 3; i++)
+        assert_non_null(arena_alloc(&a, MIB));
+    assert_int_equal(a.commits, 3);
+    assert_int_equal(a.committed, 3 * MIB);
+    arena_reset(&a, 3 * MIB);
+    assert_int_equal(a.discards, 0);
+    arena_reset(&a, MIB);
+    assert_int_equal(a.discards, 1);
+    arena_finish(&a);
+}
+
+static void a_presized_one_asks_once(void **state)
+{
+    (void)state;
+    struct arena a;
+    assert_int_equal(arena_init(&a, 64 * MIB, 0), 0);
+    assert_non_null(arena_alloc(&a, MIB / 2));
+    assert_true(arena_presize(&a, 10 * MIB));
+    assert_int_equal(a.committed, 11 * MIB);
+    for (int i = 0; i < 10; i++)
+        assert_non_null(arena_alloc(&a, MIB));
+    assert_int_equal(a.commits, 2);
+    assert_int_equal(a.used, 10 * MIB + MIB / 2);
+    assert_false(arena_presize(&a, 54 * MIB));
+    assert_false(arena_presize(&a, SIZE_MAX));
+    assert_true(arena_presize(&a, 53 * MIB));
+    assert_int_equal(a.refusals, 0);
+    assert_int_equal(a.used, 10 * MIB + MIB / 2);
+    arena_finish(&a);
+}
+
 static void grows_the_newest_in_place_and_copies_others(void **state)
 {
     (void)state;
@@ -117,6 +153,8 @@ int main(void)
         cmocka_unit_test(is_zero_again_after_a_rewind),
         cmocka_unit_test(memory_that_was_taken_unset_is_zero_when_it_is_given_out_again),
         cmocka_unit_test(gives_back_what_a_reset_does_not_keep),
+        cmocka_unit_test(counts_what_it_asks_for_and_gives_back),
+        cmocka_unit_test(a_presized_one_asks_once),
         cmocka_unit_test(grows_the_newest_in_place_and_copies_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
