@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "common/err.h"
 
 enum { CLOCK_EVERY = 16 /* blocks */ };
 
@@ -48,12 +47,8 @@ static bool open_all(struct all *x)
 {
     struct scan *s = x->s;
     const struct query *q = s->scope.query;
-    x->clauses = arena_new_array(s->scope.arena, q->leaf_count, struct clause);
-    x->required = arena_new_array(s->scope.arena, q->leaf_count + 1, struct clause *);
-    if (!x->clauses || !x->required) {
-        s->scope.err = ERR_FULL;
-        return false;
-    }
+    x->clauses = scope_take(&s->scope, arena_new_array(s->scope.arena, q->leaf_count, struct clause));
+    x->required = scope_take(&s->scope, arena_new_array(s->scope.arena, q->leaf_count + 1, struct clause *));
     for (size_t i = 0; i < q->leaf_count && !s->scope.err; i++) {
         if (q->leaves[i].scored)
             clause_open(&s->scope, &q->leaves[i], &x->clauses[i]);

@@ -2,15 +2,7 @@
 
 #include <string.h>
 
-#include "common/err.h"
 #include "index/query_phrase.h"
-
-static void *take(struct scope *s, void *allocated)
-{
-    if (!allocated && !s->err)
-        s->err = ERR_FULL;
-    return allocated;
-}
 
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
@@ -19,7 +11,7 @@ static void *take(struct scope *s, void *allocated)
 static void open_words(struct clause *c, const struct query_weights *weights)
 {
     struct scope *s = c->scope;
-    c->lists = take(s, scored_array(s->arena, weights->term_count));
+    c->lists = scope_take(s, scored_array(s->arena, weights->term_count));
     for (size_t i = 0; i < weights->term_count && !s->err; i++) {
         struct scored_list *l = &c->lists[c->list_count];
         if (!scored_open(s, weights->terms[i].key, weights->terms[i].weight, l))

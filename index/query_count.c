@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "common/err.h"
 
 struct count {
     struct scan *s;
@@ -16,9 +15,7 @@ static bool open_count(struct count *c)
 {
     struct scan *s = c->s;
     const struct query *q = s->scope.query;
-    c->clauses = arena_new_array(s->scope.arena, q->leaf_count, struct clause);
-    if (!c->clauses)
-        s->scope.err = ERR_FULL;
+    c->clauses = scope_take(&s->scope, arena_new_array(s->scope.arena, q->leaf_count, struct clause));
     for (size_t i = 0; i < q->leaf_count && !s->scope.err; i++) {
         struct clause *next = &c->clauses[c->clause_count];
         if (!q->leaves[i].scored)

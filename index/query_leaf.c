@@ -2,43 +2,11 @@
 
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/err.h"
 #include "index/score.h"
 
-enum { TICKS = 1024 };
-
-static void fail(struct scope *s, int err, const char *part)
-{
-    if (s->err)
-        return;
-    s->err = err;
-    s->part = part;
-}
-
-bool scope_is_over_now(struct scope *s)
-{
-    s->ticks = 0;
-    s->late |= s->run->deadline_us > 0 && clock_us() >= s->run->deadline_us;
-    return s->late || s->err;
-}
-
-bool scope_is_over(struct scope *s)
-{
-    return ++s->ticks >= TICKS ? scope_is_over_now(s) : s->late || s->err;
-}
-
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
-
-static uint32_t weight_of_key(const struct query_weights *w, struct str key)
-{
-    for (size_t i = 0; i < w->term_count; i++) {
-        if (str_equal(w->terms[i].key, key))
-            return w->terms[i].weight;
-    }
-    return 0;
-}
 
 /* Opens a term's postings: false if the segment has none. */
 static bool open_term(struct scope *s, struct str key, uint32_t weight, struct leaf_term *out)
@@ -47,13 +15,13 @@ static bool open_term(struct scope *s, struct str key, uint32_t weight, struct l
     int err = 0;
     if (!segment_find_term(s->segment, key, &term, &err)) {
         if (err)
-            fail(s, err, "dictionary");
+            scope_fail(s, err, "dictionary");
         return false;
     }
     *out = (struct leaf_term){.documents = term.documents, .weight = weight, .key = key, .positions_of = POSTINGS_END};
     postings_open(&out->postings, s->segment, &term);
     if (out->postings.err)
-        fail(s, out->postings.err, "postings");
+        scope_fail(s, out->postings.err, "postings");
     return !s->err && out->postings.document != POSTINGS_END;
 }
 
@@ -63,7 +31,7 @@ static void settle_word(struct leaf_cursor *c)
     for (size_t i = 0; i < c->term_count; i++) {
         const struct postings *p = &c->terms[i].postings;
         if (p->err)
-            fail(c->scope, p->err, "postings");
+            scope_fail(c->scope, p->err, "postings");
         if (p->document < first)
             first = p->document;
     }
@@ -75,11 +43,9 @@ static void open_word(struct leaf_cursor *c, const struct query_weights *weights
     if (weights->term_count == 0)
         return;
     c->kind = LEAF_WORD;
-    c->terms = arena_new_array(c->scope->arena, weights->term_count, struct leaf_term);
-    if (!c->terms) {
-        fail(c->scope, ERR_FULL, NULL);
+    c->terms = scope_take(c->scope, arena_new_array(c->scope->arena, weights->term_count, struct leaf_term));
+    if (!c->terms)
         return;
-    }
     for (size_t i = 0; i < weights->term_count; i++) {
         struct leaf_term *t = &c->terms[c->term_count];
         if (!open_term(c->scope, weights->terms[i].key, weights->terms[i].weight, t))
@@ -88,23 +54,6 @@ static void open_word(struct leaf_cursor *c, const struct query_weights *weights
         c->term_count++;
     }
     settle_word(c);
-}
-
-static bool open_field(struct leaf_cursor *c)
-{
-    const struct query_run *run = c->scope->run;
-    struct str name = c->leaf->field;
-    int64_t field = segment_field_find(c->scope->segment, name);
-    if (field < 0)
-        return false;
-    c->in_field = true;
-    c->field = (uint32_t)field;
-    c->field_weight = 1;
-    for (size_t i = 0; i < run->field_count; i++) {
-        if (str_equal(run->fields[i].name, name))
-            c->field_weight = run->fields[i].weight;
-    }
-    return true;
 }
 
 static uint32_t find_term(const struct leaf_cursor *c, struct str key)
@@ -123,9 +72,8 @@ static bool open_phrase_terms(struct leaf_cursor *c)
         const struct tree_element *e = &leaf->elements[i];
         if (find_term(c, e->key) < c->term_count)
             continue;
-        uint32_t weight = e->word == NO_WORD ? 0 : weight_of_key(&c->scope->run->weights[e->word], e->key);
         struct leaf_term term;
-        if (!open_term(c->scope, e->key, weight, &term))
+        if (!open_term(c->scope, e->key, scope_element_weight(c->scope, e), &term))
             return false;
         size_t at = c->term_count++;
         for (; at > 0 && c->terms[at - 1].documents > term.documents; at--)
@@ -140,13 +88,14 @@ static void phrase_settle(struct leaf_cursor *c, uint32_t document);
 static void open_phrase(struct leaf_cursor *c)
 {
     size_t count = c->leaf->element_count;
-    if (c->leaf->field.len > 0 && !open_field(c))
+    c->in_field = c->leaf->field.len > 0;
+    if (c->in_field && !scope_find_field(c->scope, c->leaf->field, &c->field, &c->field_weight))
         return;
     c->terms = arena_new_array(c->scope->arena, count, struct leaf_term);
     c->element_terms = arena_new_array(c->scope->arena, count, uint32_t);
     c->element_at = arena_new_array(c->scope->arena, count, size_t);
     if (!c->terms || !c->element_terms || !c->element_at) {
-        fail(c->scope, ERR_FULL, NULL);
+        scope_fail(c->scope, ERR_FULL, NULL);
         return;
     }
     if (!open_phrase_terms(c))
@@ -183,12 +132,12 @@ static bool read_positions(struct scope *s, struct leaf_term *t)
         t->positions = arena_new_array(s->arena, room, uint32_t);
         t->position_room = t->positions ? room : 0;
         if (!t->positions) {
-            fail(s, ERR_FULL, NULL);
+            scope_fail(s, ERR_FULL, NULL);
             return false;
         }
     }
     if (!postings_positions(p, t->positions)) {
-        fail(s, p->err ? p->err : ERR_CORRUPT, "positions");
+        scope_fail(s, p->err ? p->err : ERR_CORRUPT, "positions");
         return false;
     }
     t->positions_of = p->document;
@@ -211,7 +160,7 @@ static bool read_ranges(struct leaf_cursor *c, uint32_t document)
 {
     int err = c->in_field ? segment_field_ranges(c->scope->segment, document, &c->ranges) : 0;
     if (err)
-        fail(c->scope, err, "records");
+        scope_fail(c->scope, err, "records");
     return !err;
 }
 
@@ -249,7 +198,7 @@ static uint32_t align_terms(struct leaf_cursor *c, uint32_t document)
         if (p->document < document)
             postings_seek(p, document);
         if (p->err)
-            fail(c->scope, p->err, "postings");
+            scope_fail(c->scope, p->err, "postings");
         if (p->document == POSTINGS_END || c->scope->err)
             return POSTINGS_END;
         i = p->document == document || i == 0 ? i + 1 : 0;

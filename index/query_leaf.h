@@ -1,5 +1,6 @@
-/* query_leaf.h - the documents of one leaf of a query in one segment, with what each adds to the score.
- * Runs in: shard, bench. */
+/* query_leaf.h - the documents of one leaf of a query in one segment, one after the other, with what each adds to the
+ * score: for scans that look at every document (query_scan.h), and for what only restricts (query_match.h). Scans that
+ * prune score by clauses (query_clause.h).  Runs in: shard, bench. */
 #ifndef INDEX_QUERY_LEAF_H
 #define INDEX_QUERY_LEAF_H
 
@@ -7,29 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/arena.h"
-#include "index/kernels.h"
-#include "index/query.h"
-#include "index/query_tree.h"
 #include "index/postings.h"
-
-/* One segment while a query runs over it; all its cursors share this. */
-struct scope {
-    struct arena *arena;
-    const struct query *query;
-    const struct query_run *run;
-    const struct segment *segment;
-    uint32_t number; /* of the segment in the snapshot */
-    const struct kernels *kernels;
-    bool unscored; /* documents are counted only */
-    bool asks;     /* for blocks before they are read (will_need.h) */
-    const uint8_t *length_codes;
-    uint32_t documents;
-    uint32_t ticks;   /* work since the clock was last looked at */
-    bool late;        /* the deadline has passed: cursors end */
-    int err;          /* sticky; cursors end */
-    const char *part; /* what was damaged */
-};
+#include "index/query_scope.h"
 
 /* One term's postings. Positions are read when a phrase or a field needs them. */
 struct leaf_term {
@@ -63,10 +43,6 @@ struct leaf_cursor {
     uint32_t field_weight;
     struct field_ranges ranges; /* of the document whose positions were read last */
 };
-
-/* True when the scan must end, for whatever reason; the first form looks at the clock every thousand calls or so. */
-bool scope_is_over(struct scope *s);
-bool scope_is_over_now(struct scope *s);
 
 /* Stands on the first document. Failures are in the scope's err. */
 void leaf_open(struct scope *s, const struct tree_leaf *leaf, struct leaf_cursor *out);

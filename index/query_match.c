@@ -1,17 +1,9 @@
 #include "index/query_match.h"
 
-#include "common/err.h"
-
-static void *take(struct scope *s, void *allocated)
-{
-    if (!allocated && !s->err)
-        s->err = ERR_FULL;
-    return allocated;
-}
 
 static struct matcher *new_matcher(struct scope *s, enum match_kind kind)
 {
-    struct matcher *m = take(s, arena_new(s->arena, struct matcher));
+    struct matcher *m = scope_take(s, arena_new(s->arena, struct matcher));
     if (m)
         *m = (struct matcher){.kind = kind, .scope = s};
     return m;
@@ -58,7 +50,7 @@ struct matcher *matcher_all_of(struct scope *s, struct matcher **wanted, size_t 
 
 static struct matcher *leaf_matcher(struct scope *s, const struct tree_leaf *leaf)
 {
-    struct leaf_cursor *own = take(s, arena_new(s->arena, struct leaf_cursor));
+    struct leaf_cursor *own = scope_take(s, arena_new(s->arena, struct leaf_cursor));
     if (!own)
         return NULL;
     leaf_open(s, leaf, own);
@@ -77,7 +69,7 @@ static size_t count_children(const struct tree_node *n)
 static struct matcher *and_matcher(struct scope *s, const struct tree_node *n)
 {
     size_t count = n->kind == NODE_NOT ? 1 : count_children(n);
-    struct matcher **lists = take(s, arena_new_array(s->arena, 2 * count, struct matcher *));
+    struct matcher **lists = scope_take(s, arena_new_array(s->arena, 2 * count, struct matcher *));
     size_t wanted = 0, excluded = 0;
     for (const struct tree_node *child = n->kind == NODE_NOT ? n : n->first; child && lists; child = child->next) {
         bool negated = child->kind == NODE_NOT;
@@ -98,7 +90,7 @@ static struct matcher *or_matcher(struct scope *s, const struct tree_node *n)
 {
     struct matcher *m = new_matcher(s, MATCHER_ANY_OF);
     if (m)
-        m->wanted = take(s, arena_new_array(s->arena, count_children(n), struct matcher *));
+        m->wanted = scope_take(s, arena_new_array(s->arena, count_children(n), struct matcher *));
     if (!m || !m->wanted)
         return NULL;
     for (const struct tree_node *child = n->first; child; child = child->next) {

@@ -31,30 +31,8 @@ struct phrase {
     struct places places;
 };
 
-static void fail(struct scope *s, int err, const char *part)
-{
-    if (s->err)
-        return;
-    s->err = err;
-    s->part = part;
-}
-
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
-
-static uint32_t weight_of_key(const struct query_weights *w, struct str key)
-{
-    for (size_t i = 0; i < w->term_count; i++) {
-        if (str_equal(w->terms[i].key, key))
-            return w->terms[i].weight;
-    }
-    return 0;
-}
-
-static uint32_t element_weight(const struct clause *c, const struct tree_element *e)
-{
-    return e->word == NO_WORD ? 0 : weight_of_key(&c->scope->run->weights[e->word], e->key);
-}
 
 /* The element before this one with the same word, or itself. */
 static size_t first_alike(const struct tree_leaf *leaf, size_t element)
@@ -85,7 +63,7 @@ static bool open_lists(struct clause *c)
         if (first_alike(leaf, i) < i)
             continue;
         struct scored_list *l = &c->lists[c->list_count];
-        if (!scored_open(c->scope, e->key, element_weight(c, e), l))
+        if (!scored_open(c->scope, e->key, scope_element_weight(c->scope, e), l))
             return false;
         l->key = e->key;
         c->bound += l->bound;
@@ -96,20 +74,12 @@ static bool open_lists(struct clause *c)
     return true;
 }
 
-static bool open_field(struct clause *c)
+/* Of a phrase in any field there is nothing to find. */
+static bool find_field(struct clause *c)
 {
-    const struct query_run *run = c->scope->run;
-    int64_t field = segment_field_find(c->scope->segment, c->leaf->field);
-    if (field < 0)
-        return false;
-    c->phrase->in_field = true;
-    c->phrase->field = (uint32_t)field;
-    c->phrase->field_weight = 1;
-    for (size_t i = 0; i < run->field_count; i++) {
-        if (str_equal(run->fields[i].name, c->leaf->field))
-            c->phrase->field_weight = run->fields[i].weight;
-    }
-    return true;
+    struct phrase *p = c->phrase;
+    p->in_field = c->leaf->field.len > 0;
+    return !p->in_field || scope_find_field(c->scope, c->leaf->field, &p->field, &p->field_weight);
 }
 
 static bool make_room(struct clause *c)
@@ -124,7 +94,6 @@ static bool make_room(struct clause *c)
     p->from = arena_new_array(a, elements, uint32_t);
     p->standing = arena_new_array(a, elements, struct standing);
     p->places = (struct places){.arena = a};
-    p->in_field = false;
     p->ordinals = arena_alloc_unset(a, elements * POSTING_BLOCK * sizeof *p->ordinals);
     return p->lists && p->from && p->standing && p->ordinals;
 }
@@ -148,12 +117,11 @@ static void name_lists(struct clause *c)
 
 void phrase_open(struct clause *c)
 {
-    const struct tree_leaf *leaf = c->leaf;
     if (!make_room(c)) {
-        fail(c->scope, ERR_FULL, NULL);
+        scope_fail(c->scope, ERR_FULL, NULL);
         return;
     }
-    if ((leaf->field.len > 0 && !open_field(c)) || !open_lists(c)) {
+    if (!find_field(c) || !open_lists(c)) {
         c->list_count = 0;
         return;
     }
@@ -344,7 +312,7 @@ static int32_t judge(struct clause *c, size_t k, int32_t before)
     if (p->in_field) {
         int err = segment_field_ranges(c->scope->segment, p->documents[k], &ranges);
         if (err)
-            fail(c->scope, err, "records");
+            scope_fail(c->scope, err, "records");
     }
     if (p->meets)
         sort_by_count(p->standing, c->list_count);

@@ -2,19 +2,11 @@
 
 #include <string.h>
 
-#include "common/err.h"
-
-static void *take(struct scan *s, void *allocated)
-{
-    if (!allocated && !s->scope.err)
-        s->scope.err = ERR_FULL;
-    return allocated;
-}
 
 void scan_open(struct scan *s)
 {
     const struct query *q = s->scope.query;
-    s->scorers = take(s, arena_new_array(s->scope.arena, q->leaf_count, struct leaf_cursor));
+    s->scorers = scope_take(&s->scope, arena_new_array(s->scope.arena, q->leaf_count, struct leaf_cursor));
     for (size_t i = 0; i < q->leaf_count && !s->scope.err; i++) {
         if (q->leaves[i].scored)
             leaf_open(&s->scope, &q->leaves[i], &s->scorers[i]);
@@ -31,7 +23,7 @@ static struct matcher *item_matcher(struct scan *s, const struct tree_node *n)
 
 struct matcher **scan_matchers(struct scan *s, const struct tree_node **nodes, size_t count)
 {
-    struct matcher **list = take(s, arena_new_array(s->scope.arena, count, struct matcher *));
+    struct matcher **list = scope_take(&s->scope, arena_new_array(s->scope.arena, count, struct matcher *));
     for (size_t i = 0; i < count && !s->scope.err; i++)
         list[i] = matcher_of_node(&s->scope, nodes[i]);
     return list;
@@ -39,7 +31,7 @@ struct matcher **scan_matchers(struct scan *s, const struct tree_node **nodes, s
 
 static struct matcher **item_matchers(struct scan *s, const struct tree_node **nodes, size_t count, size_t more)
 {
-    struct matcher **list = take(s, arena_new_array(s->scope.arena, count + more, struct matcher *));
+    struct matcher **list = scope_take(&s->scope, arena_new_array(s->scope.arena, count + more, struct matcher *));
     for (size_t i = 0; i < count && !s->scope.err; i++)
         list[i] = item_matcher(s, nodes[i]);
     return list;
@@ -58,7 +50,7 @@ struct requirement {
 static void require(struct scan *s, struct requirement *r, size_t must)
 {
     const struct plan *p = s->plan;
-    struct matcher **wanted = take(s, arena_new_array(s->scope.arena, p->required_count + must, struct matcher *));
+    struct matcher **wanted = scope_take(&s->scope, arena_new_array(s->scope.arena, p->required_count + must, struct matcher *));
     if (s->scope.err)
         return;
     if (p->required_count > 0)
@@ -167,7 +159,7 @@ struct parts {
 static bool open_parts(struct scan *s, struct parts *out)
 {
     const struct plan *p = s->plan;
-    out->is_item = take(s, arena_new_array(s->scope.arena, s->scope.query->leaf_count, bool));
+    out->is_item = scope_take(&s->scope, arena_new_array(s->scope.arena, s->scope.query->leaf_count, bool));
     out->items = item_matchers(s, p->required, p->required_count, p->rungs);
     out->excluded = item_matchers(s, p->excluded, p->excluded_count, 0);
     if (s->scope.err)

@@ -7,14 +7,6 @@
 #include "index/score.h"
 #include "index/will_need.h"
 
-static void fail(struct scope *s, int err, const char *part)
-{
-    if (s->err)
-        return;
-    s->err = err;
-    s->part = part;
-}
-
 /* -------------------------------------------------------------------------------------------------------------- bounds
  */
 
@@ -40,7 +32,7 @@ static bool open_bounds(struct scored_list *l)
     l->group_bounds = arena_new_array(a, groups, int32_t);
     l->groups_known = arena_new_array(a, groups / 64 + 1, uint64_t);
     if (!l->bounds || !l->group_bounds || !l->groups_known) {
-        fail(l->scope, ERR_FULL, NULL);
+        scope_fail(l->scope, ERR_FULL, NULL);
         return false;
     }
     for (uint32_t group = 0; group < groups; group++)
@@ -169,7 +161,7 @@ static bool find_term(struct scope *s, struct str key, struct term *out)
     }
     bool found = segment_find_term(s->segment, key, out, &err);
     if (err)
-        fail(s, err, "dictionary");
+        scope_fail(s, err, "dictionary");
     return found;
 }
 
@@ -194,7 +186,7 @@ bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored
     out->block.number = NO_BLOCK;
     int err = list_open(&out->list, s->segment, &term, s->kernels);
     if (err) {
-        fail(s, err, "postings");
+        scope_fail(s, err, "postings");
         return false;
     }
     return out->list.blocks == 1 ? open_block(out) : open_bounds(out);
@@ -211,7 +203,7 @@ static bool enter(struct scored_list *l, uint32_t block)
     l->next = 0;
     l->is_block_scored = false;
     if (err) {
-        fail(l->scope, err, "postings");
+        scope_fail(l->scope, err, "postings");
         l->block.number = NO_BLOCK;
     }
     return !err;
@@ -232,7 +224,7 @@ void scored_score_block(struct scored_list *l)
         return;
     int err = l->block.has_t ? 0 : block_frequencies(&l->list, &l->block);
     if (err) {
-        fail(l->scope, err, "postings");
+        scope_fail(l->scope, err, "postings");
         l->block.count = 0;
     }
     const struct scope *s = l->scope;
@@ -398,7 +390,7 @@ static bool make_room(struct scope *s, struct places *p, size_t more)
     size_t room = 2 * p->room + more + 256;
     uint32_t *at = arena_grow(p->arena, p->at, p->room * sizeof *at, room * sizeof *at);
     if (!at) {
-        fail(s, ERR_FULL, NULL);
+        scope_fail(s, ERR_FULL, NULL);
         return false;
     }
     p->at = at;
@@ -418,7 +410,7 @@ uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places
     if (!err)
         err = block_positions(&l->list, &l->block, place, l->place_base, places->at + places->count);
     if (err) {
-        fail(l->scope, err, "positions");
+        scope_fail(l->scope, err, "positions");
         return 0;
     }
     places->count += count;

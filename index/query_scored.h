@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "index/postings.h"
-#include "index/query_leaf.h"
+#include "index/query_scope.h"
 
 enum { WINDOW = 4096 }; /* documents that are handled at a time; a chunk of deletion marks has whole windows */
 
