@@ -18,7 +18,7 @@ void dictionary_out_close(struct dictionary_out *d)
     stream_writer_close(&d->index);
 }
 
-enum { ELSEWHERE = 2, INLINED = 4, FLAG_BITS = 3, NIBBLE = 15, BLOCK_HEADER = 3, PLACES = 16 };
+enum { ELSEWHERE = 1, INLINED = 2, FLAG_BITS = 2, NIBBLE = 15, BLOCK_HEADER = 3, PLACES = 16 };
 
 /* A text is at most two varints of two bytes longer than its rest. */
 static_assert(TERMS_PER_BLOCK * (1 + MAX_KEY + 4) <= UINT16_MAX, "heads and texts fit their size");
@@ -100,7 +100,7 @@ static void put_lists(struct dictionary_out *d, const struct dictionary_entry *e
 static size_t put_entry(struct dictionary_out *d, const struct dictionary_entry *e, bool is_stem)
 {
     size_t before = d->entries.len;
-    uint64_t documents = (uint64_t)e->documents << FLAG_BITS | (e->flags & TERM_IS_WORD);
+    uint64_t documents = (uint64_t)e->documents << FLAG_BITS;
     if (e->inlined.len) {
         bytes_out_varint(&d->entries, documents | INLINED);
         bytes_out_append(&d->entries, e->inlined.ptr, e->inlined.len);
@@ -222,10 +222,7 @@ static bool get_entry(const struct dictionary_block *b, const uint8_t *at, const
     at = varint_get(at, end, &documents);
     if (!at || documents >> FLAG_BITS > UINT32_MAX)
         return false;
-    *out = (struct dictionary_entry){
-        .documents = (uint32_t)(documents >> FLAG_BITS),
-        .flags = (unsigned)(documents & TERM_IS_WORD),
-    };
+    *out = (struct dictionary_entry){.documents = (uint32_t)(documents >> FLAG_BITS)};
     if (documents & INLINED) {
         out->inlined = (struct str){(const char *)at, (size_t)(end - at)};
         return at < end;

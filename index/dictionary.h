@@ -23,7 +23,6 @@ struct list_place {
 
 struct dictionary_entry {
     uint32_t documents;
-    unsigned flags;
     struct list_place postings, positions;
     struct str inlined; /* the list itself, in place of the two; empty: none */
 };

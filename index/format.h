@@ -54,7 +54,7 @@
  *
  *   head:   | shared << 4 | rest |                            a nibble each, 15 for 15 and more
  *   text:   | v: shared - 15 if that is 15 | v: rest - 15 if that is 15 | `rest` bytes |
- *   entry:  | v: documents << 3 | INLINED | ELSEWHERE | TERM_IS_WORD |
+ *   entry:  | v: documents << 2 | INLINED | ELSEWHERE |
  *     INLINED    | the list itself |
  *     ELSEWHERE  | v, v: part and offset of the postings | v: length | stems: the same of the positions |
  *     else       | v: postings' offset behind `places` | v: length | stems: the same of the positions |
@@ -120,7 +120,7 @@
 #include <stdint.h>
 
 /* Of the whole, in the TOC, and of each section, in its extents. */
-enum { FORMAT_VERSION = 3, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
+enum { FORMAT_VERSION = 4, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
 
 enum section {
     SECTION_TOC = 0x01,

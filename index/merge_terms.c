@@ -96,13 +96,11 @@ static int copy_postings(struct merge *m, size_t count)
 
 static int copy_term(struct merge *m, size_t count)
 {
-    unsigned flags = 0;
     for (size_t i = 0; i < count; i++) {
         struct merge_source *s = &m->sources[m->standing[i]];
-        flags |= s->term.flags;
         postings_open(&s->postings, s->segment, &s->term);
     }
-    segment_writer_term(m->writer, m->sources[m->standing[0]].term.key, flags);
+    segment_writer_term(m->writer, m->sources[m->standing[0]].term.key);
     int err = copy_postings(m, count);
     for (size_t i = 0; i < count && !err; i++) {
         const struct merge_source *s = &m->sources[m->standing[i]];

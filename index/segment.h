@@ -70,7 +70,6 @@ struct list_view { /* where a list is: checked when it is opened */
 struct term {
     struct str key;     /* kind and text */
     uint32_t documents; /* postings, deleted ones included */
-    unsigned flags;
     struct list_view postings, positions;
     struct str inlined; /* the list, in the mapping, in place of the two; empty: none */
 };

@@ -19,7 +19,6 @@ struct segment_writer {
     struct postings_out list;
     char key[MAX_KEY]; /* of the open term; length 0: none */
     size_t key_length;
-    unsigned key_flags;
     struct fields_out fields;
     bool has_documents; /* all of them: terms are being written */
     uint64_t id;
@@ -118,7 +117,7 @@ static void end_term(struct segment_writer *w)
 {
     if (w->key_length == 0 || w->err)
         return;
-    struct dictionary_entry e = {.flags = w->key_flags};
+    struct dictionary_entry e = {0};
     if (!postings_out_end(&w->list, &e)) {
         keep_first(w, ERR_FULL);
         return;
@@ -130,7 +129,7 @@ static void end_term(struct segment_writer *w)
     w->key_length = 0;
 }
 
-void segment_writer_term(struct segment_writer *w, struct str key, unsigned flags)
+void segment_writer_term(struct segment_writer *w, struct str key)
 {
     begin_terms(w);
     end_term(w);
@@ -140,7 +139,6 @@ void segment_writer_term(struct segment_writer *w, struct str key, unsigned flag
     }
     memcpy(w->key, key.ptr, key.len);
     w->key_length = key.len;
-    w->key_flags = flags;
     postings_out_begin(&w->list, key.ptr[0] == TERM_STEM ? &w->positions : NULL);
 }
 

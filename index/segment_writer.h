@@ -48,11 +48,10 @@ void segment_writer_document(struct segment_writer *w, const struct segment_docu
 /* Dictionary keys: one byte of kind, then the text.
  *   's' stem       every occurrence, with T and positions: what words score by
  *   'w' word       a folded word that differs from its stem: documents only, T = 1, no positions; for prefixes and typos
- * Flags of an 's' term: TERM_IS_WORD if the text also stands in a document as a folded word equal to its stem. */
+ * Whether a stem is also a word is not kept: it would depend on documents that are deleted and not yet gone. */
 enum term_kind { TERM_STEM = 's', TERM_WORD = 'w' };
-enum { TERM_IS_WORD = 1 };
 
-void segment_writer_term(struct segment_writer *w, struct str key, unsigned flags);
+void segment_writer_term(struct segment_writer *w, struct str key);
 
 /* `t` = sum over fields of weight * occurrences, at least 1. `positions`, words from the beginning of the document with a
  * gap of 100 between values, rise; there is at least one, and none for 'w' terms. */

@@ -79,7 +79,6 @@ struct term term_of(struct str key, const struct dictionary_entry *e)
     return (struct term){
         .key = key,
         .documents = e->documents,
-        .flags = e->flags,
         .postings = {e->postings.place, e->postings.length},
         .positions = {e->positions.place, e->positions.length},
         .inlined = e->inlined,

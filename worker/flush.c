@@ -14,12 +14,12 @@ struct flush {
     uint64_t t;
 };
 
-static void put_key(struct flush *f, enum term_kind kind, const struct term_record *r, unsigned flags)
+static void put_key(struct flush *f, enum term_kind kind, const struct term_record *r)
 {
     char key[1 + ANALYZER_MAX_WORD];
     key[0] = (char)kind;
     memcpy(key + 1, r->text, r->length);
-    segment_writer_term(f->out, (struct str){.ptr = key, .len = 1 + (size_t)r->length}, flags);
+    segment_writer_term(f->out, (struct str){.ptr = key, .len = 1 + (size_t)r->length});
 }
 
 /* ------------------------------------------------------------------------------------------------------------ postings
@@ -50,7 +50,7 @@ static void put_stem(struct flush *f, const struct term_record *r)
     struct list_reader reader;
     struct occurrence o = {.document = UINT32_MAX}; /* stored numbers are one higher */
     uint32_t document = 0;
-    put_key(f, TERM_STEM, r, r->flags & TERM_OWN_STEM ? TERM_IS_WORD : 0);
+    put_key(f, TERM_STEM, r);
     list_read(&reader, &r->occurrences);
     while (terms_next_occurrence(&reader, &o)) {
         if (o.first)
@@ -65,7 +65,7 @@ static void put_word(struct flush *f, const struct term_record *r)
 {
     struct list_reader reader;
     uint32_t document = UINT32_MAX;
-    put_key(f, TERM_WORD, r, 0);
+    put_key(f, TERM_WORD, r);
     list_read(&reader, &r->documents);
     while (terms_next_document(&reader, &document))
         segment_writer_posting(f->out, document, 1, NULL, 0);

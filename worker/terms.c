@@ -99,7 +99,7 @@ struct term_record *terms_word(struct terms *t, struct str word, uint64_t hash)
         return r;
     bool is_stop = analyzer_is_stop_word(t->analyzer, word);
     r->stem = stem_of(t, r);
-    r->flags = (uint8_t)(r->flags | TERM_SEEN | (is_stop ? TERM_STOP : 0) | (r->stem == r ? TERM_OWN_STEM : 0));
+    r->flags = (uint8_t)(r->flags | TERM_SEEN | (is_stop ? TERM_STOP : 0));
     return r;
 }
 

@@ -16,7 +16,6 @@
 enum {
     TERM_SEEN = 1, /* as a folded word: `stem` and TERM_STOP are known */
     TERM_STOP = 2,
-    TERM_OWN_STEM = 4, /* seen as a folded word equal to its stem */
 };
 
 struct term_record {

@@ -73,7 +73,7 @@ static void write_segment(void)
     require(segment_writer_open(state.path, &options, &w) == 0);
     write_documents(w);
     for (size_t i = 0; i < 2 * SHAPES; i++) {
-        segment_writer_term(w, key_of(i % SHAPES, i < SHAPES, key), false);
+        segment_writer_term(w, key_of(i % SHAPES, i < SHAPES, key));
         write_list(w, &shapes[i % SHAPES], i < SHAPES);
     }
     require(segment_writer_finish(w, &result) == 0);

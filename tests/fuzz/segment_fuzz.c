@@ -77,7 +77,7 @@ static void write_good(void)
     }
     for (uint32_t term = 0; term < 200; term++) {
         snprintf(key, sizeof key, "%c%04u", term < 150 ? 's' : 'w', term);
-        segment_writer_term(w, str_of(key), term % 2);
+        segment_writer_term(w, str_of(key));
         write_term(w, term, term < 150);
     }
     if (segment_writer_finish(w, &result))

@@ -152,7 +152,7 @@ static void write_words(const struct block_corpus *c, struct segment_writer *w, 
         if (words[word].in_10000 == 0 && segment != LARGEST)
             continue;
         snprintf(key, sizeof key, "s%s", words[word].name);
-        segment_writer_term(w, str_of(key), TERM_IS_WORD);
+        segment_writer_term(w, str_of(key));
         for (struct place p = {segment, 0}; p.document < sizes[segment]; p.document++) {
             uint32_t t = t_of(c, p, word);
             positions_of(p, word, t, positions);

@@ -78,7 +78,7 @@ static struct segment *build(const struct key *keys, size_t count, char path[64]
         segment_writer_document(w, &d);
     }
     for (size_t i = 0; i < count; i++) {
-        segment_writer_term(w, view(&keys[i]), i % 3 == 0);
+        segment_writer_term(w, view(&keys[i]));
         bool is_stem = keys[i].text[0] == TERM_STEM;
         for (uint32_t n = 0; n <= i % 5; n++)
             segment_writer_posting(w, n, 1 + (uint32_t)i * is_stem, &n, is_stem);
@@ -101,7 +101,6 @@ static void expect(const struct segment *s, const struct term *t, const struct k
     struct postings p;
     assert_true(str_equal(t->key, view(&keys[i])));
     assert_int_equal(t->documents, 1 + i % 5);
-    assert_int_equal(t->flags, i % 3 == 0);
     postings_open(&p, s, t);
     assert_int_equal(p.document, 0);
     assert_int_equal(p.t, keys[i].text[0] == TERM_STEM ? 1 + i : 1);
@@ -171,7 +170,7 @@ static void walks_from_any_key(void **state)
 
 static struct dictionary_entry made_entry(size_t i, const char *list)
 {
-    struct dictionary_entry e = {.documents = 1 + (uint32_t)(i % 7) * 40, .flags = i % 3 == 0};
+    struct dictionary_entry e = {.documents = 1 + (uint32_t)(i % 7) * 40};
     if (i % 4 < 2)
         e.inlined = (struct str){list + i % 50, 1 + i % 48};
     else
@@ -182,7 +181,6 @@ static struct dictionary_entry made_entry(size_t i, const char *list)
 static void expect_entry(const struct dictionary_entry *e, const struct dictionary_entry *expected)
 {
     assert_int_equal(e->documents, expected->documents);
-    assert_int_equal(e->flags, expected->flags);
     if (expected->inlined.len) {
         assert_true(str_equal(e->inlined, expected->inlined));
         return;

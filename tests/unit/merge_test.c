@@ -100,17 +100,12 @@ static void put_document(struct segment_writer *w, uint32_t number, uint32_t rot
     segment_writer_document(w, &d);
 }
 
-static unsigned flags_of(uint32_t term, uint32_t segment)
-{
-    return term % 5 == segment ? TERM_IS_WORD : 0;
-}
-
-static void put_term(struct segment_writer *w, uint32_t term, const uint32_t *numbers, uint32_t count, unsigned flags)
+static void put_term(struct segment_writer *w, uint32_t term, const uint32_t *numbers, uint32_t count)
 {
     char key[16];
     uint32_t positions[MAX_POSITIONS];
     size_t length = key_of(term, key);
-    segment_writer_term(w, (struct str){key, length}, flags);
+    segment_writer_term(w, (struct str){key, length});
     for (uint32_t i = 0; i < count; i++) {
         if (!has_term(term, numbers[i]))
             continue;
@@ -131,7 +126,7 @@ static struct segment *build(const char *path, uint32_t segment, const uint32_t 
     for (uint32_t i = 0; i < count; i++)
         put_document(w, numbers[i], rotation, room);
     for (uint32_t term = 0; term < TERMS; term++)
-        put_term(w, term, numbers, count, flags_of(term, segment));
+        put_term(w, term, numbers, count);
     assert_int_equal(segment_writer_finish(w, &result), 0);
     assert_int_equal(segment_open(path, &s), 0);
     free(room);
@@ -312,34 +307,6 @@ static void equals_the_segment_built_at_once(void **state)
         merge_and_compare(&plans[i]);
 }
 
-static void unites_flags(void **state)
-{
-    (void)state;
-    struct fixture f;
-    uint32_t numbers[2][3] = {{0, 2, 4}, {1, 3, 5}};
-    struct merge_input inputs[2] = {0};
-    struct segment_options options = {.id = 9, .transaction = 1 << 20, .analyzer = STR("test 1")};
-    struct segment_result result;
-    struct segment *s[2], *merged;
-    struct term t;
-    int err = 0;
-    begin(&f);
-    for (uint32_t i = 0; i < 2; i++)
-        inputs[i].segment = s[i] = build(f.paths[i], i, numbers[i], 3);
-    assert_int_equal(merge_segments(f.paths[2], &options, inputs, 2, NULL, NULL, &result, NULL), 0);
-    assert_int_equal(segment_open(f.paths[2], &merged), 0);
-    for (uint32_t term = 0; term < 3; term++) { /* terms 0 to 2 are in every document */
-        char key[16];
-        size_t length = key_of(term, key);
-        assert_true(segment_find_term(merged, (struct str){key, length}, &t, &err));
-        assert_int_equal(t.flags, flags_of(term, 0) | flags_of(term, 1));
-    }
-    segment_close(merged);
-    segment_close(s[0]);
-    segment_close(s[1]);
-    end(&f);
-}
-
 static int stop_at_once(void *context, uint32_t documents)
 {
     (void)context;
@@ -376,7 +343,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_the_segment_built_at_once),
-        cmocka_unit_test(unites_flags),
         cmocka_unit_test(leaves_nothing_when_it_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,7 +177,7 @@ static void write_lists(struct segment_writer *w, const struct list *lists, char
     char room[16];
     for (size_t s = 0; s < SHAPES; s++) {
         const struct list *l = &lists[s];
-        segment_writer_term(w, key_of(kind, s, room), 0);
+        segment_writer_term(w, key_of(kind, s, room));
         for (uint32_t i = 0; i < l->count; i++)
             segment_writer_posting(w, l->documents[i], kind == 's' ? l->t[i] : 1, l->positions + l->first[i],
                                    kind == 's' ? l->first[i + 1] - l->first[i] : 0);

@@ -64,10 +64,10 @@ static struct segment *build(const struct list *l, char path[64])
         struct segment_document d = {.stamp = n + 1, .id = STR("x")};
         segment_writer_document(w, &d);
     }
-    segment_writer_term(w, STR("sterm"), 0);
+    segment_writer_term(w, STR("sterm"));
     for (uint32_t i = 0; i < l->count; i++)
         segment_writer_posting(w, l->documents[i], l->t[i], l->positions + l->first[i], positions_of(l, i));
-    segment_writer_term(w, STR("wterm"), 0);
+    segment_writer_term(w, STR("wterm"));
     for (uint32_t i = 0; i < l->count; i++)
         segment_writer_posting(w, l->documents[i], 1, NULL, 0);
     assert_int_equal(segment_writer_finish(w, &result), 0);

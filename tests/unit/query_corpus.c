@@ -99,18 +99,6 @@ static size_t collect_keys(const struct corpus *c, uint32_t segment, struct key 
     return kept;
 }
 
-static bool is_a_word(const struct corpus *c, uint32_t segment, const char *stem)
-{
-    for (size_t i = 0; i < c->document_count; i++) {
-        const struct corpus_document *d = &c->documents[i];
-        for (size_t k = 0; d->segment == segment && k < d->token_count; k++) {
-            if (strcmp(d->tokens[k].folded, stem) == 0 && strcmp(d->tokens[k].stem, stem) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
 static void write_posting(struct segment_writer *w, const struct corpus_document *d, const char *key)
 {
     uint32_t positions[CORPUS_MAX_TOKENS];
@@ -137,8 +125,7 @@ static void write_terms(struct corpus *c, struct segment_writer *w, uint32_t seg
     size_t count = collect_keys(c, segment, keys);
     for (size_t i = 0; i < count; i++) {
         const char *key = keys[i].text;
-        bool word = key[0] == TERM_STEM && is_a_word(c, segment, key + 1);
-        segment_writer_term(w, str_of(key), word ? TERM_IS_WORD : 0);
+        segment_writer_term(w, str_of(key));
         for (size_t k = 0; k < c->document_count; k++) {
             if (c->documents[k].segment == segment)
                 write_posting(w, &c->documents[k], key);

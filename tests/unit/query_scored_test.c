@@ -24,7 +24,7 @@ static void write_segment(const char *path)
     assert_int_equal(segment_writer_open(path, &options, &w), 0);
     for (uint32_t n = 0; n < DOCUMENTS; n++)
         segment_writer_document(w, &(struct segment_document){.stamp = n + 1, .id = STR("x"), .length_code = 9});
-    segment_writer_term(w, STR("sword"), 0);
+    segment_writer_term(w, STR("sword"));
     for (uint32_t i = 0; i < POSTINGS; i++) {
         uint32_t position = 0, t = i / POSTING_BLOCK % 2 ? 1 : 50;
         segment_writer_posting(w, STEP * i + STEP - 1, t, &position, 1);

@@ -98,7 +98,7 @@ static void write_term(struct segment_writer *writer, const struct world *w, str
             continue;
         if (id < 0 || w->operations[n].id == (uint32_t)id) {
             if (!is_begun)
-                segment_writer_term(writer, id < 0 ? STR("sall") : key_of((uint32_t)id, room), 0);
+                segment_writer_term(writer, id < 0 ? STR("sall") : key_of((uint32_t)id, room));
             is_begun = true;
             segment_writer_posting(writer, document, 1, &p, 1);
         }

@@ -97,7 +97,7 @@ static void write_terms(struct segment_writer *w, uint32_t documents)
         char key[16];
         uint32_t positions[MAX_POSITIONS];
         size_t length = term_key(term, key);
-        segment_writer_term(w, (struct str){key, length}, term % 2 ? TERM_IS_WORD : 0);
+        segment_writer_term(w, (struct str){key, length});
         for (uint32_t n = 0; n < documents; n++) {
             size_t count = occurrences(term, n, positions);
             if (count)
@@ -186,7 +186,6 @@ static void expect_term(const struct segment *s, const struct model *m, uint32_t
             assert_int_equal(occurrences(term, n, wanted), 0);
         return;
     }
-    assert_int_equal(t.flags, term % 2 ? TERM_IS_WORD : 0);
     postings_open(&p, s, &t);
     for (uint32_t n = 0; n < m->documents; n++) {
         size_t count = occurrences(term, n, wanted);
@@ -360,7 +359,6 @@ static void read_terms(struct reading *r, const struct segment *s)
     term_cursor_seek(&c, s, (struct str){0});
     while (term_cursor_next(&c, &t)) {
         add(r, t.key.ptr, t.key.len);
-        add(r, &t.flags, sizeof t.flags);
         read_postings(r, s, &t, positions);
     }
     note(r, c.err);
@@ -643,7 +641,7 @@ static void spans_chunks_and_extents(void **state)
         d.hash = hash64(d.id) & 0xfffff; /* some are equal */
         segment_writer_document(w, &d);
     }
-    segment_writer_term(w, STR("sall"), 0);
+    segment_writer_term(w, STR("sall"));
     for (uint32_t n = 0; n < MANY; n++) {
         for (uint32_t i = 0; i < WORDS; i++)
             positions[i] = n % 7 + i * 300;
@@ -755,7 +753,7 @@ static void refuses_what_is_out_of_order(void **state)
         segment_writer_document(w, &d);
         if (what == 0)
             segment_writer_document(w, &d);
-        segment_writer_term(w, STR("sb"), 0);
+        segment_writer_term(w, STR("sb"));
         segment_writer_posting(w, what == 1 ? 1 : 0, 1, &at, 1);
         if (what == 2)
             segment_writer_posting(w, 0, 1, &at, 1);
@@ -763,7 +761,7 @@ static void refuses_what_is_out_of_order(void **state)
             segment_writer_posting(w, 1, 1, NULL, 0); /* of a stem, without positions */
         if (what == 5)
             segment_writer_posting(w, 1, 0, &at, 1);
-        segment_writer_term(w, what == 3 ? STR("sa") : STR("sc"), 0);
+        segment_writer_term(w, what == 3 ? STR("sa") : STR("sc"));
         segment_writer_posting(w, 0, 1, &at, 1);
         assert_int_equal(segment_writer_finish(w, &result), ERR_INVALID);
         assert_int_not_equal(access(path, F_OK), 0);

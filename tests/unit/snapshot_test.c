@@ -47,7 +47,7 @@ static void write_segment(const char *directory, uint64_t id, uint32_t documents
     for (size_t t = 0; t < sizeof strides / sizeof *strides; t++) {
         char key[16];
         const uint32_t p = 1;
-        segment_writer_term(w, (struct str){key, (size_t)snprintf(key, sizeof key, "s%zu", t)}, 0);
+        segment_writer_term(w, (struct str){key, (size_t)snprintf(key, sizeof key, "s%zu", t)});
         for (uint32_t i = 0; i < documents; i += strides[t])
             segment_writer_posting(w, i, 1, &p, 1);
     }

@@ -157,7 +157,7 @@ static void build(struct dictionary *d, uint32_t seed)
     segment_writer_document(w, &document);
     for (size_t i = 0; i < d->count; i++) {
         uint32_t position = 0;
-        segment_writer_term(w, key_of(&d->terms[i]), 0);
+        segment_writer_term(w, key_of(&d->terms[i]));
         segment_writer_posting(w, 0, 1, &position, d->terms[i].text[0] == TERM_STEM);
     }
     assert_int_equal(segment_writer_finish(w, &result), 0);
@@ -305,7 +305,7 @@ static void the_longest_word_is_compared_to_its_end(void **state)
     segment_writer_document(w, &document);
     for (size_t length = TYPO_LETTERS - 3; length <= TYPO_LETTERS + 3; length++) {
         uint32_t position = 0;
-        segment_writer_term(w, (struct str){key, 1 + length}, 0);
+        segment_writer_term(w, (struct str){key, 1 + length});
         segment_writer_posting(w, 0, 1, &position, 1);
     }
     assert_int_equal(segment_writer_finish(w, &result), 0);

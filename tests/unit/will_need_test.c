@@ -39,7 +39,7 @@ static void write_terms(struct segment_writer *w)
 {
     for (uint32_t term = 0; term < TERMS; term++) {
         char key[16];
-        segment_writer_term(w, (struct str){key, (size_t)snprintf(key, sizeof key, "s%05u", term)}, 0);
+        segment_writer_term(w, (struct str){key, (size_t)snprintf(key, sizeof key, "s%05u", term)});
         for (uint32_t n = 0; n < DOCUMENTS; n += 1 + term)
             segment_writer_posting(w, n, 2 + n * 7919 % 200, (uint32_t[]){n % 90, n}, n % 90 < n ? 2 : 1);
     }
