@@ -47,6 +47,9 @@ bool scored_is_there(struct scope *s, struct str key);
 /* False if the segment has no such term, or on failure. */
 bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out);
 
+/* The rest of opening: a list's bounds, or that of its only block, which is scored. */
+bool scored_open_bounds(struct scored_list *l);
+
 /* No posting of documents in [from, end) adds more; `from` does not fall from call to call. -1: there is none. */
 int32_t scored_bound(struct scored_list *l, uint32_t from, uint32_t end);
 int32_t scored_block_bound(struct scored_list *l, uint32_t block);
@@ -61,8 +64,9 @@ void scored_window_bounds(struct scored_list *l, uint32_t first, uint32_t window
 /* The first document at or after `document`, or POSTINGS_END: then the block is entered and `next` is its place. */
 uint32_t scored_seek(struct scored_list *l, uint32_t document);
 
-/* Enters a block with its documents expanded and scores computed. */
+/* Enters a block; in the second way a bitset's documents are not expanded. */
 bool scored_enter(struct scored_list *l, uint32_t block);
+bool scored_enter_as_it_is(struct scored_list *l, uint32_t block);
 void scored_score_block(struct scored_list *l);
 
 /* Positions of some candidates, one after the other. */
