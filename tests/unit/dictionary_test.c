@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "index/segment.h"
 #include "index/store.h"
+#include "random.h"
 
 enum { KEYS = 3000 };
 
@@ -22,12 +23,6 @@ struct key {
     size_t length;
     char text[MAX_KEY];
 };
-
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
 
 static struct str view(const struct key *k)
 {

@@ -12,18 +12,9 @@
 #include <cmocka.h>
 
 #include "index/score.h"
+#include "random.h"
 
 enum { MOST = 600, ROUNDS = 400 };
-
-static uint64_t seed = 88172645463325252U;
-
-static uint32_t next(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
-}
 
 static const struct kernels *kernels_of(void **state)
 {

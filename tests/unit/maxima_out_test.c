@@ -10,18 +10,9 @@
 #include <cmocka.h>
 
 #include "index/score.h"
+#include "random.h"
 
 enum { POSTINGS = 256, ROUNDS = 500 };
-
-static uint64_t seed = 88172645463325252U;
-
-static uint32_t next(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
-}
 
 static void expect(struct maxima_out *m, const uint8_t (*wanted)[2], size_t count)
 {

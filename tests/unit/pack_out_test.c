@@ -10,18 +10,9 @@
 #include <cmocka.h>
 
 #include "index/kernels.h"
+#include "random.h"
 
 enum { MOST = 300, ROUNDS = 2000 };
-
-static uint64_t seed = 88172645463325252U;
-
-static uint32_t next(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
-}
 
 static size_t exceptions_of(const uint32_t *values, size_t count, unsigned bits)
 {

@@ -15,14 +15,9 @@
 
 #include "common/err.h"
 #include "index/segment_parts.h"
+#include "random.h"
 
 enum { DOCUMENTS = 70000, HUGE_N = 30000 };
-
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
 
 /* ------------------------------------------------------------------------------------------------------------- shapes
  */

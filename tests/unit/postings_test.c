@@ -11,13 +11,9 @@
 // cmocka wants the four above first
 #include <cmocka.h>
 
-enum { DOCUMENTS = 20000 };
+#include "random.h"
 
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
+enum { DOCUMENTS = 20000 };
 
 struct list { /* plain arrays to compare with */
     uint32_t count;

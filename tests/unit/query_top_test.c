@@ -9,17 +9,9 @@
 
 #include <cmocka.h>
 
+#include "random.h"
+
 enum { MOST = 5000 };
-
-static uint64_t seed = 88172645463325252U;
-
-static uint32_t next(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
-}
 
 static int by_order(const void *left, const void *right)
 {

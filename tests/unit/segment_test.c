@@ -19,6 +19,7 @@
 #include "common/hash.h"
 #include "index/format.h"
 #include "index/score.h"
+#include "random.h"
 
 enum { TERMS = 300, MAX_POSITIONS = 6 };
 
@@ -27,12 +28,6 @@ struct model {
     char directory[32], path[64];
     uint32_t documents, seed;
 };
-
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
 
 /* Whether a term is in a document, and how: the same answer each time. */
 static size_t occurrences(uint32_t term, uint32_t document, uint32_t out[MAX_POSITIONS])

@@ -12,6 +12,7 @@
 
 #include "common/err.h"
 #include "index/segment.h"
+#include "random.h"
 
 enum { TERMS = 4000, MAX_LETTERS = 24, WORDS = 100 };
 
@@ -33,12 +34,6 @@ struct dictionary {
     char path[64];
     struct segment *segment;
 };
-
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
 
 static void write_text(struct word *w, char kind)
 {
