@@ -97,8 +97,9 @@
  *   kind 0..32  gaps (the first above the last document of the block before), packed in so many bits
  *   kind 64     a bitset: u64 words from (last of the block before + 1) / 64 * 64 up to the block's last document; not in
  *               a list of one block
- *   T - 1 in `T bits`, n - 1 in `n bits`; n bits 255: n = T everywhere. Where a field has exceptions the code of all ones
- *   says that the value (again less 1) is among them. Words, unlike stems, have T = 1 and no n: all four are 0.
+ *   T - 1 in `T bits`, n - 1 in `n bits`, both at most 31, since neither T nor n is above 2^31 - 1; n bits 255: n = T
+ *   everywhere. Where a field has exceptions the code of all ones says that the value (again less 1) is among them. Words,
+ *   unlike stems, have T = 1 and no n: all four are 0.
  *
  * Packed: value i of b bits begins at bit i * b (index/kernels.h).
  *

@@ -32,7 +32,7 @@ static const uint8_t *read_inlined_counts(struct posting_block *b, uint32_t i, c
     n = t >> 1;
     if (at && t & 1)
         at = varint_get(at, end, &n);
-    if (!at || t >> 1 == 0 || t >> 1 > UINT32_MAX || n > INLINED_BYTES)
+    if (!at || t >> 1 == 0 || t >> 1 > INT32_MAX || n > INLINED_BYTES)
         return NULL;
     b->t[i] = (uint32_t)(t >> 1);
     b->starts[i + 1] = b->starts[i] + (uint32_t)n;
@@ -132,10 +132,13 @@ static bool are_bounds_right(const struct posting_list *l, uint32_t block)
     return last < l->limit && (block == 0 || last > list_last(l, block - 1));
 }
 
+/* Neither T nor n is above INT32_MAX. */
+enum { VALUE_BITS = 31 };
+
 static const uint8_t *enter_values(struct packed_values *v, uint32_t count, const uint8_t *at, const uint8_t *end)
 {
     size_t size = ((size_t)count * v->bits + 7) / 8;
-    if (v->bits > 32 || size > (size_t)(end - at) || (v->bits == 0 && v->exception_count))
+    if (v->bits > VALUE_BITS || size > (size_t)(end - at) || (v->bits == 0 && v->exception_count))
         return NULL;
     v->packed = at;
     return at + size;
@@ -148,7 +151,7 @@ static const uint8_t *enter_exceptions(struct packed_values *v, uint32_t count, 
     v->exceptions = at;
     for (unsigned i = 0; at && i < v->exception_count; i++) {
         at = at < end && *at < count ? varint_get(at + 1, end, &value) : NULL;
-        if (at && value >= UINT32_MAX)
+        if (at && value >= INT32_MAX)
             return NULL;
     }
     return at;

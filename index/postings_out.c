@@ -201,7 +201,7 @@ static void end_block(struct postings_out *p, bool is_only)
     p->count = 0;
 }
 
-void postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_code, uint32_t t,
+bool postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_code, uint32_t t,
                       const uint32_t *positions, size_t count)
 {
     if (p->count == POSTING_BLOCK)
@@ -214,11 +214,16 @@ void postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_
     maxima_out_add(&p->block_maxima, t, length_code);
     maxima_out_add(&p->group_maxima, t, length_code);
     if (!p->with_positions || !bytes_out_reserve(&p->gaps, count * sizeof *positions))
-        return;
+        return true;
     uint32_t *gaps = (uint32_t *)(void *)(p->gaps.data + p->gaps.len);
-    for (size_t i = 0; i < count; i++)
-        gaps[i] = i > 0 ? positions[i] - positions[i - 1] - 1 : positions[0];
+    bool rise = true;
+    gaps[0] = positions[0];
+    for (size_t i = 1; i < count; i++) {
+        gaps[i] = positions[i] - positions[i - 1] - 1;
+        rise &= positions[i] > positions[i - 1];
+    }
     p->gaps.len += count * sizeof *gaps;
+    return rise;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- the end

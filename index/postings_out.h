@@ -39,8 +39,9 @@ struct postings_out {
 /* `positions` NULL: without. */
 void postings_out_begin(struct postings_out *p, struct stream_writer *positions);
 
-/* `length_code` is the document's; positions rise. */
-void postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_code, uint32_t t,
+/* `length_code` is the document's; positions, of which a list with positions has at least one, rise: false if not, the
+ * list is of no use then. */
+bool postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_code, uint32_t t,
                       const uint32_t *positions, size_t count);
 
 /* The list is in out->inlined (good until the next begin), or in `body` with its positions placed: false if memory ran

@@ -148,11 +148,11 @@ void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_
     if (w->err)
         return;
     bool is_stem = w->key_length > 0 && w->key[0] == TERM_STEM;
-    if (w->key_length == 0 || document >= w->documents.count || (w->list.documents && document <= w->list.previous) ||
-        t == 0 || (count > 0) != is_stem)
+    bool is_next = document < w->documents.count && (w->list.documents == 0 || document > w->list.previous);
+    bool is_right = w->key_length > 0 && is_next && t > 0 && t <= INT32_MAX && (count > 0) == is_stem;
+    if (!is_right || !postings_out_add(&w->list, document, documents_out_length_code(&w->documents, document), t,
+                                       positions, count))
         keep_first(w, ERR_INVALID);
-    else
-        postings_out_add(&w->list, document, documents_out_length_code(&w->documents, document), t, positions, count);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the end

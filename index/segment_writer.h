@@ -53,7 +53,7 @@ enum term_kind { TERM_STEM = 's', TERM_WORD = 'w' };
 
 void segment_writer_term(struct segment_writer *w, struct str key);
 
-/* `t` = sum over fields of weight * occurrences, at least 1. `positions`, words from the beginning of the document with a
+/* `t` = sum over fields of weight * occurrences, 1 to INT32_MAX. `positions`, words from the beginning of the document with a
  * gap of 100 between values, rise; there is at least one, and none for 'w' terms. */
 void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_t t, const uint32_t *positions,
                             size_t count);

@@ -79,7 +79,7 @@ static uint32_t t_of(enum t_kind kind, uint32_t n, uint32_t *seed)
     case T_WITH_OUTLIERS:
         return 1 + (next_random(seed) % 30 ? next_random(seed) % 4 : next_random(seed) % 100000);
     case T_HUGE:
-        return next_random(seed) % 3 ? UINT32_C(1) << 31 : 1 + next_random(seed) * 200;
+        return next_random(seed) % 3 ? (uint32_t)INT32_MAX : 1 + next_random(seed) * 100;
     }
     return 0;
 }
