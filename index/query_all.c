@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-
 enum { CLOCK_EVERY = 16 /* blocks */ };
 
 struct all {
@@ -250,14 +249,10 @@ static void finish_batch(struct all *x, size_t tried, int32_t least, int32_t res
     p->found += x->counted - before;
 }
 
-/* Rungs that a document must have to be among the best, as far as that is known. */
-static size_t rungs_needed(const struct all *x)
+/* Nothing more has become necessary. */
+static bool is_enough(const struct all *x)
 {
-    const struct scan *s = x->s;
-    if (!top_is_full(s->top) || s->top->room == 0)
-        return x->must;
-    size_t needed = s->plan->rungs - top_worst_dropped(s->top);
-    return needed > x->must ? needed : x->must;
+    return scan_rungs_needed(x->s, x->must) == x->must;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- ways
@@ -268,7 +263,7 @@ static size_t rungs_needed(const struct all *x)
 static void walk_windows(struct all *x)
 {
     uint32_t documents = x->s->scope.documents;
-    while (x->from < documents && !scope_is_over_now(&x->s->scope) && rungs_needed(x) == x->must) {
+    while (x->from < documents && !scope_is_over_now(&x->s->scope) && is_enough(x)) {
         uint32_t base = clause_reach(x->lead, x->from) & ~(uint32_t)(WINDOW - 1);
         if (base >= documents) {
             x->from = documents;
@@ -297,7 +292,7 @@ static void walk_blocks(struct all *x)
     struct scored_list *l = &x->lead->lists[0];
     uint32_t blocks = l->list.blocks, ticks = 0;
     int32_t others = bound_of_others(x), rest = others + (x->lead->kind == CLAUSE_PHRASE ? x->lead->bound : 0);
-    for (uint32_t block = list_find(&l->list, 0, x->from); rungs_needed(x) == x->must; block++) {
+    for (uint32_t block = list_find(&l->list, 0, x->from); is_enough(x); block++) {
         if (block >= blocks)
             x->from = scope->documents;
         if (block >= blocks || scope->err || (ticks++ % CLOCK_EVERY == 0 && scope_is_over_now(scope)))
@@ -329,7 +324,7 @@ void prune_all(struct scan *s, size_t must, bool incomplete_only)
     struct all x = {.s = s, .batch = &s->prune->batch, .must = must, .incomplete_only = incomplete_only};
     if (!may_have_all(&x) || !open_all(&x))
         return;
-    while (x.from < s->scope.documents && !s->scope.err && !s->scope.late && require(&x, rungs_needed(&x))) {
+    while (x.from < s->scope.documents && !s->scope.err && !s->scope.late && require(&x, scan_rungs_needed(s, x.must))) {
         if (x.lead->kind == CLAUSE_GROUP)
             walk_windows(&x);
         else

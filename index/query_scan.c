@@ -102,8 +102,7 @@ void scan_offer(struct scan *s, uint32_t dropped, uint64_t score, uint32_t docum
     top_add(s->top, &entry);
 }
 
-/* Rungs that a document must have to be among the best, as far as that is known. */
-static size_t rungs_needed(const struct scan *s, size_t must)
+size_t scan_rungs_needed(const struct scan *s, size_t must)
 {
     if (!top_is_full(s->top) || s->top->room == 0)
         return must;
@@ -134,14 +133,15 @@ void scan_conjunction(struct scan *s, size_t must, bool incomplete_only)
         .excluded = item_matchers(s, p->excluded, p->excluded_count, 0),
     };
     if (!s->scope.err)
-        require(s, &r, rungs_needed(s, must));
+        require(s, &r, scan_rungs_needed(s, must));
     for (uint32_t document = 0; !s->scope.err; document++) {
         document = matcher_seek(r.all, document);
         if (document == POSTINGS_END)
             return;
         take_document(s, &r, incomplete_only, document);
-        if (rungs_needed(s, r.must) > r.must && !s->scope.err)
-            require(s, &r, rungs_needed(s, r.must));
+        size_t needed = scan_rungs_needed(s, r.must);
+        if (needed > r.must && !s->scope.err)
+            require(s, &r, needed);
     }
 }
 

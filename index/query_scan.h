@@ -37,6 +37,9 @@ struct scan {
 /* A hit, if it is among the best so far. */
 void scan_offer(struct scan *s, uint32_t dropped, uint64_t score, uint32_t document);
 
+/* Rungs that a document must have to be among the best, as far as that is known: `must` or more. */
+size_t scan_rungs_needed(const struct scan *s, size_t must);
+
 /* Matchers with cursors of their own; NULL past the arena's cap (the scope's err says so). */
 struct matcher **scan_matchers(struct scan *s, const struct tree_node **nodes, size_t count);
 
