@@ -275,15 +275,14 @@ static void take_span(struct any *x)
 }
 
 /* Documents with any of the clauses, if each stood there whether the others do or not. */
-static uint64_t estimate(const struct any *x)
+static double matching(const struct any *x)
 {
     double documents = x->s->scope.documents, none = 1.0;
     for (size_t i = 0; i < x->count; i++) {
         double cost = (double)x->clauses[i]->cost;
         none *= 1.0 - (cost < documents ? cost : documents) / documents;
     }
-    uint64_t any = (uint64_t)((documents - x->s->core->deleted) * (1.0 - none));
-    return any > x->counted ? any : x->counted;
+    return documents * (1.0 - none);
 }
 
 void prune_any(struct scan *s)
@@ -301,5 +300,5 @@ void prune_any(struct scan *s)
         if (open_span(&x, first, windows - first < SPAN ? windows - first : SPAN))
             take_span(&x);
     }
-    s->counts[0] += x.pruned ? estimate(&x) : x.counted;
+    s->counts[0] += x.pruned ? prune_estimate(s, matching(&x), x.counted) : x.counted;
 }

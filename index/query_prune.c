@@ -8,7 +8,7 @@ struct prune *prune_new(struct arena *a)
     if (!p)
         return NULL;
     p->is_window_clear = false; /* most of it is written before it is read */
-    p->tried = p->found = 0;
+    p->tried = p->found = p->live = p->kept = 0;
     return p;
 }
 
@@ -89,15 +89,29 @@ bool prune_is_excluded(const struct scan *s, struct matcher **excluded, uint32_t
 
 void prune_exclude(const struct scan *s, struct batch *b, struct matcher **excluded)
 {
+    struct prune *p = s->prune;
     size_t kept = 0;
     if (s->core->deleted == 0 && s->plan->excluded_count == 0)
         return;
     for (size_t i = 0; i < b->count; i++) {
         uint32_t document = b->documents[i];
-        if (core_is_deleted(s->core, document) || prune_is_excluded(s, excluded, document))
+        if (core_is_deleted(s->core, document))
+            continue;
+        p->live++;
+        if (prune_is_excluded(s, excluded, document))
             continue;
         b->documents[kept] = document;
         b->scores[kept++] = b->scores[i];
     }
+    p->kept += kept;
     b->count = kept;
+}
+
+uint64_t prune_estimate(const struct scan *s, double matching, uint64_t counted)
+{
+    const struct prune *p = s->prune;
+    double documents = s->scope.documents, live = documents - s->core->deleted;
+    double kept = p->live > 0 ? (double)p->kept / (double)p->live : 1.0;
+    uint64_t hits = (uint64_t)(matching * (live / documents) * kept);
+    return hits > counted ? hits : counted;
 }

@@ -23,6 +23,7 @@ struct prune { /* once for a query, over all segments */
     struct window window;
     uint64_t seen[CHUNK_DOCUMENTS / 64]; /* of those who only count */
     uint64_t tried, found;               /* candidates whatever their score, and how many of them were hits */
+    uint64_t live, kept;                 /* candidates that were not deleted, and how many of them nothing excluded */
 };
 
 struct prune *prune_new(struct arena *a); /* NULL past the arena's cap */
@@ -46,6 +47,10 @@ void prune_add(struct batch *b, bool required, int32_t least);
 
 /* Documents that are deleted, or that an excluded item has, leave the batch. */
 void prune_exclude(const struct scan *s, struct batch *b, struct matcher **excluded);
+
+/* Of `matching` documents of a union, deleted and excluded ones among them, those that are hits: at least those that were
+ * counted, and as many as if the others were deleted and excluded as often as what was looked at. */
+uint64_t prune_estimate(const struct scan *s, double matching, uint64_t counted);
 
 bool prune_is_excluded(const struct scan *s, struct matcher **excluded, uint32_t document);
 

@@ -56,14 +56,6 @@ static uint32_t best_group(const struct scored_list *l, uint32_t groups)
     return best;
 }
 
-/* Live documents of the list, if those that were passed over are deleted as often as others. */
-static uint64_t estimate(const struct walk *w)
-{
-    const struct scan *s = w->s;
-    uint64_t all = (uint64_t)w->list->list.documents * (s->scope.documents - s->core->deleted) / s->scope.documents;
-    return all > w->counted ? all : w->counted;
-}
-
 void prune_word(struct scan *s, struct clause *c)
 {
     struct walk w = {.s = s, .list = &c->lists[0]};
@@ -77,5 +69,5 @@ void prune_word(struct scan *s, struct clause *c)
         if (group != best)
             take_group(&w, group);
     }
-    s->counts[0] += w.pruned ? estimate(&w) : w.counted;
+    s->counts[0] += w.pruned ? prune_estimate(s, w.list->list.documents, w.counted) : w.counted;
 }

@@ -235,10 +235,18 @@ static void check_query(struct fixture *f, const char *text, enum query_match ma
 /* Where blocks are passed over the total is an estimate, which is not to depend on what other shards know. */
 static void check_totals(struct fixture *f)
 {
-    static const char *const conjunctions[] = {"many half ", "most thick ", "rare most ", "few some ", "\"many most\""};
+    static const struct {
+        const char *text;
+        enum query_match match;
+    } queries_with_totals[] = {
+        {"many half ", MATCH_ALL},       {"most thick ", MATCH_ALL},     {"rare most ", MATCH_ALL},
+        {"few some ", MATCH_ALL},        {"\"many most\"", MATCH_ALL},   {"many half -most ", MATCH_ALL},
+        {"most many ", MATCH_ANY},       {"many thick few ", MATCH_ANY}, {"most -many ", MATCH_ANY},
+        {"many half -most ", MATCH_ANY}, {"many few -wide ", MATCH_ANY}, {"half thick -some ", MATCH_ANY},
+    };
     f->snapshot = f->snapshots[LEVELS - 1];
-    for (size_t i = 0; i < sizeof conjunctions / sizeof *conjunctions; i++) {
-        parse(f, conjunctions[i], MATCH_ALL);
+    for (size_t i = 0; i < sizeof queries_with_totals / sizeof *queries_with_totals; i++) {
+        parse(f, queries_with_totals[i].text, queries_with_totals[i].match);
         struct query_result all = execute(f, 10, true, 0);
         uint64_t total = all.estimated_total;
         assert_in_range(execute(f, 10, false, 0).estimated_total, total / 2, total * 2);
