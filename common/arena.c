@@ -211,6 +211,7 @@ void arena_rewind(struct arena *a, size_t mark)
 void arena_reset(struct arena *a, size_t keep)
 {
     arena_rewind(a, 0);
+    a->resets++;
     keep = round_up(keep, PAGE);
     if (a->committed <= keep)
         return;

@@ -22,6 +22,7 @@ struct arena {
     uint64_t refusals;
     uint64_t commits;  /* times the kernel was asked for more */
     uint64_t discards; /* times a reset gave memory back to it */
+    uint64_t resets;
 };
 
 enum { ARENA_HUGE_PAGES = 1 }; /* MADV_HUGEPAGE beyond the first 4 MiB */

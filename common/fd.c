@@ -1,10 +1,12 @@
 #include "common/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -182,4 +184,29 @@ int fd_sync_directory(const char *path)
     if (fd < 0 || fsync(fd) < 0)
         return -errno;
     return 0;
+}
+
+/* "/memfd:mayfly-batch (deleted)" */
+static bool is_memfd(int directory, const char *name)
+{
+    static const char prefix[] = "/memfd:";
+    char target[sizeof prefix];
+    ssize_t length = readlinkat(directory, name, target, sizeof target);
+    return length > (ssize_t)strlen(prefix) && memcmp(target, prefix, strlen(prefix)) == 0;
+}
+
+void fd_count_memfds(uint64_t *out_count, uint64_t *out_bytes)
+{
+    DIR *all = opendir("/proc/self/fd");
+    *out_count = *out_bytes = 0;
+    if (!all)
+        return;
+    for (const struct dirent *e; (e = readdir(all));) {
+        struct stat status;
+        if (!is_memfd(dirfd(all), e->d_name) || fstatat(dirfd(all), e->d_name, &status, 0) != 0)
+            continue;
+        ++*out_count;
+        *out_bytes += (uint64_t)status.st_blocks * 512;
+    }
+    closedir(all);
 }

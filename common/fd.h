@@ -3,6 +3,7 @@
 #define COMMON_FD_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* `scoped(fd) int fd = open(...)` closes at the end of the block unless fd_take was called. */
@@ -41,5 +42,8 @@ int fd_pwrite_all(int fd, const void *from, size_t size, off_t at);
 int fd_pread_all(int fd, void *to, size_t size, off_t at);
 
 int fd_sync_directory(const char *path);
+
+/* The memfds that this process has open, and the memory that they take. */
+void fd_count_memfds(uint64_t *out_count, uint64_t *out_bytes);
 
 #endif
