@@ -68,6 +68,8 @@ void core_close(struct core *c);
 /* Clears reader slots that killed processes left behind; begins of writers do it too. */
 int core_sweep(struct core *c);
 
+size_t core_view_heap(const struct core_view *v); /* bytes of malloc */
+
 /* The newest generation; *out is `previous` with one more reference if nothing changed (previous may be NULL). */
 int core_read(struct core *c, struct core_view *previous, struct core_view **out);
 struct core_view *core_view_hold(struct core_view *v);

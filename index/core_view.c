@@ -51,6 +51,18 @@ void core_view_release(struct core_view *v)
     free(v);
 }
 
+size_t core_view_heap(const struct core_view *v)
+{
+    size_t bytes = sizeof *v + v->range_count * sizeof *v->ranges + v->segment_count * sizeof *v->segments;
+    for (size_t i = 0; i < v->segment_count; i++) {
+        const struct core_segment *s = &v->segments[i];
+        bytes += s->chunk_count * sizeof(struct deletion_chunk *);
+        for (size_t chunk = 0; s->chunks && chunk < s->chunk_count; chunk++)
+            bytes += s->chunks[chunk] ? sizeof(struct deletion_chunk) : 0;
+    }
+    return bytes;
+}
+
 bool core_is_applied(const struct core_view *v, uint64_t sequence)
 {
     if (sequence < v->watermark)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
@@ -222,20 +223,44 @@ int segment_open_named(const char *path, struct segment **out, const char **out_
     return 0;
 }
 
-void segment_close(struct segment *s)
+enum { STREAMS = 11 };
+
+static void list_streams(const struct segment *s, const struct parts *out[STREAMS])
 {
-    if (!s)
-        return;
-    struct parts *streams[] = {
+    const struct parts *const streams[STREAMS] = {
         &s->dictionary,      &s->postings,          &s->positions,    &s->ids,
         &s->bodies,          &s->id_places.parts,   &s->hashes.parts, &s->hash_documents.parts,
         &s->body_ends.parts, &s->body_blocks.parts, &s->blocks.parts,
     };
-    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++)
+    memcpy(out, streams, sizeof streams);
+}
+
+void segment_close(struct segment *s)
+{
+    const struct parts *streams[STREAMS];
+    if (!s)
+        return;
+    list_streams(s, streams);
+    for (size_t i = 0; i < STREAMS; i++)
         free(streams[i]->extents);
     free(s->fields);
     store_close(s->store);
     free(s);
+}
+
+size_t segment_heap(const struct segment *s)
+{
+    const struct parts *streams[STREAMS];
+    list_streams(s, streams);
+    size_t bytes = sizeof *s + s->toc.fields * sizeof *s->fields + store_heap(s->store);
+    for (size_t i = 0; i < STREAMS; i++)
+        bytes += streams[i]->count * sizeof *streams[i]->extents;
+    return bytes;
+}
+
+void segment_trim(const struct segment *s)
+{
+    store_trim(s->store);
 }
 
 int segment_view(const struct segment *s, const struct parts *p, uint64_t place, uint32_t size, const uint8_t **out)

@@ -41,6 +41,8 @@ void segment_close(struct segment *s); /* accepts NULL */
 uint64_t segment_id(const struct segment *s);
 uint32_t segment_documents(const struct segment *s);
 uint64_t segment_bytes(const struct segment *s);
+size_t segment_heap(const struct segment *s); /* bytes of malloc */
+void segment_trim(const struct segment *s);   /* as snapshot_trim */
 struct str segment_analyzer(const struct segment *s);
 
 /* Those that its lists are read with: chosen when it was opened. */

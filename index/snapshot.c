@@ -95,6 +95,21 @@ void snapshot_release(struct snapshot *s)
     core_view_release(view);
 }
 
+void snapshot_footprint(const struct snapshot *s, struct footprint *out)
+{
+    *out = (struct footprint){.heap = sizeof *s + s->segment_count * sizeof *s->segments + core_view_heap(s->view)};
+    for (size_t i = 0; i < s->segment_count; i++) {
+        out->mapped += segment_bytes(s->segments[i].segment);
+        out->heap += snapshot_file_heap(s->segments[i].file);
+    }
+}
+
+void snapshot_trim(const struct snapshot *s)
+{
+    for (size_t i = 0; i < s->segment_count; i++)
+        segment_trim(s->segments[i].segment);
+}
+
 int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *out)
 {
     int err = 0;

@@ -35,6 +35,17 @@ int snapshot_open(const char *directory, struct core_view *view, struct snapshot
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* accepts NULL; the last one unmaps what no other snapshot has */
 
+/* What a process holds for it. Deletions and files that other generations share count in each. */
+struct footprint {
+    uint64_t mapped; /* bytes of its segment files: address space, and no memory until they are read */
+    uint64_t heap;   /* bytes of malloc: resolved places, deletions, counts */
+};
+void snapshot_footprint(const struct snapshot *s, struct footprint *out);
+
+/* This process has none of its pages any more; the kernel keeps them in its cache, from where the next query has them
+ * back without reading from the disk. */
+void snapshot_trim(const struct snapshot *s);
+
 /* seg-<id>.mdb in the directory. */
 enum { SNAPSHOT_PATH_MAX = 4096 };
 void snapshot_segment_path(const char *directory, uint64_t segment, char *out, size_t size);

@@ -61,6 +61,12 @@ void snapshot_file_release(struct snapshot_file *f)
     free(f);
 }
 
+size_t snapshot_file_heap(const struct snapshot_file *f)
+{
+    size_t counts = f->counts ? (f->bucket_mask + 1) * BUCKET * sizeof *f->counts : 0;
+    return sizeof *f + f->journal_room * sizeof *f->journal + counts + segment_heap(f->segment);
+}
+
 /* ------------------------------------------------------------------------------------------------------- the journal
  */
 

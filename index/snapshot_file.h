@@ -29,6 +29,8 @@ int snapshot_file_open(const char *path, const struct core_segment *core, struct
 struct snapshot_file *snapshot_file_hold(struct snapshot_file *f);
 void snapshot_file_release(struct snapshot_file *f); /* accepts NULL */
 
+size_t snapshot_file_heap(const struct snapshot_file *f); /* bytes of malloc, the segment's with them */
+
 /* The position of `after`, made from a generation that had `before` at `marks`. Later ones go into the journal. */
 uint64_t snapshot_file_advance(struct snapshot_file *f, const struct core_segment *before, uint64_t marks,
                                const struct core_segment *after);

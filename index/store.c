@@ -4,12 +4,18 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/crc.h"
 #include "common/fd.h"
 #include "index/kernels.h"
 #include "index/seal.h"
 #include "index/store_lmdb.h"
+
+enum {
+    ENVIRONMENT = 3 << 10, /* bytes that LMDB takes of malloc to read one file */
+    OS_PAGE = 4096,
+};
 
 static const char *lmdb_error_name(int err)
 {
@@ -29,6 +35,7 @@ struct store {
     uint32_t pieces; /* of extents that were resolved */
     uint32_t room;   /* bits in `checked` */
     uint64_t *checked;
+    uintptr_t lowest, highest; /* of the extents that were resolved: LMDB does not say where its map is */
     enum section damaged;
 };
 
@@ -128,6 +135,18 @@ uint64_t store_bytes(const struct store *s)
     return s->bytes;
 }
 
+size_t store_heap(const struct store *s)
+{
+    return sizeof *s + s->room / 8 + ENVIRONMENT;
+}
+
+void store_trim(const struct store *s)
+{
+    uintptr_t begin = s->lowest & ~(uintptr_t)(OS_PAGE - 1);
+    if (s->lowest)
+        (void)madvise((void *)begin, s->highest - begin, MADV_DONTNEED);
+}
+
 enum section store_damaged(const struct store *s)
 {
     return s->damaged;
@@ -145,6 +164,14 @@ static int make_room(struct store *s, uint32_t pieces)
     s->checked = checked;
     s->room = room;
     return 0;
+}
+
+static void widen(struct store *s, uintptr_t begin, size_t size)
+{
+    if (!s->lowest || begin < s->lowest)
+        s->lowest = begin;
+    if (begin + size > s->highest)
+        s->highest = begin + size;
 }
 
 static int resolve(struct store *s, enum section section, uint32_t part, struct extent *out)
@@ -173,6 +200,7 @@ static int resolve(struct store *s, enum section section, uint32_t part, struct 
     *out =
         (struct extent){.payload = value + EXTENT_HEADER, .size = size, .first_piece = s->pieces, .section = section};
     s->pieces += (uint32_t)pieces;
+    widen(s, (uintptr_t)value, v.mv_size);
     return 0;
 }
 

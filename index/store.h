@@ -29,6 +29,12 @@ int store_open(const char *path, struct store **out);
 void store_close(struct store *s); /* accepts NULL */
 uint64_t store_bytes(const struct store *s);
 
+/* Bytes that it takes of malloc; LMDB's own are reckoned. */
+size_t store_heap(const struct store *s);
+
+/* This process has none of its pages any more; the kernel keeps them in its cache. */
+void store_trim(const struct store *s);
+
 /* The section in which one of the two below found damage last; 0: none did. */
 enum section store_damaged(const struct store *s);
 
