@@ -44,7 +44,7 @@ struct last_words {
     uint32_t stage;  /* enum child_stage */
     uint32_t reason; /* enum exit_reason */
     uint32_t pid;
-    uint64_t arena_used; /* bytes */
+    uint64_t arena_used; /* bytes; shards: by the request that was answered last */
     uint64_t arena_peak;
     uint64_t arena_cap;
     uint64_t documents;       /* done so far in this job */

@@ -36,6 +36,7 @@ enum { SOCKET_FD = 3, WORDS_FD = 4, THRESHOLDS_FD = 5, DEFAULT_QUERY_MEMORY = 64
 struct options {
     uint32_t shard, reader;
     uint64_t query_memory;
+    uint64_t heap_memory;
 };
 
 static uint64_t number(const char *option, const char *text, uint64_t most)
@@ -53,9 +54,10 @@ static struct options read_options(int argc, char **argv)
         {"shard", required_argument, NULL, 's'},
         {"reader", required_argument, NULL, 'r'},
         {"query-memory", required_argument, NULL, 'm'},
+        {"heap-memory", required_argument, NULL, 'h'},
         {0},
     };
-    struct options o = {.query_memory = DEFAULT_QUERY_MEMORY};
+    struct options o = {.query_memory = DEFAULT_QUERY_MEMORY, .heap_memory = HEAP_MOST};
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         if (c == 's')
             o.shard = (uint32_t)number("shard", optarg, UINT32_MAX);
@@ -63,6 +65,8 @@ static struct options read_options(int argc, char **argv)
             o.reader = (uint32_t)number("reader", optarg, UINT32_MAX);
         else if (c == 'm')
             o.query_memory = number("query-memory", optarg, UINT64_C(1) << 40);
+        else if (c == 'h')
+            o.heap_memory = number("heap-memory", optarg, UINT64_C(1) << 40);
         else
             log_die("this program is started by mayflyd");
     }
@@ -157,7 +161,7 @@ int main(int argc, char **argv)
     ignore_signals();
     /* Huge pages would let a small query keep 2 MiB; workers, which want them, are no children of a shard. */
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-    memory_setup();
+    memory_setup(o.heap_memory);
     open_shard(&o, &s);
     s.words->stage = STAGE_SERVING;
     int err = serve(&s, SOCKET_FD);

@@ -280,6 +280,14 @@ void places_forget(struct places *p, uint32_t index, uint32_t edition)
         close_place(p, slot);
 }
 
+void places_visit(const struct places *p, void (*visit)(void *context, const struct open_place *place), void *context)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct place *place = p->list[i];
+        visit(context, &(struct open_place){place->index, place->edition, place->snapshot});
+    }
+}
+
 static bool is_gone(const struct place *place)
 {
     char path[MAX_DIRECTORY + 16];

@@ -25,6 +25,13 @@ int places_snapshot(struct places *p, uint32_t index, uint32_t edition, struct s
 void places_refresh(struct places *p, uint32_t index, uint32_t edition);
 void places_forget(struct places *p, uint32_t index, uint32_t edition);
 
+struct open_place {
+    uint32_t index, edition;
+    const struct snapshot *snapshot; /* NULL: nobody has looked yet */
+};
+enum { PLACE_HEAP = 8 << 10 }; /* bytes of malloc for one that is open, what LMDB takes included */
+void places_visit(const struct places *p, void (*visit)(void *context, const struct open_place *place), void *context);
+
 /* Once a second: lets go of what idle indexes hold of dropped files, of indexes that are gone, of dead readers' slots.
  */
 void places_sweep(struct places *p);

@@ -43,6 +43,12 @@ void reply_fetched(struct reply *r, Mayfly__Internal__Fetched *m)
     r->envelope.fetched = m;
 }
 
+void reply_trimmed(struct reply *r, Mayfly__Internal__Trimmed *m)
+{
+    r->envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_TRIMMED;
+    r->envelope.trimmed = m;
+}
+
 void reply_moved(struct reply *r)
 {
     Mayfly__Internal__Moved *m = arena_new(r->arena, Mayfly__Internal__Moved);

@@ -31,6 +31,7 @@ void reply_keep(struct reply *r, struct snapshot *s);
 void reply_prepared(struct reply *r, Mayfly__Internal__Prepared *m);
 void reply_executed(struct reply *r, Mayfly__Internal__Executed *m);
 void reply_fetched(struct reply *r, Mayfly__Internal__Fetched *m);
+void reply_trimmed(struct reply *r, Mayfly__Internal__Trimmed *m);
 void reply_moved(struct reply *r);
 void reply_settings_wanted(struct reply *r);
 

@@ -15,6 +15,7 @@
 #include "proto/peek.h"
 #include "shard/fetch.h"
 #include "shard/hold.h"
+#include "shard/holdings.h"
 #include "shard/memory.h"
 #include "shard/outbox.h"
 #include "shard/places.h"
@@ -86,6 +87,7 @@ static request_handler *const handlers[] = {
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE] = search_execute,
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCH] = fetch_documents,
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP] = fetch_lookup,
+    [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_TRIM] = holdings_trim,
 };
 
 static request_handler *handler_of(uint32_t message)
@@ -110,6 +112,17 @@ static void take_configuration(struct server *v)
     v->query_memory = 0;
 }
 
+static void tell_arenas(const struct shard *s)
+{
+    const struct arena *a = &s->arena, *b = &s->scratch;
+    memory_figures_write(s->words)->arena = (struct arena_figures){.reserved = a->cap + b->cap,
+                                                                .committed = a->committed + b->committed,
+                                                                .high_water = a->peak + b->peak,
+                                                                .resets = a->resets + b->resets,
+                                                                .discards = a->discards + b->discards,
+                                                                .refusals = a->refusals + b->refusals};
+}
+
 static void answer(struct server *v, const struct queued *q)
 {
     struct shard *s = v->shard;
@@ -126,10 +139,12 @@ static void answer(struct server *v, const struct queued *q)
         reply_fail(&reply, CODE_INTERNAL, "the request does not decode");
     send_reply(v, &reply);
     reply_finish(&reply);
+    s->words->arena_used = s->arena.used;
     s->words->arena_peak = s->arena.peak;
     arena_reset(&s->scratch, ARENA_KEEP);
     arena_reset(&s->arena, ARENA_KEEP);
     take_configuration(v);
+    tell_arenas(s);
 }
 
 static void answer_first(struct server *v)
@@ -259,7 +274,9 @@ static void tick(struct server *v)
     v->next_tick_us = now + TICK_US;
     holds_drop_expired(v->shard->holds, now);
     places_sweep(v->shard->places);
-    memory_release_excess();
+    holdings_tell(v->shard, &v->out.waiting);
+    outbox_flush(&v->out);
+    memory_release_excess(&memory_figures_write(v->shard->words)->heap);
 }
 
 /* Answers what waits, all answers in one system call; but none waits longer for the others than TURN_US, or for a query
@@ -288,6 +305,8 @@ int serve(struct shard *s, int sock)
     v.last = &v.first;
     v.next_tick_us = clock_us() + TICK_US;
     s->outbox = &v.out;
+    tell_arenas(s);
+    memory_release_excess(&memory_figures_write(s->words)->heap);
     send_ready(&v);
     while (!v.err) {
         take_turn(&v);

@@ -25,9 +25,10 @@ struct shard {
     struct outbox *outbox;    /* answers that wait for the end of the turn */
     struct last_words *words; /* shared with the coordinator */
     struct page_waits waits;
+    uint64_t told;            /* hash of the holdings that the coordinator knows */
     tagged_max *thresholds;   /* shared with all (proto/thresholds.h); NULL: none were given */
 };
 
-enum { ARENA_KEEP = 512 << 10 }; /* of the query arena between requests; the rest goes back to the kernel at once */
+enum { ARENA_KEEP = 256 << 10 }; /* of the query arena between requests; the rest goes back to the kernel at once */
 
 #endif

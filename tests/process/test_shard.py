@@ -43,6 +43,7 @@ class Shard:
         theirs.close()
         os.close(words)
         self.last_request = 0
+        self.holdings = []
 
     @staticmethod
     def spawn(data, sock, words, options, files):
@@ -68,7 +69,11 @@ class Shard:
     def receive(self):
         total, length = struct.unpack("<II", self.receive_exactly(8))
         envelope = self.internal.ShardEnvelope.FromString(self.receive_exactly(length))
-        return envelope, self.receive_exactly(total - 4 - length)
+        body = self.receive_exactly(total - 4 - length)
+        if envelope.WhichOneof("message") == "holdings":  # comes unasked
+            self.holdings = list(envelope.holdings.holdings)
+            return self.receive()
+        return envelope, body
 
     def send(self, request=None, **message):
         self.last_request += 1
