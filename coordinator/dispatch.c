@@ -26,6 +26,7 @@ static const struct handler handlers[] = {
     [ON(TASK_LIST)] = {handle_task_list, true},
     [ON(TASK_WAIT)] = {handle_task_wait, false},
     [ON(STATS_GET)] = {handle_stats, true},
+    [ON(TRIM)] = {handle_trim, false},
     [ON(CANCEL)] = {handle_cancel, true},
 };
 enum { HANDLERS = sizeof handlers / sizeof handlers[0] };

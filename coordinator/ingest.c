@@ -32,6 +32,11 @@ bool ingest_awaits_room(const struct ingest *g)
     return g->awaits_room;
 }
 
+size_t ingest_regions(const struct ingest *g)
+{
+    return g->regions;
+}
+
 uint64_t ingest_bytes(const struct ingest *g)
 {
     return g->bytes;

@@ -64,6 +64,7 @@ bool ingest_is_full(const struct ingest *g);
 bool ingest_awaits_room(const struct ingest *g); /* in the log: log_room.h */
 
 uint64_t ingest_bytes(const struct ingest *g);
+size_t ingest_regions(const struct ingest *g); /* that have memory */
 
 /* Nothing of it is unsealed or on its way to the log. */
 bool ingest_is_idle(const struct ingest *g);

@@ -392,6 +392,11 @@ uint64_t jobs_exits(const struct jobs *j, enum exit_reason reason)
     return reason < EXIT_REASONS ? j->exits[reason] : 0;
 }
 
+const struct worker_counts *jobs_worker_counts(const struct jobs *j)
+{
+    return &j->workers;
+}
+
 size_t jobs_removals(const struct jobs *j, uint64_t *out_due_ms)
 {
     return removal_waiting(j->removal, out_due_ms);
@@ -406,5 +411,5 @@ void jobs_visit(const struct jobs *j, jobs_worker_visitor *visit, void *context)
 {
     for (const struct job *job = j->running; job; job = job->next)
         if (job->pid)
-            visit(context, job->pid, job->stream, job_words(job));
+            visit(context, &(struct worker_view){job->pid, job->kind->name, job->stream, job_words(job)});
 }

@@ -40,8 +40,21 @@ size_t jobs_running(const struct jobs *j);
 /* As removal_waiting() of removal.h. */
 size_t jobs_removals(const struct jobs *j, uint64_t *out_due_ms);
 
-/* Visits the last-words page of each running worker. */
-typedef void jobs_worker_visitor(void *context, int pid, const struct stream *s, const struct last_words *words);
+struct worker_counts { /* since start */
+    uint64_t started;
+    uint64_t peak_last, peak_most;               /* bytes of arena */
+    uint64_t teardown_last_us, teardown_most_us; /* from the last word until it was gone */
+};
+const struct worker_counts *jobs_worker_counts(const struct jobs *j);
+
+/* Visits each running worker. */
+struct worker_view {
+    int pid;
+    const char *kind;           /* "build", "merge", "survey" */
+    const struct stream *stream; /* NULL: survey */
+    const struct last_words *words;
+};
+typedef void jobs_worker_visitor(void *context, const struct worker_view *w);
 void jobs_visit(const struct jobs *j, jobs_worker_visitor *visit, void *context);
 
 #endif

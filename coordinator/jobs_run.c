@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/logger.h"
@@ -125,6 +126,22 @@ static void judge_segment(struct job *job, const struct death *d)
     sj->suspects = made;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void count_worker(const struct job *job)
+{
+    struct worker_counts *c = &job->jobs->workers;
+    c->peak_last = job_words(job)->arena_peak;
+    c->peak_most = larger(c->peak_most, c->peak_last);
+    if (!job->last_word_us)
+        return;
+    c->teardown_last_us = clock_us() - job->last_word_us;
+    c->teardown_most_us = larger(c->teardown_most_us, c->teardown_last_us);
+}
+
 static void end_run(struct job *job, int status)
 {
     struct jobs *j = job->jobs;
@@ -134,6 +151,7 @@ static void end_run(struct job *job, int status)
     struct death d = death_of(job, status);
     log_run(job, &d, status);
     j->exits[d.reason]++;
+    count_worker(job);
     unlink_job(job);
     if (sj) {
         sj->running--;
@@ -155,6 +173,7 @@ static void take_report(struct job *job, const uint8_t *bytes, size_t size)
     if (!report || report->job != job->number) {
         log_error("a worker's report does not decode job=%llu", (unsigned long long)job->number);
     } else {
+        job->last_word_us = clock_us();
         job->kind->reported(job, report);
     }
     mayfly__internal__job_report__free_unpacked(report, NULL);
@@ -298,6 +317,7 @@ void job_start_failed(int err)
 void job_kill(struct job *job)
 {
     job->cancelled = true;
+    job->last_word_us = clock_us();
     if (job->pidfd >= 0)
         syscall(SYS_pidfd_send_signal, job->pidfd, SIGKILL, NULL, 0);
     else if (job->lifeline) /* not forked yet, or unknown: end of file makes it exit */
@@ -327,6 +347,7 @@ static void on_forked(void *context, uint64_t number, int pid, int pidfd)
         return;
     }
     job->pid = pid;
+    job->jobs->workers.started++;
     fd_close(&job->pidfd);
     job->pidfd = pidfd;
     if (job->cancelled)

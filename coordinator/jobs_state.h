@@ -80,6 +80,7 @@ struct job { /* one worker's run */
     pid_t orphaned; /* the process group of its nursery, which is dead; 0: it lives */
     bool lost;      /* its nursery is dead: the end of its lifeline is its end */
     bool cancelled; /* it was killed by us */
+    uint64_t last_word_us; /* when it reported, or was killed; 0: never */
     bool committed, superseded;
     struct core_state state; /* parts that came so far */
 
@@ -151,6 +152,7 @@ struct jobs {
     size_t fetching_count;            /* batches */
     uint64_t next_number, served;
     uint64_t exits[EXIT_REASONS];
+    struct worker_counts workers;
     bool surveyed, stopping;
     struct survey *survey;
     jobs_done *stopped;

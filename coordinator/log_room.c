@@ -31,9 +31,9 @@ void log_room_progressed(struct ingest *g)
     g->progressed_at = g->worker_at = uv_now(g->server->loop);
 }
 
-static void see_worker(void *context, int pid, const struct stream *s, const struct last_words *words)
+static void see_worker(void *context, const struct worker_view *w)
 {
-    (void)pid, (void)s, (void)words;
+    (void)w;
     *(bool *)context = true;
 }
 

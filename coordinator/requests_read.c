@@ -1,4 +1,4 @@
-/* What is only read: ping, documents, tasks, stats; and Cancel. */
+/* What is only read: ping, documents, tasks; and Cancel. */
 #include "coordinator/requests.h"
 
 #include <stdlib.h>
@@ -7,7 +7,6 @@
 #include "common/check.h"
 #include "common/hash.h"
 #include "coordinator/session_state.h"
-#include "coordinator/stats.h"
 #include "coordinator/tasks_state.h"
 
 enum { TASKS_DEFAULT = 1000, LOOKUP_TRIES = 3 };
@@ -224,46 +223,4 @@ void handle_task_wait(struct session *s, const Mayfly__Envelope *e)
     session_add_pending(s, &w->pending, e->request, cancel_wait);
     w->server = server;
     tasks_wait(server->tasks, task, on_ended, w);
-}
-
-/* ------------------------------------------------------------------------------------------------------------- stats
- */
-
-static void fill_weights(const struct weights_cache *cache, Mayfly__Stats *out)
-{
-    struct weights_counts c = weights_counts(cache);
-    out->weights_cached = c.entries;
-    out->weights_bytes = c.bytes;
-    out->weights_budget = WEIGHTS_BYTES;
-    out->weights_hits = c.hits;
-    out->weights_misses = c.misses;
-}
-
-void handle_stats(struct session *s, const Mayfly__Envelope *e)
-{
-    struct server *server = session_server(s);
-    const struct stats_sources from = {.config = &server->config,
-                                       .catalog = server->catalog,
-                                       .indexes = &server->indexes,
-                                       .nursery = &server->nursery,
-                                       .shards = server->shards,
-                                       .jobs = server->jobs,
-                                       .started_at = server->started_at};
-    Mayfly__Stats stats;
-    mayfly__stats__init(&stats);
-    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
-    if (stats_collect(&from, &s->all->arena, &stats)) {
-        session_error(s, e->request, CODE_INTERNAL, NULL, "the stats do not fit one answer");
-        return;
-    }
-    stats.region_bytes = ingest_bytes(server->ingest);
-    stats.log_bytes = oplog_bytes(server->log);
-    stats.connections = sessions_count(server->sessions);
-    stats.searches = server->searches;
-    fill_weights(server->weights, &stats);
-    stats.operations = server->operations;
-    stats.state = message_string(server_state_name(server));
-    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_STATS;
-    answer.stats = &stats;
-    session_send(s, e->request, &answer, (struct str){0});
 }

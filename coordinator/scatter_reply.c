@@ -20,6 +20,7 @@ void search_fail(struct search *s, const char *code, const char *message)
 {
     struct session *session = s->pending.session;
     uint64_t request = s->pending.request;
+    latency_add(&s->server->latency, clock_us() - s->started_us);
     session_error(session, request, code, NULL, "%s", message);
     session_remove_pending(&s->pending);
     search_free(s);
@@ -95,6 +96,7 @@ static void send_found(struct search *s, Mayfly__Found *found, const struct str 
     for (uint32_t i = 0; i < s->count; i++)
         found->estimated_total += s->parts[i].failed ? 0 : s->parts[i].estimated;
     found->took_us = clock_us() - s->started_us;
+    latency_add(&s->server->latency, found->took_us);
     session_send_pieces(s->pending.session, s->pending.request, &answer, documents, s->hit_count);
     session_remove_pending(&s->pending);
     search_free(s);

@@ -17,6 +17,7 @@
 #include "coordinator/tasks.h"
 #include "coordinator/weights_cache.h"
 #include "coordinator/workspace.h"
+#include "proto/latency.h"
 
 enum server_state { SERVER_STARTING, SERVER_READY, SERVER_STOPPING };
 
@@ -42,6 +43,7 @@ struct server {
     uint32_t threshold_tag;   /* given out last */
 
     uint64_t searches, operations; /* since start */
+    struct latency latency;        /* of searches that were answered, or failed */
 };
 
 /* starting | ready | degraded | stopping */

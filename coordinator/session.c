@@ -482,3 +482,11 @@ uint32_t sessions_count(const struct sessions *all)
 {
     return all->count;
 }
+
+uint32_t sessions_waiting(const struct sessions *all)
+{
+    uint32_t waiting = 0;
+    for (const struct session *s = all->first; s; s = s->next)
+        waiting += s->paused && must_wait(s);
+    return waiting;
+}

@@ -22,6 +22,7 @@ void sessions_stop_listening(struct sessions *all);
 void sessions_drain(struct sessions *all, bool now);
 bool sessions_are_gone(const struct sessions *all);
 uint32_t sessions_count(const struct sessions *all);
+uint32_t sessions_waiting(const struct sessions *all); /* for regions or log to have room */
 
 void sessions_resume_writers(struct sessions *all);
 

@@ -143,6 +143,13 @@ static void answer_flight(struct reader *r, struct flight *f, struct str envelop
     arena_reset(&r->shards->arena, ANSWER_KEPT);
 }
 
+static void take_holdings(struct reader *r, struct str envelope)
+{
+    const Mayfly__Internal__ShardEnvelope *told = message_unpack_shard(&r->shards->arena, envelope);
+    holdings_take(&r->holdings, told ? told->holdings : NULL);
+    arena_reset(&r->shards->arena, ANSWER_KEPT);
+}
+
 static void give_answer(struct reader *r, struct str envelope)
 {
     uint64_t request = 0;
@@ -152,6 +159,8 @@ static void give_answer(struct reader *r, struct str envelope)
     } else if (message == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_READY) {
         child_is_ready(&r->child);
         r->shards->on_change(r->shards->context);
+    } else if (message == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_HOLDINGS) {
+        take_holdings(r, envelope);
     } else {
         struct flight *f = take_flight(r, request);
         if (f) /* else it was abandoned */
@@ -232,6 +241,7 @@ static void on_death(struct child *c)
         uv_close((uv_handle_t *)r->poll, free_poll);
     r->poll = NULL;
     frame_reader_finish(&r->frames);
+    holdings_take(&r->holdings, NULL);
     r->out.len = r->envelope.len = r->body.len = 0;
     r->dirty = false;
     r->shards->on_change(r->shards->context);
@@ -274,6 +284,7 @@ int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards *
     s->on_change = o->on_change;
     s->context = o->context;
     s->readers = calloc(s->count, sizeof *s->readers);
+    setenv("TCMALLOC_RELEASE_RATE", "10", 0); /* for the shards: it can only be told so */
     s->buffer = malloc(READ_SIZE);
     int err = s->readers && s->buffer ? arena_init(&s->arena, ANSWER_MEMORY, 0) : -ENOMEM;
     if (!err)
@@ -354,20 +365,18 @@ static struct reader *choose(struct shards *s, uint32_t shard, const struct shar
     }
     for (uint32_t i = 0; i < s->per_shard; i++) {
         /* Of equally busy ones the one after the last chosen: both stay warm. */
-        struct reader *r = &first[(s->turn + i) % s->per_shard];
+        struct reader *r = &first[(first->turn + i) % s->per_shard];
         if (r->child.state == CHILD_READY && (!best || r->in_flight < best->in_flight))
             best = r;
     }
-    s->turn++;
+    first->turn++;
     return best;
 }
 
-int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *same,
-                Mayfly__Internal__ShardEnvelope *message, const struct shard_caller *caller,
-                struct shard_ticket *out_ticket)
+static int send_to(struct shards *s, struct reader *r, Mayfly__Internal__ShardEnvelope *message,
+                   const struct shard_caller *caller, struct shard_ticket *out_ticket)
 {
-    struct reader *r = choose(s, shard, same);
-    if (!r)
+    if (!r || r->child.state != CHILD_READY)
         return ERR_CLOSED;
     struct flight *f = malloc(sizeof *f);
     if (!f)
@@ -381,8 +390,21 @@ int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *sam
     }
     r->flights = f;
     r->in_flight++;
-    *out_ticket = (struct shard_ticket){shard, r->number, f->request, r->child.life};
+    *out_ticket = (struct shard_ticket){r->shard, r->number, f->request, r->child.life};
     return 0;
+}
+
+int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *same,
+                Mayfly__Internal__ShardEnvelope *message, const struct shard_caller *caller,
+                struct shard_ticket *out_ticket)
+{
+    return send_to(s, choose(s, shard, same), message, caller, out_ticket);
+}
+
+int shards_send_to(struct shards *s, uint32_t process, Mayfly__Internal__ShardEnvelope *message,
+                   const struct shard_caller *caller, struct shard_ticket *out_ticket)
+{
+    return send_to(s, &s->readers[process], message, caller, out_ticket);
 }
 
 void shards_abandon(struct shards *s, const struct shard_ticket *ticket)

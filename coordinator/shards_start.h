@@ -7,6 +7,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "coordinator/child.h"
+#include "coordinator/holdings.h"
 #include "coordinator/shards.h"
 #include "proto/frame.h"
 
@@ -20,11 +21,13 @@ struct reader { /* one shard process */
     struct child child;
     struct shards *shards;
     uint32_t shard, number;
+    uint32_t turn;     /* in the first of a shard: searches that were given to any of them */
     char texts[3][24]; /* of its arguments */
     uv_poll_t *poll;   /* of this life; freed in its close callback */
     int watched;       /* what for */
     struct frame_reader frames;
     struct buf out, envelope, body;
+    struct holdings holdings;
     struct flight *flights;
     uint32_t in_flight;
     bool dirty; /* has something to flush in this loop turn */
@@ -33,7 +36,7 @@ struct reader { /* one shard process */
 struct shards {
     uv_loop_t *loop;
     struct reader *readers; /* those of shard 0 first */
-    uint32_t shards, per_shard, count, turn;
+    uint32_t shards, per_shard, count;
     uint64_t requests;
     struct arena arena; /* of one answer */
     char *buffer;       /* one for all reads */
@@ -50,6 +53,10 @@ struct shards_options {
     void (*on_change)(void *context);
     void *context;
 };
+
+/* As shards_send, to `readers[process]`. */
+int shards_send_to(struct shards *s, uint32_t process, Mayfly__Internal__ShardEnvelope *message,
+                   const struct shard_caller *caller, struct shard_ticket *out_ticket);
 
 int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards **out);
 void shards_start(struct shards *s);

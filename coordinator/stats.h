@@ -8,6 +8,7 @@
 #include "coordinator/index.h"
 #include "coordinator/jobs.h"
 #include "coordinator/shards.h"
+#include "proto/latency.h"
 #include "proto/message.h"
 
 struct nursery;
@@ -19,11 +20,12 @@ struct stats_sources {
     const struct nursery *nursery;
     const struct shards *shards;
     const struct jobs *jobs;
+    const struct latency *latency;
     uint64_t started_at;
 };
 
-/* Fills processes, exits, indexes, epoch, start, version and budgets; the rest (connections, log, regions held,
- * counters, state) is the caller's. What is filled points into the arena. ERR_FULL past its cap. */
+/* Fills processes but for their pss, exits, workers, latency, indexes, epoch, start, version and budgets; the rest is the
+ * caller's. What is filled points into the arena. ERR_FULL past its cap. */
 int stats_collect(const struct stats_sources *from, struct arena *arena, Mayfly__Stats *out);
 
 #endif

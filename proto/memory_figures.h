@@ -10,18 +10,18 @@
 
 #include "proto/last_words.h"
 
-struct heap_figures { /* tcmalloc's; all 0 where malloc is another */
+struct heap_figures {   /* tcmalloc's; all 0 where malloc is another */
     uint64_t allocated; /* bytes that were asked for and are not freed */
     uint64_t size;      /* bytes of address space taken from the kernel; page_unmapped of them are given back */
     uint64_t page_free, page_unmapped;
     uint64_t central_free, transfer_free, thread_free;
-    uint64_t limit;     /* of what is mapped of it: beyond it malloc fails */
-    uint64_t released;  /* bytes that the timer has given back, since start */
+    uint64_t limit;    /* of what is mapped of it: beyond it malloc fails */
+    uint64_t released; /* bytes that the timer has given back, since start */
 };
 
-struct arena_figures { /* of the query arena and its scratch, together */
+struct arena_figures {                        /* of the query arena and its scratch, together */
     uint64_t reserved, committed, high_water; /* what the last request used is among the last words */
-    uint64_t resets, discards, refusals; /* since start */
+    uint64_t resets, discards, refusals;      /* since start */
 };
 
 struct index_figures { /* of all indexes that are open, as Holdings tells them one by one */

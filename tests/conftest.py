@@ -72,6 +72,20 @@ def await_ends(pids, limit):
         assert ready, f"process {pid} has not ended within {limit} s"
 
 
+def built_with_allocators():
+    """Under a sanitizer malloc is its own, and memory is not what it is."""
+    return not os.environ.get("MAYFLY_SANITIZE")
+
+
+def await_figures(client, holds, limit=30):
+    """Stats of which `holds` is true. Shards count once a second, and nothing tells that they have: so this looks."""
+    end = time.monotonic() + limit
+    while not holds(stats := client.stats()):
+        assert time.monotonic() < end, stats
+        time.sleep(0.1)
+    return stats
+
+
 def nursery_of(client):
     return next(p.pid for p in client.stats().processes if p.role == "nursery")
 

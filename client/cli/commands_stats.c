@@ -2,12 +2,15 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/cli/emit.h"
 #include "client/cli/prometheus.h"
 #include "client/cli/report.h"
+#include "client/cli/stats_numbers.h"
 #include "client/cli/table.h"
 #include "common/clock.h"
+#include "proto/latency.h"
 
 int command_ping(struct cli *c)
 {
@@ -35,6 +38,24 @@ int command_ping(struct cli *c)
     return STATUS_DONE;
 }
 
+static void emit_numbers(struct buf *b, const char *key, const struct stats_number *numbers, const void *of)
+{
+    emit_key(b, key);
+    emit_begin(b, '{');
+    for (const struct stats_number *n = numbers; n->key; n++)
+        emit_member_number(b, n->key, stats_number_of(n, of));
+    emit_end(b, '}');
+}
+
+static void emit_worker(struct buf *b, const Mayfly__Stats__Process *p)
+{
+    emit_member_string(b, "job", p->job);
+    emit_member_string(b, "index", p->index);
+    emit_member_number(b, "documents_done", p->documents_done);
+    emit_member_number(b, "documents_total", p->documents_total);
+    emit_member_number(b, "bytes_done", p->bytes_done);
+}
+
 static void emit_process(struct buf *b, const Mayfly__Stats__Process *p)
 {
     emit_begin(b, '{');
@@ -55,6 +76,16 @@ static void emit_process(struct buf *b, const Mayfly__Stats__Process *p)
         emit_member_number(b, "arena_peak", p->arena_peak);
         emit_member_number(b, "cap", p->cap);
     }
+    emit_member_number(b, "pss", p->pss);
+    emit_member_number(b, "rss_peak", p->rss_peak);
+    if (p->arena)
+        emit_numbers(b, "arena", stats_arena_numbers, p->arena);
+    if (p->heap)
+        emit_numbers(b, "heap", stats_heap_numbers, p->heap);
+    if (strcmp(p->role, "shard") == 0)
+        emit_numbers(b, "indexes", stats_holding_numbers, p);
+    if (*p->job)
+        emit_worker(b, p);
     emit_end(b, '}');
 }
 
@@ -65,6 +96,9 @@ static void emit_index(struct buf *b, const Mayfly__Stats__Index *index)
     emit_member_number(b, "documents", index->documents);
     emit_member_number(b, "segments", index->segments);
     emit_member_number(b, "bytes", index->bytes);
+    emit_member_number(b, "mapped", index->mapped);
+    emit_member_number(b, "heap", index->heap);
+    emit_member_number(b, "open_in", index->open_in);
     emit_end(b, '}');
 }
 
@@ -85,6 +119,18 @@ static void emit_lists(struct buf *b, const Mayfly__Stats *s)
     for (size_t i = 0; i < s->n_indexes; i++)
         emit_index(b, s->indexes[i]);
     emit_end(b, ']');
+}
+
+static void emit_latency(struct buf *b, const Mayfly__Stats *s)
+{
+    const struct latency_counts all = {s->latency, s->n_latency}, none = {0};
+    emit_key(b, "latency");
+    emit_begin(b, '{');
+    emit_member_number(b, "count", latency_total(all, none));
+    emit_member_number(b, "sum_us", s->latency_sum_us);
+    emit_member_number(b, "p50_us", latency_quantile(all, none, 500));
+    emit_member_number(b, "p99_us", latency_quantile(all, none, 990));
+    emit_end(b, '}');
 }
 
 static void print_json(const Mayfly__Stats *s)
@@ -111,6 +157,9 @@ static void print_json(const Mayfly__Stats *s)
     emit_member_number(&b, "weights_budget", s->weights_budget);
     emit_member_number(&b, "weights_hits", s->weights_hits);
     emit_member_number(&b, "weights_misses", s->weights_misses);
+    emit_numbers(&b, "workers", stats_worker_numbers, s);
+    emit_numbers(&b, "regions", stats_region_numbers, s);
+    emit_latency(&b, s);
     emit_end(&b, '}');
     report_json(&b);
     buf_finish(&b);

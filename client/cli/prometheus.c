@@ -2,6 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "client/cli/stats_numbers.h"
+#include "proto/latency.h"
 
 static void head(const char *name, const char *type, const char *help)
 {
@@ -42,7 +46,7 @@ static void print_process(const char *name, const Mayfly__Stats__Process *p, con
     printf("} %" PRIu64 "\n", value);
 }
 
-static void print_processes(const Mayfly__Stats *s)
+static void print_resident(const Mayfly__Stats *s)
 {
     head("process_resident_bytes", "gauge", "Resident memory of a process: anonymous, shared, or of mapped files.");
     for (size_t i = 0; i < s->n_processes; i++) {
@@ -50,6 +54,16 @@ static void print_processes(const Mayfly__Stats *s)
         print_process("process_resident_bytes", s->processes[i], "shmem", s->processes[i]->rss_shmem);
         print_process("process_resident_bytes", s->processes[i], "file", s->processes[i]->rss_file);
     }
+    head("process_proportional_bytes", "gauge", "Share of a process in what is resident (Pss).");
+    for (size_t i = 0; i < s->n_processes; i++)
+        print_process("process_proportional_bytes", s->processes[i], NULL, s->processes[i]->pss);
+    head("process_resident_peak_bytes", "gauge", "Most that was ever resident in a process (VmHWM).");
+    for (size_t i = 0; i < s->n_processes; i++)
+        print_process("process_resident_peak_bytes", s->processes[i], NULL, s->processes[i]->rss_peak);
+}
+
+static void print_caps(const Mayfly__Stats *s)
+{
     head("process_arena_bytes", "gauge", "Arena of a worker, or query arenas of a shard: used, peak, and cap.");
     for (size_t i = 0; i < s->n_processes; i++) {
         if (!s->processes[i]->cap)
@@ -58,6 +72,82 @@ static void print_processes(const Mayfly__Stats *s)
         print_process("process_arena_bytes", s->processes[i], "peak", s->processes[i]->arena_peak);
         print_process("process_arena_bytes", s->processes[i], "cap", s->processes[i]->cap);
     }
+}
+
+static const void *heap_of(const Mayfly__Stats__Process *p)
+{
+    return p->heap;
+}
+
+static const void *arena_of(const Mayfly__Stats__Process *p)
+{
+    return p->arena;
+}
+
+static const void *holdings_of(const Mayfly__Stats__Process *p)
+{
+    return strcmp(p->role, "shard") == 0 ? p : NULL;
+}
+
+static const char *type_of(const char *metric)
+{
+    const char *end = strrchr(metric, '_');
+    return end && strcmp(end, "_total") == 0 ? "counter" : "gauge";
+}
+
+/* A table of numbers, of each process that has that part. */
+static void print_parts(const Mayfly__Stats *s, const void *(*part_of)(const Mayfly__Stats__Process *p),
+                        const struct stats_number *table)
+{
+    for (const struct stats_number *n = table; n->key; n++) {
+        head(n->metric, type_of(n->metric), n->help);
+        for (size_t i = 0; i < s->n_processes; i++) {
+            const void *part = part_of(s->processes[i]);
+            if (part)
+                print_process(n->metric, s->processes[i], NULL, stats_number_of(n, part));
+        }
+    }
+}
+
+static void print_seconds(uint64_t us)
+{
+    printf("%" PRIu64 ".%06u", us / 1000000, (unsigned)(us % 1000000));
+}
+
+static void print_table(const Mayfly__Stats *s, const struct stats_number *table)
+{
+    for (const struct stats_number *n = table; n->key; n++) {
+        const char *unit = strrchr(n->metric, '_');
+        head(n->metric, type_of(n->metric), n->help);
+        printf("mayfly_%s ", n->metric);
+        if (unit && strcmp(unit, "_seconds") == 0)
+            print_seconds(stats_number_of(n, s));
+        else
+            printf("%" PRIu64, stats_number_of(n, s));
+        putchar('\n');
+    }
+}
+
+enum { FIRST_POWER = 6, LAST_POWER = 22 }; /* 64 us to 4 s, which are ends of buckets (proto/latency.h) */
+
+static void print_latency(const Mayfly__Stats *s)
+{
+    uint64_t below = 0;
+    size_t at = 0;
+    head("search_duration_seconds", "histogram", "How long searches took, in the coordinator.");
+    for (unsigned power = FIRST_POWER; power <= LAST_POWER; power++) {
+        for (; at < s->n_latency && latency_bound(at) <= UINT64_C(1) << power; at++)
+            below += s->latency[at];
+        fputs("mayfly_search_duration_seconds_bucket{le=\"", stdout);
+        print_seconds(UINT64_C(1) << power);
+        printf("\"} %" PRIu64 "\n", below);
+    }
+    for (; at < s->n_latency; at++)
+        below += s->latency[at];
+    printf("mayfly_search_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", below);
+    fputs("mayfly_search_duration_seconds_sum ", stdout);
+    print_seconds(s->latency_sum_us);
+    printf("\nmayfly_search_duration_seconds_count %" PRIu64 "\n", below);
 }
 
 static void print_exits(const Mayfly__Stats *s)
@@ -85,6 +175,16 @@ static uint64_t bytes_of(const Mayfly__Stats__Index *index)
     return index->bytes;
 }
 
+static uint64_t mapped_of(const Mayfly__Stats__Index *index)
+{
+    return index->mapped;
+}
+
+static uint64_t heap_bytes_of(const Mayfly__Stats__Index *index)
+{
+    return index->heap;
+}
+
 static void print_indexes(const Mayfly__Stats *s)
 {
     static const struct {
@@ -94,6 +194,8 @@ static void print_indexes(const Mayfly__Stats *s)
         {"index_documents", "Live documents of an index.", documents_of},
         {"index_segments", "Segment files of an index.", segments_of},
         {"index_bytes", "Size of an index on disk.", bytes_of},
+        {"index_mapped_bytes", "Files of an index that shard processes have mapped, each counted.", mapped_of},
+        {"index_heap_bytes", "Heap that all shard processes hold for an index.", heap_bytes_of},
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
         head(families[f].name, "gauge", families[f].help);
@@ -107,8 +209,15 @@ static void print_indexes(const Mayfly__Stats *s)
 
 void prometheus_print(const Mayfly__Stats *s)
 {
-    print_processes(s);
+    print_resident(s);
+    print_caps(s);
+    print_parts(s, arena_of, stats_arena_numbers);
+    print_parts(s, heap_of, stats_heap_numbers);
+    print_parts(s, holdings_of, stats_holding_numbers);
     print_exits(s);
+    print_table(s, stats_worker_numbers);
+    print_table(s, stats_region_numbers);
+    print_latency(s);
     print_indexes(s);
     single("region_bytes", "gauge", "Bytes of batch regions that are held.", s->region_bytes);
     single("region_budget_bytes", "gauge", "Bytes that batch regions may take.", s->region_budget);
@@ -119,7 +228,8 @@ void prometheus_print(const Mayfly__Stats *s)
     single("operations_total", "counter", "Operations accepted since the start.", s->operations);
     single("weights_bytes", "gauge", "Bytes of remembered term weights of searches.", s->weights_bytes);
     single("weights_budget_bytes", "gauge", "Bytes that remembered term weights may take.", s->weights_budget);
-    single("weights_hits_total", "counter", "Searches over several shards that needed no first round.", s->weights_hits);
+    single("weights_hits_total", "counter", "Searches over several shards that needed no first round.",
+           s->weights_hits);
     single("weights_misses_total", "counter", "Searches over several shards that needed one.", s->weights_misses);
     single("connections", "gauge", "Open connections.", s->connections);
     single("start_time_seconds", "gauge", "When the server was started.", s->started_at / 1000000);

@@ -186,7 +186,7 @@ def test_tasks_and_stats_have_their_json_shapes(books):
     exposition = books.run("stats", "--prometheus").stdout
     assert 'mayfly_index_documents{index="books"} 3\n' in exposition
     for line in exposition.splitlines():
-        assert line.startswith("#") or re.fullmatch(r"mayfly_\w+(\{[^}]*\})? \d+", line), line
+        assert line.startswith("#") or re.fullmatch(r"mayfly_\w+(\{[^}]*\})? \d+(\.\d+)?", line), line
 
 
 def test_optimize_leaves_one_segment_per_shard_and_the_same_hits(books):

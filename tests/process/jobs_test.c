@@ -396,10 +396,9 @@ static void survives_the_nursery(void **state)
     remove_data(&l);
 }
 
-static void kill_worker(void *context, int pid, const struct stream *s, const struct last_words *words)
+static void kill_worker(void *context, const struct worker_view *w)
 {
-    (void)s, (void)words;
-    kill(pid, SIGKILL);
+    kill(w->pid, SIGKILL);
     ++*(unsigned *)context;
 }
 

@@ -277,3 +277,6 @@ class Client:
 
     def stats(self):
         return self.call(stats_get=pb.StatsGet())[0]
+
+    def trim(self, index=""):
+        return self.call(trim=pb.Trim(index=index))[0]

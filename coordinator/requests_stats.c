@@ -1,0 +1,101 @@
+/* Stats: what the coordinator knows is gathered at once, what the kernel must be asked for at length in libuv's pool.
+ */
+#include "coordinator/requests.h"
+
+#include "common/check.h"
+#include "common/fd.h"
+#include "common/process_memory.h"
+#include "coordinator/session_state.h"
+#include "coordinator/stats.h"
+
+struct stats_request { /* in the arena of its workspace */
+    struct pending pending;
+    struct server *server;
+    struct workspace *space;
+    uv_work_t work;
+    Mayfly__Stats stats;
+};
+
+/* Nothing is freed while the pool has it: without a session, after_pool only does that. */
+static void cancel(struct pending *p)
+{
+    (void)p;
+}
+
+static void in_pool(uv_work_t *work)
+{
+    Mayfly__Stats *stats = &((struct stats_request *)work->data)->stats;
+    for (size_t i = 0; i < stats->n_processes; i++)
+        stats->processes[i]->pss = process_memory_share((int)stats->processes[i]->pid);
+    fd_count_memfds(&stats->memfds, &stats->memfd_bytes);
+}
+
+static void after_pool(uv_work_t *work, int status)
+{
+    struct stats_request *r = work->data;
+    struct server *server = r->server;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    (void)status;
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_STATS;
+    answer.stats = &r->stats;
+    if (r->pending.session)
+        session_send(r->pending.session, r->pending.request, &answer, (struct str){0});
+    session_remove_pending(&r->pending);
+    workspace_give_back(&server->spare, r->space);
+}
+
+static void fill_weights(const struct weights_cache *cache, Mayfly__Stats *out)
+{
+    struct weights_counts c = weights_counts(cache);
+    out->weights_cached = c.entries;
+    out->weights_bytes = c.bytes;
+    out->weights_budget = WEIGHTS_BYTES;
+    out->weights_hits = c.hits;
+    out->weights_misses = c.misses;
+}
+
+static void fill_traffic(const struct server *server, Mayfly__Stats *out)
+{
+    out->region_bytes = ingest_bytes(server->ingest);
+    out->regions = ingest_regions(server->ingest);
+    out->log_bytes = oplog_bytes(server->log);
+    out->connections = sessions_count(server->sessions);
+    out->clients_waiting = sessions_waiting(server->sessions);
+    out->searches = server->searches;
+    out->operations = server->operations;
+    out->state = message_string(server_state_name(server));
+}
+
+static int fill(const struct server *server, struct arena *arena, Mayfly__Stats *out)
+{
+    const struct stats_sources from = {.config = &server->config,
+                                       .catalog = server->catalog,
+                                       .indexes = &server->indexes,
+                                       .nursery = &server->nursery,
+                                       .shards = server->shards,
+                                       .jobs = server->jobs,
+                                       .latency = &server->latency,
+                                       .started_at = server->started_at};
+    mayfly__stats__init(out);
+    fill_traffic(server, out);
+    fill_weights(server->weights, out);
+    return stats_collect(&from, arena, out);
+}
+
+void handle_stats(struct session *s, const Mayfly__Envelope *e)
+{
+    struct server *server = session_server(s);
+    struct workspace *w = workspace_take(&server->spare, server->loop);
+    struct stats_request *r = w ? arena_new(&w->arena, struct stats_request) : NULL;
+    if (!r || fill(server, &w->arena, &r->stats)) {
+        if (w)
+            workspace_give_back(&server->spare, w);
+        session_error(s, e->request, CODE_INTERNAL, NULL, "the stats do not fit one answer");
+        return;
+    }
+    session_add_pending(s, &r->pending, e->request, cancel);
+    r->server = server;
+    r->space = w;
+    r->work.data = r;
+    require(uv_queue_work(server->loop, &r->work, in_pool, after_pool) == 0);
+}
