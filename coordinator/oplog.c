@@ -308,11 +308,16 @@ void oplog_told(struct oplog *l, uint64_t below)
         l->files.told = below;
 }
 
-void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence)
+/* One that is full goes with the others. Past the quota nothing more is written, so that any must. */
+static void close_if_full(struct oplog *l)
 {
-    /* One that is full goes with the others. Past the quota nothing more is written, so that any must. */
     if (!oplog_is_writing(l) && (l->writer.written > l->roll_at || l->files.bytes > l->quota))
         fd_close(&l->writer.fd);
+}
+
+void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence)
+{
+    close_if_full(l);
     oplog_files_trim(&l->files, s, sequence, open_file(l));
     look_for_carry(l, false);
 }
@@ -325,7 +330,8 @@ bool oplog_make_room(struct oplog *l)
 
 void oplog_drop_index(struct oplog *l, uint32_t index)
 {
-    oplog_files_drop(&l->files, index);
+    close_if_full(l);
+    oplog_files_drop(&l->files, index, open_file(l));
 }
 
 uint64_t oplog_tail(const struct oplog *l, const struct oplog_stream *s)

@@ -75,6 +75,7 @@ int oplog_read(struct oplog *l, const struct oplog_reading *r);
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence);
 /* Nothing else will make room: carries over what it can, however short the streams have stood still. True: it is at it. */
 bool oplog_make_room(struct oplog *l);
+/* The catalog knows for good that nobody will ask for anything of it. */
 void oplog_drop_index(struct oplog *l, uint32_t index);
 
 /* The sequence number after the last durable operation of the stream; 0 if the log has none. What is known to be lost

@@ -152,11 +152,12 @@ void oplog_files_leave(struct oplog_files *f, uint64_t number, bool stays)
     remove_unneeded(f, f->last_number);
 }
 
-void oplog_files_drop(struct oplog_files *f, uint32_t index)
+void oplog_files_drop(struct oplog_files *f, uint32_t index, uint64_t open)
 {
     for (size_t i = 0; i < f->stream_count; i++)
         if (f->streams[i].stream.index == index)
             f->streams[i].trimmed = UINT64_MAX;
+    remove_unneeded(f, open);
 }
 
 uint64_t oplog_files_tail(const struct oplog_files *f, const struct oplog_stream *s)

@@ -146,8 +146,10 @@ static int take_entry(struct recovery *r, const struct oplog_entry *e)
     const char *at = e->operations.ptr, *end = at + e->operations.len, *run = NULL, *last = at;
     uint64_t sequence = e->first, run_first = 0;
     int err = 0;
-    if (!stream)
-        return 0;                               /* of an index that was dropped */
+    if (!stream) { /* of an index that was dropped */
+        oplog_trim(r->server->log, &e->stream, UINT64_MAX);
+        return 0;
+    }
     count_in_task(r, stream, e, e->operations); /* before its bundles are counted */
     for (uint32_t i = 0; i < e->count && at < end && !err; i++, sequence++) {
         bool wanted = is_wanted(stream, sequence);

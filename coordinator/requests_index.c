@@ -28,7 +28,7 @@ struct change {
     struct pending pending;
     struct server *server;
     struct index *index; /* held */
-    bool answered_by_us, creates;
+    bool answered_by_us, creates, drops;
     bool settings; /* the answer is all of them */
 };
 
@@ -68,6 +68,8 @@ static void on_durable(void *context, int err)
         c->index->durable = true;
         ingest_index_durable(c->server->ingest, c->index);
     }
+    if (!err && c->drops) /* not before: after a kill it would be there again, and its operations lost */
+        oplog_drop_index(c->server->log, c->index->number);
     if (s) {
         uint64_t request = c->pending.request;
         session_remove_pending(&c->pending);
@@ -162,8 +164,8 @@ void handle_index_drop(struct session *s, const Mayfly__Envelope *e)
     if (!index)
         return;
     struct change *c = new_change(s, e->request, index, true);
+    c->drops = true;
     catalog_remove_index(server->catalog, index, on_durable, c);
-    oplog_drop_index(server->log, index->number);
     uint32_t number = index->number, edition = index->edition;
     jobs_forget(server->jobs, index);
     indexes_remove(&server->indexes, index);

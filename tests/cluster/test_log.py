@@ -352,6 +352,35 @@ def test_an_index_dropped_while_its_regions_are_in_the_log_only(make_server):
         assert count(m) == 3
 
 
+def fill_and_drop(client, documents):
+    client.add("films", ({"id": i, "title": "fire", "pad": "x" * 20000} for i in range(documents)))
+    client.drop_index("films")
+
+
+def test_a_dropped_index_leaves_nothing_in_the_log(make_server):
+    server = make_server(shards=1, config={"log-quota": "16M"})
+    with server.client() as m:
+        with held_up(m):
+            fill_and_drop(m, 300)
+        for path in log_files(server)[:-1]:  # all but what is written
+            await_gone(path)
+        m.add("books", documents(0, 3), wait="searchable")
+        assert count(m) == 3
+
+
+def test_an_index_dropped_just_before_a_kill_leaves_nothing_in_the_log(make_server):
+    server = make_server(shards=1)
+    die_with_a_full_log(server, lambda m: fill_and_drop(m, 20))
+    [path] = log_files(server)
+    assert len(list(records(path))) > 0
+    server.start()
+    with server.client() as m:
+        await_gone(path)
+        m.add("books", documents(0, 3), wait="searchable")
+        assert count(m) == 3
+    assert "error" not in server.log()
+
+
 def test_half_received_documents_count_and_hold_up_nobody(make_server):
     """Ten clients stop in the middle of 3 MB each: more than the budget. Some are refused, and others get through."""
     budget = 16 << 20
