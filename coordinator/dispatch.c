@@ -8,26 +8,27 @@
 struct handler {
     void (*handle)(struct session *s, const Mayfly__Envelope *e);
     bool while_starting; /* also before everything is ready */
+    bool while_stopping; /* also of clients that are not let go yet: what only reads */
 };
 
 #define ON(name) MAYFLY__ENVELOPE__MESSAGE_##name
 static const struct handler handlers[] = {
-    [ON(PING)] = {handle_ping, true},
-    [ON(INDEX_CREATE)] = {handle_index_create, false},
-    [ON(INDEX_LIST)] = {handle_index_list, false},
-    [ON(INDEX_DROP)] = {handle_index_drop, false},
-    [ON(INDEX_SWAP)] = {handle_index_swap, false},
-    [ON(INDEX_OPTIMIZE)] = {handle_index_optimize, false},
-    [ON(SETTINGS_GET)] = {handle_settings_get, false},
-    [ON(SETTINGS_SET)] = {handle_settings_set, false},
-    [ON(WRITE)] = {handle_write, false},
-    [ON(GET)] = {handle_get, false},
-    [ON(SEARCH)] = {handle_search, false},
-    [ON(TASK_LIST)] = {handle_task_list, true},
-    [ON(TASK_WAIT)] = {handle_task_wait, false},
-    [ON(STATS_GET)] = {handle_stats, true},
-    [ON(TRIM)] = {handle_trim, false},
-    [ON(CANCEL)] = {handle_cancel, true},
+    [ON(PING)] = {handle_ping, true, true},
+    [ON(INDEX_CREATE)] = {handle_index_create, false, false},
+    [ON(INDEX_LIST)] = {handle_index_list, false, true},
+    [ON(INDEX_DROP)] = {handle_index_drop, false, false},
+    [ON(INDEX_SWAP)] = {handle_index_swap, false, false},
+    [ON(INDEX_OPTIMIZE)] = {handle_index_optimize, false, false},
+    [ON(SETTINGS_GET)] = {handle_settings_get, false, true},
+    [ON(SETTINGS_SET)] = {handle_settings_set, false, false},
+    [ON(WRITE)] = {handle_write, false, false},
+    [ON(GET)] = {handle_get, false, true},
+    [ON(SEARCH)] = {handle_search, false, true},
+    [ON(TASK_LIST)] = {handle_task_list, true, true},
+    [ON(TASK_WAIT)] = {handle_task_wait, false, false},
+    [ON(STATS_GET)] = {handle_stats, true, true},
+    [ON(TRIM)] = {handle_trim, false, false},
+    [ON(CANCEL)] = {handle_cancel, true, true},
 };
 enum { HANDLERS = sizeof handlers / sizeof handlers[0] };
 
@@ -101,7 +102,7 @@ static bool handle(struct session *s, const Mayfly__Envelope *e)
         session_error(s, e->request, CODE_BAD_REQUEST, "request", "a request with this number is in flight");
         return true;
     }
-    if (server->state == SERVER_STOPPING) {
+    if (server->state == SERVER_STOPPING && !h->while_stopping) {
         session_error(s, e->request, CODE_STOPPING, NULL, "the server is stopping");
         return true;
     }
@@ -125,6 +126,7 @@ bool dispatch_envelope(struct session *s, struct str envelope)
     }
     if (!s->greeted)
         return greet(s, e);
+    s->asked = true;
     if (!continues(s, e) && !handle(s, e))
         return false;
     return !s->draining || s->pending;

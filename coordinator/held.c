@@ -127,6 +127,8 @@ void held_logged(struct load *l)
         log_room_progressed(g);
     g->unlogged -= l->held;
     l->logged = true;
+    g->backlog.applied *= g->backlog.waiting != 0;
+    g->backlog.waiting++;
     count(l, BATCH_HEADER + l->bundle.bytes);
     put_youngest(&g->held, l);
 }

@@ -78,6 +78,9 @@ static void on_applied(struct bundle *b, void *context)
     }
     log_room_progressed(g);
     ingest_trim(g, s);
+    g->backlog.waiting--;
+    g->backlog.applied++;
+    g->backlog.applied_bytes += b->bytes;
     held_closed(l);
     detach(l);
     index_release(s->index);

@@ -30,6 +30,12 @@ struct load {
     bool aside; /* one operation that is still being read; numbered and sealed when it is whole */
 };
 
+/* Batches in the log, since there was none that is not applied: for people. */
+struct ingest_backlog {
+    size_t waiting, applied;
+    uint64_t applied_bytes; /* of operations, since start */
+};
+
 struct ingest {
     struct server *server;
     struct load *open; /* every unsealed one */
@@ -43,6 +49,7 @@ struct ingest {
     struct load *wanted, **wanted_end;
     unsigned reading;
     bool full, awaits_room; /* held.c; log_room.c */
+    struct ingest_backlog backlog;
     struct stream *untrimmed; /* what the log is to be told of: ingest_trim.c */
     size_t untrimmed_count;
     unsigned flushing; /* what it will be told of when the catalog has it */

@@ -28,12 +28,13 @@
 #include "coordinator/notify.h"
 #include "coordinator/recover.h"
 #include "coordinator/server.h"
+#include "coordinator/service.h"
 #include "coordinator/session.h"
 #include "coordinator/shards_start.h"
 #include "coordinator/tasks_state.h"
 #include "proto/thresholds.h"
 
-enum { LOOP_TURN_MS = 20 };
+enum { LOOP_TURN_MS = 20, START_S = 90, CHILDREN_STOP_S = 5 };
 
 struct coordinator {
     struct server server;
@@ -41,19 +42,36 @@ struct coordinator {
     uv_signal_t terminate, interrupt, reload;
     uv_timer_t stop_timer;
     struct recovery *recovery;
+    struct service service;
     int argc;
     char **argv;
-    bool listening, jobs_stopped, children_stopping;
+    bool surveyed, listening, jobs_stopped, children_stopping;
     uint64_t stop_by_ms; /* loop time */
 };
 
 /* ------------------------------------------------------------------------------------------------------------- ready
  */
 
+static void begin_listening(struct coordinator *c)
+{
+    char sentence[256];
+    if (c->listening)
+        return;
+    if (sessions_listen(c->server.sessions, sentence))
+        log_die("%s", sentence);
+    c->listening = true;
+}
+
+/* At sockets that were passed clients wait until everything can be answered; others are told that it is starting. */
 static void become_ready(struct coordinator *c)
 {
     struct server *s = &c->server;
-    if (s->state != SERVER_STARTING || !c->listening || !shards_all_ready(s->shards))
+    if (s->state != SERVER_STARTING || !c->surveyed)
+        return;
+    bool ready = shards_all_ready(s->shards);
+    if (ready || !s->activation.count)
+        begin_listening(c);
+    if (!ready)
         return;
     s->state = SERVER_READY;
     log_info("ready socket=%s listen=%s shards=%llu readers=%llu", s->config.socket[0] ? s->config.socket : "none",
@@ -82,16 +100,13 @@ static void on_recovered(void *context, int err)
 static void on_surveyed(void *context, int err, const char *why)
 {
     struct coordinator *c = context;
-    char sentence[256];
     if (err)
         log_die("the survey of the indexes failed: %s", why ? why : err_str(err));
     err = recover_start(&c->server, on_recovered, c, &c->recovery);
     if (err)
         log_die("the log cannot be recovered: %s", err_str(err));
     jobs_set_shards(c->server.jobs, c->server.shards);
-    if (sessions_listen(c->server.sessions, sentence))
-        log_die("%s", sentence);
-    c->listening = true;
+    c->surveyed = true;
     become_ready(c);
 }
 
@@ -153,6 +168,7 @@ static void begin_stop(struct coordinator *c, const char *why)
     notify_send("STOPPING=1\nSTATUS=stopping");
     s->state = SERVER_STOPPING;
     uint64_t limit_ms = s->config.stop_timeout * 1000;
+    service_needs(s->config.stop_timeout + CHILDREN_STOP_S);
     c->stop_by_ms = uv_now(&c->loop) + limit_ms;
     sessions_stop_listening(s->sessions);
     jobs_stop(s->jobs, limit_ms / 2, on_jobs_stopped, c);
@@ -253,6 +269,7 @@ static int take_lock(struct server *s)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/LOCK", s->data);
+    service_needs(s->config.lock_timeout + START_S);
     int lock = lock_take(path, (unsigned)(s->config.lock_timeout * 1000));
     if (lock == -EWOULDBLOCK)
         log_die("another mayflyd has the data: %s is held", path);
@@ -335,6 +352,7 @@ static int run(struct coordinator *c)
     must(sessions_open(s, &s->sessions), "cannot begin", "sessions");
     must(ingest_open(s, &s->ingest), "cannot begin", "ingest");
     start_children(c, lock);
+    must(service_start(&c->service, s), "cannot begin", "a timer");
     jobs_survey(s->jobs, on_surveyed, c);
     uv_run(&c->loop, UV_RUN_DEFAULT);
 
@@ -378,5 +396,7 @@ int main(int argc, char **argv)
     log_set_level((enum log_level)c.server.config.log_level);
     c.argc = argc;
     c.argv = argv;
+    if (activation_take(ACTIVATION_FIRST, &c.server.activation, why))
+        log_die("%s", why);
     return run(&c);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "common/fd.h"
 
@@ -31,4 +32,17 @@ void notify_send(const char *format, ...)
     size_t size = (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
     socklen_t address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
     (void)sendto(fd, text, size, MSG_NOSIGNAL, (const struct sockaddr *)&address, address_size);
+}
+
+bool notify_is_wanted(void)
+{
+    return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+uint64_t notify_watchdog_us(void)
+{
+    const char *us = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    if (!us || (pid && strtoul(pid, NULL, 10) != (unsigned long)getpid()))
+        return 0;
+    return strtoull(us, NULL, 10);
 }

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "common/region.h"
+#include "coordinator/activation.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
 #include "coordinator/index.h"
@@ -24,6 +25,7 @@ enum server_state { SERVER_STARTING, SERVER_READY, SERVER_STOPPING };
 struct server {
     uv_loop_t *loop;
     struct config config;
+    struct activation activation; /* its sockets go to sessions_listen */
     char data[4000]; /* absolute */
     enum server_state state;
     uint64_t started_at;

@@ -5,14 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/ioctl.h>
 
 #include "common/err.h"
 #include "common/logger.h"
 #include "coordinator/session_state.h"
 
-enum { BACKLOG = 1024, REQUEST_MEMORY = 32 << 20, REQUEST_KEPT = 256 << 10 };
+enum { REQUEST_MEMORY = 32 << 20, REQUEST_KEPT = 256 << 10, DRAIN_GRACE_MS = 1000 };
 
 struct server *session_server(struct session *s)
 {
@@ -336,7 +335,7 @@ static void on_connection(uv_stream_t *listener, int status)
     struct session *s = status < 0 ? NULL : calloc(1, sizeof *s);
     if (!s)
         return;
-    bool is_unix = listener == (uv_stream_t *)&all->unix_listener;
+    bool is_unix = uv_handle_get_type((const uv_handle_t *)listener) == UV_NAMED_PIPE;
     int err =
         is_unix ? uv_pipe_init(all->server->loop, &s->handle.pipe, 0) : uv_tcp_init(all->server->loop, &s->handle.tcp);
     if (err) {
@@ -363,75 +362,19 @@ static void on_connection(uv_stream_t *listener, int status)
         start_reading(s);
 }
 
-static int listen_unix(struct sessions *all, char why[256])
-{
-    const struct config *c = &all->server->config;
-    struct stat status;
-    /* A socket that a former life left; whoever serves it still holds LOCK, and we would not be here. */
-    if (lstat(c->socket, &status) == 0 && S_ISSOCK(status.st_mode))
-        unlink(c->socket);
-    int err = uv_pipe_init(all->server->loop, &all->unix_listener, 0);
-    if (!err)
-        err = uv_pipe_bind(&all->unix_listener, c->socket);
-    if (!err && chmod(c->socket, (mode_t)c->socket_mode) < 0)
-        err = -errno;
-    all->unix_listener.data = all;
-    if (!err)
-        err = uv_listen((uv_stream_t *)&all->unix_listener, BACKLOG, on_connection);
-    if (err)
-        snprintf(why, 256, "cannot listen on %.150s: %s", c->socket, uv_strerror(err));
-    all->listens_unix = err == 0;
-    return err;
-}
-
-static int parse_address(const char *text, struct sockaddr_storage *out)
-{
-    char host[128];
-    const char *colon = strrchr(text, ':');
-    if (!colon || (size_t)(colon - text) >= sizeof host)
-        return UV_EINVAL;
-    snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
-    int port = atoi(colon + 1);
-    size_t length = strlen(host);
-    if (host[0] == '[' && host[length - 1] == ']') {
-        host[length - 1] = 0;
-        return uv_ip6_addr(host + 1, port, (struct sockaddr_in6 *)out);
-    }
-    return uv_ip4_addr(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port, (struct sockaddr_in *)out);
-}
-
-static int listen_tcp(struct sessions *all, char why[256])
-{
-    const char *address = all->server->config.listen;
-    struct sockaddr_storage to = {0};
-    int err = parse_address(address, &to);
-    if (!err)
-        err = uv_tcp_init(all->server->loop, &all->tcp_listener);
-    if (!err)
-        err = uv_tcp_bind(&all->tcp_listener, (const struct sockaddr *)&to, 0);
-    all->tcp_listener.data = all;
-    if (!err)
-        err = uv_listen((uv_stream_t *)&all->tcp_listener, BACKLOG, on_connection);
-    if (err)
-        snprintf(why, 256, "cannot listen on %.150s: %s", address, uv_strerror(err));
-    all->listens_tcp = err == 0;
-    return err;
-}
-
 int sessions_listen(struct sessions *all, char why[256])
 {
-    const struct config *c = &all->server->config;
-    int err = c->socket[0] ? listen_unix(all, why) : 0;
-    return !err && c->listen[0] ? listen_tcp(all, why) : err;
+    const struct listen_options o = {.loop = all->server->loop,
+                                     .config = &all->server->config,
+                                     .activation = &all->server->activation,
+                                     .on_connection = on_connection,
+                                     .context = all};
+    return listen_begin(&all->listeners, &o, why);
 }
 
 void sessions_stop_listening(struct sessions *all)
 {
-    if (all->listens_unix)
-        uv_close((uv_handle_t *)&all->unix_listener, NULL); /* unlinks the socket */
-    if (all->listens_tcp)
-        uv_close((uv_handle_t *)&all->tcp_listener, NULL);
-    all->listens_unix = all->listens_tcp = false;
+    listen_end(&all->listeners);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- life */
@@ -460,12 +403,27 @@ static void drain_if_idle(struct session *s)
         close_session(s);
 }
 
+static bool has_input(const struct session *s)
+{
+    uv_os_fd_t fd;
+    int bytes = 0;
+    return uv_fileno((const uv_handle_t *)&s->handle.stream, &fd) == 0 && ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+/* Who has just come is let ask once, and what was sent already is read: a restart loses no query that way. */
+static bool may_ask(const struct session *s)
+{
+    return uv_now(s->all->server->loop) < s->all->drain_from + DRAIN_GRACE_MS && (!s->asked || has_input(s));
+}
+
 void sessions_drain(struct sessions *all, bool now)
 {
     struct session *next;
+    if (!all->drain_from)
+        all->drain_from = uv_now(all->server->loop);
     for (struct session *s = all->first; s; s = next) {
         next = s->next;
-        s->draining = true;
+        s->draining |= now || !may_ask(s);
         if (now)
             close_session(s);
         else

@@ -7,6 +7,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "coordinator/ingest.h"
+#include "coordinator/listen.h"
 #include "coordinator/server.h"
 #include "coordinator/session.h"
 #include "proto/frame.h"
@@ -38,7 +39,7 @@ struct session {
     struct pending *pending;
     struct write_stream *body_of; /* whose body the frame's body is; NULL: nobody's */
     bool wrote; /* in what was read last */
-    bool greeted, paused, closing, draining, overflown, frame_is_last, frame_is_write;
+    bool greeted, asked, paused, closing, draining, overflown, frame_is_last, frame_is_write;
     size_t queued;
 };
 
@@ -46,9 +47,8 @@ struct sessions {
     struct server *server;
     struct session *first, *dirty;
     uint32_t count;
-    uv_pipe_t unix_listener;
-    uv_tcp_t tcp_listener;
-    bool listens_unix, listens_tcp;
+    struct listeners listeners;
+    uint64_t drain_from; /* loop time; 0: not yet */
     uv_prepare_t prepare;
     struct arena arena;  /* of one request */
     struct str envelope; /* of that request, as it came: for who wants it in an arena of its own */

@@ -1,0 +1,107 @@
+#include "coordinator/listen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/logger.h"
+
+enum { BACKLOG = 1024 };
+
+static int add(struct listeners *l, const struct listen_options *o, struct listener *made)
+{
+    l->count++;
+    made->handle.stream.data = o->context;
+    return uv_listen(&made->handle.stream, BACKLOG, o->on_connection);
+}
+
+static int listen_passed(struct listeners *l, const struct listen_options *o, const struct activated *a, char why[256])
+{
+    struct listener *made = &l->at[l->count];
+    int err = a->is_unix ? uv_pipe_init(o->loop, &made->handle.pipe, 0) : uv_tcp_init(o->loop, &made->handle.tcp);
+    if (!err)
+        err = a->is_unix ? uv_pipe_open(&made->handle.pipe, a->fd) : uv_tcp_open(&made->handle.tcp, a->fd);
+    if (!err)
+        err = add(l, o, made);
+    if (err)
+        snprintf(why, 256, "cannot listen on the socket %s that was passed: %s", a->name, uv_strerror(err));
+    else
+        log_info("listening on a socket that the service manager passed name=%s kind=%s", a->name,
+                 a->is_unix ? "unix" : "tcp");
+    return err;
+}
+
+static int listen_unix(struct listeners *l, const struct listen_options *o, char why[256])
+{
+    const struct config *c = o->config;
+    struct listener *made = &l->at[l->count];
+    struct stat status;
+    /* A socket that a former life left; whoever serves it still holds LOCK, and we would not be here. */
+    if (lstat(c->socket, &status) == 0 && S_ISSOCK(status.st_mode))
+        unlink(c->socket);
+    int err = uv_pipe_init(o->loop, &made->handle.pipe, 0);
+    if (!err)
+        err = uv_pipe_bind(&made->handle.pipe, c->socket);
+    if (!err && chmod(c->socket, (mode_t)c->socket_mode) < 0)
+        err = -errno;
+    if (!err)
+        err = add(l, o, made);
+    if (err)
+        snprintf(why, 256, "cannot listen on %.150s: %s", c->socket, uv_strerror(err));
+    return err;
+}
+
+static int parse_address(const char *text, struct sockaddr_storage *out)
+{
+    char host[128];
+    const char *colon = strrchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof host)
+        return UV_EINVAL;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
+    int port = atoi(colon + 1);
+    size_t length = strlen(host);
+    if (host[0] == '[' && host[length - 1] == ']') {
+        host[length - 1] = 0;
+        return uv_ip6_addr(host + 1, port, (struct sockaddr_in6 *)out);
+    }
+    return uv_ip4_addr(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port, (struct sockaddr_in *)out);
+}
+
+static int listen_tcp(struct listeners *l, const struct listen_options *o, char why[256])
+{
+    struct listener *made = &l->at[l->count];
+    struct sockaddr_storage to = {0};
+    int err = parse_address(o->config->listen, &to);
+    if (!err)
+        err = uv_tcp_init(o->loop, &made->handle.tcp);
+    if (!err)
+        err = uv_tcp_bind(&made->handle.tcp, (const struct sockaddr *)&to, 0);
+    if (!err)
+        err = add(l, o, made);
+    if (err)
+        snprintf(why, 256, "cannot listen on %.150s: %s", o->config->listen, uv_strerror(err));
+    return err;
+}
+
+int listen_begin(struct listeners *l, const struct listen_options *o, char why[256])
+{
+    const struct activation *a = o->activation;
+    int err = 0;
+    for (size_t i = 0; i < a->count && !err; i++)
+        err = listen_passed(l, o, &a->sockets[i], why);
+    if (!err && o->config->socket[0] && !activation_has(a, true))
+        err = listen_unix(l, o, why);
+    if (!err && o->config->listen[0] && !activation_has(a, false))
+        err = listen_tcp(l, o, why);
+    return err;
+}
+
+void listen_end(struct listeners *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        uv_close((uv_handle_t *)&l->at[i].handle.stream, NULL);
+    l->count = 0;
+}
