@@ -3,7 +3,7 @@
 packages_build="gcc libc6-dev cmake ninja-build pkg-config python3 protobuf-c-compiler protobuf-compiler
   libprotobuf-c-dev liblmdb-dev libuv1-dev libyajl-dev libicu-dev libstemmer-dev liblz4-dev libxxhash-dev libinih-dev
   libgoogle-perftools-dev"
-packages_test="$packages_build libcmocka-dev python3-pytest python3-protobuf python3-xapian lmdb-utils clang-14 binutils"
+packages_test="$packages_build libcmocka-dev python3-pytest python3-protobuf python3-xapian lmdb-utils clang-14 binutils systemd"
 
 say() { printf '%s [%4ds] %s\n' "$(date +%H:%M:%S)" "$SECONDS" "$*"; }
 stop() { printf '%s\n' "$*" >&2; exit 1; }
