@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 enum config_merge { MERGE_AUTO, MERGE_MANUAL };
+enum config_worker_cap { CAP_AUTO, CAP_CGROUP2, CAP_CGROUP1, CAP_RLIMIT };
 
 /* Strings are owned and never NULL; sizes are bytes. */
 struct config {
@@ -21,6 +22,7 @@ struct config {
     uint64_t deadline_ms, max_connections;
     uint64_t stop_timeout, lock_timeout; /* seconds */
     uint64_t merge;                      /* enum config_merge */
+    uint64_t worker_cap;                 /* enum config_worker_cap */
     uint64_t log_level;                  /* enum log_level */
 };
 
