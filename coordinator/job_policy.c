@@ -56,9 +56,14 @@ static void narrow(struct attempt *a, const struct death *d)
     a->failures = 1;
 }
 
-static bool is_memory(enum exit_reason reason)
+bool death_is_of_memory(const struct death *d)
 {
-    return reason == EXIT_REASON_CAP || reason == EXIT_REASON_KERNEL_CAP;
+    return d->reason == EXIT_REASON_CAP || d->reason == EXIT_REASON_KERNEL_CAP || d->reason == EXIT_REASON_OOM_KILLED;
+}
+
+bool death_is_of_others(const struct death *d)
+{
+    return d->reason == EXIT_REASON_STARVED || (d->reason == EXIT_REASON_NONE && d->signal == SIGKILL);
 }
 
 static struct decision again(uint64_t delay_ms)
@@ -68,7 +73,7 @@ static struct decision again(uint64_t delay_ms)
 
 static struct decision poisoned(struct attempt *a, const struct death *d)
 {
-    bool memory = is_memory(d->reason), alone = a->stop - a->next == 1;
+    bool memory = death_is_of_memory(d), alone = a->stop - a->next == 1;
     a->failures++;
     if (!alone) {
         if (memory || a->failures >= 2)
@@ -89,7 +94,7 @@ struct decision attempt_died(struct attempt *a, const struct death *d)
         return again(FIRST_DELAY_MS);
     if (d->reason == EXIT_REASON_WRITE)
         return again(delay(++a->writes, MAX_WRITE_DELAY_MS));
-    if (d->reason == EXIT_REASON_NONE && d->signal == SIGKILL && a->kills < MAX_KILLS)
+    if (death_is_of_others(d) && a->kills < MAX_KILLS)
         return again(delay(a->kills++, MAX_WRITE_DELAY_MS));
     if (d->reason == EXIT_REASON_CORRUPT && d->stage != STAGE_INDEXING) {
         if (++a->failures >= MAX_CORRUPT)

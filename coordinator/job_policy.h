@@ -1,8 +1,10 @@
 /* job_policy.h - what a worker's death means for the operations it was to apply: pure, no process in sight.
  *
- * A killed worker says nothing about its operations and is followed by another. One that crashed is tried once more,
- * then the operation it named is applied alone, after those before it; if it kills again, it is quarantined. Where no
- * operation is named, the range is halved until one is left. Whoever cannot write waits and tries again for ever. */
+ * A killed worker says nothing about its operations and is followed by another, and so is one that the kernel ended
+ * because the service or the machine had no memory left; but not for ever, since it may be why. One that crashed is
+ * tried once more, then the operation it named is applied alone, after those before it; if it kills again, it is
+ * quarantined. Where no operation is named, the range is halved until one is left. Whoever cannot write waits and tries
+ * again for ever. */
 #ifndef COORDINATOR_JOB_POLICY_H
 #define COORDINATOR_JOB_POLICY_H
 
@@ -24,6 +26,9 @@ struct death {
     bool lost;         /* with its nursery, or on our demand */
     uint64_t sequence; /* in hand; 0: none */
 };
+
+bool death_is_of_memory(const struct death *d); /* its own: less to do may save the next one */
+bool death_is_of_others(const struct death *d); /* somebody killed it, or memory was short elsewhere */
 
 enum verdict { VERDICT_AGAIN, VERDICT_QUARANTINE /* `next` alone */, VERDICT_DAMAGED };
 

@@ -181,6 +181,16 @@ static void fill(struct job *job, Mayfly__Internal__Job *m)
     m->n_inputs = job->input_count;
 }
 
+static uint64_t writes(const struct job *job)
+{
+    uint64_t bytes = 8 << 20;
+    for (size_t i = 0; i < job->input_count; i++) {
+        const struct stream_segment *segment = find_segment(job->stream, job->inputs[i]);
+        bytes += segment ? segment->bytes + segment->bytes / 4 : 0;
+    }
+    return bytes;
+}
+
 static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
 {
     if (report->state && !core_state_add(&job->state, report->state))
@@ -206,12 +216,16 @@ static void ended(struct job *job, const struct death *d)
         sj->merge_not_before = uv_now(job->jobs->to.loop) + FIRST_PAUSE_MS / 10;
         jobs_wake_at(job->jobs, sj->merge_not_before);
     } else {
-        if (d->reason == EXIT_REASON_CAP && job->input_count > 2)
+        if (death_is_of_memory(d) && job->input_count > 2)
             sj->merge_most = job->input_count / 2;
         fail(job->jobs, sj, d->reason == EXIT_REASON_WRITE ? -EIO : ERR_CLOSED,
              w->text[0] ? w->text : exit_reason_name(d->reason));
     }
 }
 
-const struct job_kind job_merge = {
-    .name = "merge", .kind = MAYFLY__INTERNAL__JOB__KIND__MERGE, .fill = fill, .reported = reported, .ended = ended};
+const struct job_kind job_merge = {.name = "merge",
+                                   .kind = MAYFLY__INTERNAL__JOB__KIND__MERGE,
+                                   .fill = fill,
+                                   .writes = writes,
+                                   .reported = reported,
+                                   .ended = ended};

@@ -27,8 +27,16 @@ struct job *job_new(struct jobs *j, const struct job_kind *kind, struct stream *
     return job;
 }
 
+static void remove_group(struct job *job, struct cap_end *out_end)
+{
+    *out_end = job->has_group ? cap_end(job->jobs->to.cap, job->number) : (struct cap_end){0};
+    job->has_group = false;
+}
+
 void job_free(struct job *job)
 {
+    struct cap_end ignored;
+    remove_group(job, &ignored);
     watch_close(&job->lifeline);
     fd_close(&job->pidfd);
     region_close(&job->words);
@@ -66,16 +74,17 @@ static void describe(int status, char to[MAX_STATUS])
         snprintf(to, MAX_STATUS, "exit status %d", WEXITSTATUS(status));
 }
 
-static void log_run(const struct job *job, const struct death *d, int status)
+static void log_run(const struct job *job, const struct death *d, int status, uint64_t peak)
 {
     const struct last_words *w = job_words(job);
     const char *index = job->stream ? job->stream->index->name : "-";
     char how[MAX_STATUS];
     describe(status, how);
     if (job->committed || job->superseded || d->reason == EXIT_REASON_DONE)
-        log_debug("worker ended job=%llu kind=%s index=%s reason=%s documents=%llu peak=%llu pid=%d",
+        log_debug("worker ended job=%llu kind=%s index=%s reason=%s documents=%llu peak=%llu group_peak=%llu pid=%d",
                   (unsigned long long)job->number, job->kind->name, index, exit_reason_name(d->reason),
-                  (unsigned long long)w->documents, (unsigned long long)w->arena_peak, job->pid);
+                  (unsigned long long)w->documents, (unsigned long long)w->arena_peak, (unsigned long long)peak,
+                  job->pid);
     else
         log_warn("worker died job=%llu kind=%s index=%s reason=%s stage=%s by=%s sequence=%llu pid=%d%s%.500s",
                  (unsigned long long)job->number, job->kind->name, index, exit_reason_name(d->reason),
@@ -83,11 +92,25 @@ static void log_run(const struct job *job, const struct death *d, int status)
                  job->pid, w->text[0] ? ": " : "", w->text);
 }
 
-static struct death death_of(const struct job *job, int status)
+/* Of one that did not get to say. */
+static enum exit_reason silent_reason(const struct job *job, int status, const struct cap_end *end)
+{
+    if (end->oom_killed && !job->cancelled)
+        return end->was_full ? EXIT_REASON_OOM_KILLED : EXIT_REASON_STARVED;
+    if (job->cancelled)
+        return EXIT_REASON_CANCELLED;
+    if (job->lost)
+        return EXIT_REASON_LOST;
+    bool killed = WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+    return killed ? EXIT_REASON_NONE : EXIT_REASON_CRASHED;
+}
+
+static struct death death_of(const struct job *job, int status, const struct cap_end *end)
 {
     const struct last_words *w = job_words(job);
-    uint32_t reason = w->reason, stage = w->stage;
-    return (struct death){.reason = reason < EXIT_REASONS ? (enum exit_reason)reason : EXIT_REASON_NONE,
+    uint32_t said = w->reason, stage = w->stage;
+    bool has_said = said != EXIT_REASON_NONE && said <= EXIT_REASON_ORPHANED;
+    return (struct death){.reason = has_said ? (enum exit_reason)said : silent_reason(job, status, end),
                           .stage = stage <= STAGE_SERVING ? (enum child_stage)stage : STAGE_NONE,
                           .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
                           .lost = job->lost || job->cancelled,
@@ -148,8 +171,10 @@ static void end_run(struct job *job, int status)
     struct stream_jobs *sj = job->stream ? job->stream->jobs : NULL;
     read_reports(job); /* what it said last has come before the news of its end */
     reap_orphan(job);
-    struct death d = death_of(job, status);
-    log_run(job, &d, status);
+    struct cap_end end;
+    remove_group(job, &end);
+    struct death d = death_of(job, status, &end);
+    log_run(job, &d, status, end.peak);
     j->exits[d.reason]++;
     count_worker(job);
     unlink_job(job);
@@ -217,14 +242,34 @@ static struct region pack(const Mayfly__Internal__Job *message, int *err)
     return r;
 }
 
-static int send_ticket(struct job *job, int words, int worker_end, int message)
+static int send_ticket(struct job *job, int words, int worker_end, int message, int entrance)
 {
     int fds[FD_PASS_MAX] = {message, words, worker_end};
     size_t count = FIXED_FDS;
     for (struct bundle *b = job->batch ? job->batch->bundles : NULL; b && b->first < job->batch->attempt.stop;
          b = b->next)
         fds[count++] = b->region.fd;
-    return nursery_send(job->jobs->to.nursery, job->number, fds, count);
+    if (entrance >= 0)
+        fds[count++] = entrance;
+    return nursery_send(job->jobs->to.nursery, job->number, fds, count, entrance >= 0);
+}
+
+/* Page tables of what a worker maps: the segments of its stream. */
+static struct cap_need need_of(const struct job *job)
+{
+    struct cap_need need = {.written = job->kind->writes ? job->kind->writes(job) : 0};
+    for (size_t i = 0; job->stream && i < job->stream->segment_count; i++)
+        need.mapped += job->stream->segments[i].bytes;
+    return need;
+}
+
+static int make_group(struct job *job, int *out_entrance)
+{
+    struct cap *cap = job->jobs->to.cap;
+    uint64_t limit = cap_limit(cap, job->jobs->to.config->worker_memory, need_of(job));
+    int err = cap_begin(cap, job->number, limit, out_entrance);
+    job->has_group = !err && *out_entrance >= 0;
+    return err;
 }
 
 static void fill_common(const struct job *job, Mayfly__Internal__Job *m, Mayfly__Internal__Place *place)
@@ -266,7 +311,7 @@ static struct region make_message(struct job *job, int *err)
 static int run(struct job *job)
 {
     struct jobs *j = job->jobs;
-    scoped(fd) int ours = -1, worker_end = -1;
+    scoped(fd) int ours = -1, worker_end = -1, entrance = -1;
     int err, pair[2];
     struct region message = make_message(job, &err);
     if (!err)
@@ -282,8 +327,10 @@ static int run(struct job *job)
         err = watch_open(j->to.loop, ours, on_lifeline, job, &job->lifeline);
     if (!err) {
         fd_take(&ours);
-        err = send_ticket(job, job->words.fd, worker_end, message.fd);
+        err = make_group(job, &entrance);
     }
+    if (!err)
+        err = send_ticket(job, job->words.fd, worker_end, message.fd, entrance);
     region_close(&message);
     return err;
 }

@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "common/region.h"
+#include "coordinator/cap.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
 #include "coordinator/core_state.h"
@@ -40,6 +41,7 @@ struct jobs_options {
     struct indexes *indexes;
     struct catalog *catalog;
     struct nursery *nursery;
+    struct cap *cap;       /* NULL: workers have no groups */
     const char *directory; /* of the data */
     struct jobs_callbacks callbacks;
 };
@@ -60,6 +62,7 @@ struct job_kind {
     const char *name;
     Mayfly__Internal__Job__Kind kind;
     void (*fill)(struct job *job, Mayfly__Internal__Job *message); /* its memory goes to job->scratch */
+    uint64_t (*writes)(const struct job *job);                     /* bytes, at most; NULL: next to nothing */
     void (*reported)(struct job *job, const Mayfly__Internal__JobReport *report);
     void (*ended)(struct job *job, const struct death *death); /* the run is over; NULL after a good end */
 };
@@ -74,6 +77,7 @@ struct job { /* one worker's run */
     uint64_t segment; /* that it was to write; 0: none */
     bool small;
 
+    bool has_group; /* that is to be removed */
     struct region words;
     struct watch *lifeline;
     int pid, pidfd;

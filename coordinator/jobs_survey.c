@@ -1,6 +1,5 @@
 #include "coordinator/jobs_state.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -175,7 +174,7 @@ static void died(struct job *job, const struct death *d)
     struct survey_part *part = job->part;
     part->not_before = uv_now(j->to.loop) + RETRY_MS;
     jobs_wake_at(j, part->not_before);
-    if (d->lost || (d->reason == EXIT_REASON_NONE && d->signal == SIGKILL && part->kills++ < MAX_KILLS))
+    if (d->lost || (death_is_of_others(d) && part->kills++ < MAX_KILLS))
         return;
     if (++part->failures < MAX_FAILURES)
         return;

@@ -277,6 +277,14 @@ static int take_lock(struct server *s)
     return lock;
 }
 
+/* Before the first child is started: with cgroup v2 this process may move, and they are to be where it is. */
+static void open_cap(struct server *s)
+{
+    char why[CAP_WHY];
+    if (cap_open((enum config_worker_cap)s->config.worker_cap, s->data, &s->cap, why))
+        log_die("worker-cap cannot be had: %s", why);
+}
+
 static void open_catalog(struct server *s)
 {
     char path[PATH_MAX], why[256] = "";
@@ -303,6 +311,7 @@ static void start_children(struct coordinator *c, int lock)
                                       .indexes = &s->indexes,
                                       .catalog = s->catalog,
                                       .nursery = &s->nursery,
+                                      .cap = s->cap,
                                       .directory = s->data,
                                       .callbacks = {on_old_refusals, s}};
     struct shards_options shards = {.shards = (uint32_t)s->config.shards,
@@ -342,6 +351,7 @@ static int run(struct coordinator *c)
     raise_descriptor_limit();
     make_directories(s);
     int lock = take_lock(s);
+    open_cap(s);
     must(uv_loop_init(&c->loop), "cannot begin", "the loop");
     s->loop = &c->loop;
     must(watch_signals(c), "cannot watch", "signals");
@@ -359,6 +369,7 @@ static int run(struct coordinator *c)
     tasks_close(s->tasks);
     catalog_close(s->catalog);
     oplog_close(s->log);
+    cap_close(s->cap);
     close(lock);
     log_info("stopped");
     return EXIT_SUCCESS;

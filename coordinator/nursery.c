@@ -127,13 +127,14 @@ void nursery_stop(struct nursery *n, uint64_t limit_ms)
     child_stop(&n->child, limit_ms);
 }
 
-int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count)
+int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, bool has_group)
 {
     Mayfly__Internal__JobTicket ticket = MAYFLY__INTERNAL__JOB_TICKET__INIT;
     uint8_t bytes[32];
     if (n->child.state != CHILD_READY)
         return ERR_CLOSED;
     ticket.job = job;
+    ticket.has_group = has_group;
     size_t size = mayfly__internal__job_ticket__pack(&ticket, bytes);
     return fd_send(n->child.socket, bytes, size, fds, count);
 }

@@ -74,6 +74,7 @@ static int fill(const struct server *server, struct arena *arena, Mayfly__Stats 
                                        .nursery = &server->nursery,
                                        .shards = server->shards,
                                        .jobs = server->jobs,
+                                       .cap = server->cap,
                                        .latency = &server->latency,
                                        .started_at = server->started_at};
     mayfly__stats__init(out);

@@ -8,6 +8,7 @@
 
 #include "common/region.h"
 #include "coordinator/activation.h"
+#include "coordinator/cap.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
 #include "coordinator/index.h"
@@ -35,6 +36,7 @@ struct server {
     struct tasks *tasks;
     struct oplog *log;
     struct nursery nursery;
+    struct cap *cap; /* of workers */
     struct jobs *jobs;
     struct shards *shards;
     struct ingest *ingest;

@@ -261,7 +261,10 @@ int stats_collect(const struct stats_sources *from, struct arena *arena, Mayfly_
     out->version = message_string(MAYFLY_VERSION);
     out->region_budget = from->config->region_memory;
     out->log_quota = from->config->log_quota;
-    out->cap_enforced_by = message_string("rlimit");
+    out->cap_enforced_by = message_string(cap_name(from->cap));
+    out->worker_groups = message_string(cap_group(from->cap));
+    out->group_limit = cap_limit(from->cap, from->config->worker_memory, (struct cap_need){0});
+    out->group_peak = cap_peak(from->cap);
     out->removals = jobs_removals(from->jobs, &out->removals_due_ms);
     collect_workers(jobs_worker_counts(from->jobs), out);
     int err = collect_processes(from, arena, out);

@@ -3,6 +3,7 @@
 #define COORDINATOR_STATS_H
 
 #include "common/arena.h"
+#include "coordinator/cap.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
 #include "coordinator/index.h"
@@ -21,6 +22,7 @@ struct stats_sources {
     const struct shards *shards;
     const struct jobs *jobs;
     const struct latency *latency;
+    const struct cap *cap;
     uint64_t started_at;
 };
 

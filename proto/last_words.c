@@ -3,11 +3,20 @@
 const char *exit_reason_name(unsigned reason)
 {
     static const char *const names[EXIT_REASONS] = {
-        [EXIT_REASON_NONE] = "killed",       [EXIT_REASON_DONE] = "done",
-        [EXIT_REASON_RETIRED] = "retired",   [EXIT_REASON_SUPERSEDED] = "superseded",
-        [EXIT_REASON_CAP] = "cap",           [EXIT_REASON_KERNEL_CAP] = "kernel_cap",
-        [EXIT_REASON_CORRUPT] = "corrupt",   [EXIT_REASON_WRITE] = "write_failed",
+        [EXIT_REASON_NONE] = "killed",
+        [EXIT_REASON_DONE] = "done",
+        [EXIT_REASON_RETIRED] = "retired",
+        [EXIT_REASON_SUPERSEDED] = "superseded",
+        [EXIT_REASON_CAP] = "cap",
+        [EXIT_REASON_KERNEL_CAP] = "kernel_cap",
+        [EXIT_REASON_CORRUPT] = "corrupt",
+        [EXIT_REASON_WRITE] = "write_failed",
         [EXIT_REASON_ORPHANED] = "orphaned",
+        [EXIT_REASON_CRASHED] = "crashed",
+        [EXIT_REASON_OOM_KILLED] = "oom_killed",
+        [EXIT_REASON_STARVED] = "starved",
+        [EXIT_REASON_CANCELLED] = "cancelled",
+        [EXIT_REASON_LOST] = "lost",
     };
     return reason < EXIT_REASONS ? names[reason] : "unknown";
 }

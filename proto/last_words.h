@@ -24,15 +24,21 @@ enum child_stage {
 };
 
 enum exit_reason {
-    EXIT_REASON_NONE, /* it did not get to say: killed or crashed */
+    EXIT_REASON_NONE, /* it did not get to say: somebody killed it */
     EXIT_REASON_DONE,
     EXIT_REASON_RETIRED,    /* past the soft mark: committed what it had, the rest is for a successor */
     EXIT_REASON_SUPERSEDED, /* the commit found its work done or an input gone */
     EXIT_REASON_CAP,        /* the arena's hard cap */
-    EXIT_REASON_KERNEL_CAP, /* RLIMIT_DATA or a cgroup refused memory before that */
+    EXIT_REASON_KERNEL_CAP, /* RLIMIT_DATA refused memory before that */
     EXIT_REASON_CORRUPT,    /* input, segment or core.mdb does not decode */
     EXIT_REASON_WRITE,      /* a write failed: disk full, I/O error */
     EXIT_REASON_ORPHANED,   /* the coordinator is gone */
+    /* Found by the coordinator, of a worker that did not get to say. */
+    EXIT_REASON_CRASHED,    /* a signal of its own making, or an exit without words */
+    EXIT_REASON_OOM_KILLED, /* by the kernel, at the limit of its own group */
+    EXIT_REASON_STARVED,    /* by the kernel, because the service or the machine had no memory left */
+    EXIT_REASON_CANCELLED,  /* by the coordinator: the index was dropped, the server stops */
+    EXIT_REASON_LOST,       /* with its nursery */
     EXIT_REASONS,
 };
 

@@ -1,5 +1,6 @@
 #include "worker/child.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,10 +11,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/fd.h"
+
 /* linux/ioprio.h, which older headers do not have. */
 enum { IO_WHO_PROCESS = 1, IO_CLASS_IDLE = 3, IO_CLASS_SHIFT = 13 };
 
 enum { NICE = 10 };
+
+/* "0" is whoever writes it. */
+int child_enter_group(int *entrance)
+{
+    int err = *entrance >= 0 && write(*entrance, "0", 1) != 1 ? -errno : 0;
+    fd_close(entrance);
+    return err;
+}
 
 static void die_with(pid_t nursery)
 {

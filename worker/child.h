@@ -1,5 +1,5 @@
-/* child.h - what a worker does about itself before it looks at its job: dies with its nursery, and steps back behind
- * everything else of the service. */
+/* child.h - what a worker does about itself before it looks at its job: enters its control group, dies with its
+ * nursery, and steps back behind everything else of the service. */
 #ifndef WORKER_CHILD_H
 #define WORKER_CHILD_H
 
@@ -7,6 +7,9 @@
 
 /* Where things stand among a ticket's descriptors. */
 enum { TICKET_JOB, TICKET_WORDS, TICKET_LIFELINE, TICKET_REGIONS };
+
+/* Before anything else; closes the descriptor. -1 is no group. 0, or a negative errno. */
+int child_enter_group(int *entrance);
 
 void child_begin(pid_t nursery);
 

@@ -88,6 +88,8 @@ void job_work(void *analysis, const struct ticket *ticket)
     };
     if (!w.words)
         _exit(EXIT_STATUS_CORRUPT); /* nowhere to say why */
+    if (ticket->group_err)
+        words_die(w.words, EXIT_REASON_WRITE, "its control group cannot be entered: %s", err_str(ticket->group_err));
     take_job(&w, ticket);
     words_stage(w.words, STAGE_READING);
     enum exit_reason reason = kinds[w.job->kind].run(&w);

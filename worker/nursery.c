@@ -61,14 +61,18 @@ static void give(void *context, void *block)
     (void)context, (void)block;
 }
 
-static bool decode_ticket(const uint8_t *bytes, size_t size, uint64_t *out_job)
+/* The entrance to the group is taken out of the descriptors, of which it is the last. */
+static bool decode_ticket(const uint8_t *bytes, size_t size, struct ticket *t)
 {
     struct scratch scratch = {0};
     ProtobufCAllocator allocator = {.alloc = take, .free = give, .allocator_data = &scratch};
     ticket_message *ticket = mayfly__internal__job_ticket__unpack(&allocator, size, bytes);
-    if (ticket)
-        *out_job = ticket->job;
-    return ticket != NULL;
+    if (!ticket)
+        return false;
+    t->job = ticket->job;
+    if (ticket->has_group && t->count)
+        t->group = t->fds[--t->count];
+    return t->count >= TICKET_REGIONS;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ a ticket
@@ -76,6 +80,7 @@ static bool decode_ticket(const uint8_t *bytes, size_t size, uint64_t *out_job)
 
 static void close_ticket(struct ticket *t)
 {
+    fd_close(&t->group);
     while (t->count)
         fd_close(&t->fds[--t->count]);
 }
@@ -88,8 +93,10 @@ static int free_place(const struct nursery *n)
     return -1;
 }
 
+/* The group first: whatever the worker touches from there on is counted as its own. */
 static _Noreturn void be_worker(struct nursery *n, pid_t parent)
 {
+    n->ticket.group_err = child_enter_group(&n->ticket.group);
     close(NURSERY_SOCKET);
     close(NURSERY_WORDS);
     close(n->signals);
@@ -125,6 +132,7 @@ static int serve_ticket(struct nursery *n)
     struct ticket *t = &n->ticket;
     t->count = FD_PASS_MAX;
     t->job = 0;
+    t->group = -1;
     ssize_t got = fd_receive(NURSERY_SOCKET, bytes, sizeof bytes, t->fds, &t->count, 0);
     if (got == 0 || got == -ECONNRESET)
         return ERR_CLOSED;
@@ -133,7 +141,7 @@ static int serve_ticket(struct nursery *n)
     if (got < 0)
         return (int)got;
     int place = free_place(n), err;
-    if (!decode_ticket(bytes, (size_t)got, &t->job) || t->count < TICKET_REGIONS)
+    if (!decode_ticket(bytes, (size_t)got, t))
         err = say_refused(t->job, -EINVAL);
     else if (place < 0)
         err = say_refused(t->job, -EAGAIN);

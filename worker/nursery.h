@@ -18,6 +18,8 @@ enum {
 /* Descriptors of a ticket, in the order of proto/internal.proto. */
 struct ticket {
     uint64_t job;
+    int group;     /* the file by which the worker enters its control group; -1: it has none */
+    int group_err; /* in the worker: of entering it */
     int fds[FD_PASS_MAX];
     size_t count;
 };

@@ -221,6 +221,8 @@ void prometheus_print(const Mayfly__Stats *s)
     print_indexes(s);
     single("region_bytes", "gauge", "Bytes of batch regions that are held.", s->region_bytes);
     single("region_budget_bytes", "gauge", "Bytes that batch regions may take.", s->region_budget);
+    single("group_limit_bytes", "gauge", "What the kernel lets a worker have, with its page cache.", s->group_limit);
+    single("group_peak_bytes", "gauge", "The most that the kernel has counted of one worker.", s->group_peak);
     single("log_bytes", "gauge", "Size of the operation log.", s->log_bytes);
     single("log_quota_bytes", "gauge", "Size that the operation log may have.", s->log_quota);
     single("removals", "gauge", "Dropped segments and indexes whose files are not removed yet.", s->removals);

@@ -16,7 +16,8 @@ static const struct death no_disk = {.reason = EXIT_REASON_WRITE, .stage = STAGE
 
 static struct death crash(uint64_t sequence)
 {
-    return (struct death){.signal = SIGSEGV, .stage = STAGE_INDEXING, .sequence = sequence};
+    return (struct death){
+        .reason = EXIT_REASON_CRASHED, .signal = SIGSEGV, .stage = STAGE_INDEXING, .sequence = sequence};
 }
 
 static struct death cap(uint64_t sequence)
@@ -112,6 +113,37 @@ static void a_killed_worker_blames_nobody(void **state)
     assert_int_equal(a.stop, 101);
 }
 
+static void memory_that_others_took_blames_nobody(void **state)
+{
+    (void)state;
+    const struct death starved = {
+        .reason = EXIT_REASON_STARVED, .signal = SIGKILL, .stage = STAGE_INDEXING, .sequence = 50};
+    struct attempt a = attempt_new(1, 101);
+    assert_true(death_is_of_others(&starved) && !death_is_of_memory(&starved));
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(attempt_died(&a, &starved).verdict, VERDICT_AGAIN);
+    assert_int_equal(a.stop, 101);
+    for (unsigned i = 0; i < 2; i++) /* but it may be why: what it had in hand is tried alone */
+        attempt_died(&a, &starved);
+    assert_int_equal(a.stop, 50);
+}
+
+static void the_limit_of_its_group_is_as_its_cap(void **state)
+{
+    (void)state;
+    unsigned quarantined;
+    const struct death killed_there = {
+        .reason = EXIT_REASON_OOM_KILLED, .signal = SIGKILL, .stage = STAGE_INDEXING, .sequence = 777};
+    struct attempt a = attempt_new(1, 100001), alone = attempt_new(5, 6);
+    assert_true(death_is_of_memory(&killed_there) && !death_is_of_others(&killed_there));
+    assert_in_range(play(&a, 777, killed_there, &quarantined), 4, 6);
+    assert_int_equal(quarantined, 1);
+    assert_int_equal(attempt_died(&alone, &killed_there).verdict, VERDICT_AGAIN);
+    struct decision what = attempt_died(&alone, &killed_there);
+    assert_int_equal(what.verdict, VERDICT_QUARANTINE);
+    assert_string_equal(what.code, CODE_TOO_MUCH_MEMORY);
+}
+
 static void a_full_disk_is_waited_out(void **state)
 {
     (void)state;
@@ -131,7 +163,7 @@ static void damage_is_not_blamed_on_operations(void **state)
 {
     (void)state;
     struct death corrupt = {.reason = EXIT_REASON_CORRUPT, .stage = STAGE_COMMITTING};
-    struct death crashed = {.signal = SIGSEGV, .stage = STAGE_COMMITTING, .sequence = 1};
+    struct death crashed = {.reason = EXIT_REASON_CRASHED, .signal = SIGSEGV, .stage = STAGE_COMMITTING, .sequence = 1};
     struct attempt a = attempt_new(1, 101), b = attempt_new(1, 2);
     attempt_died(&a, &corrupt);
     attempt_died(&a, &corrupt);
@@ -144,10 +176,11 @@ static void damage_is_not_blamed_on_operations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_named_operation_is_found_soon),    cmocka_unit_test(an_unnamed_one_is_found_by_halving),
-        cmocka_unit_test(a_crash_is_tried_once_more),         cmocka_unit_test(too_much_memory_has_its_own_code),
-        cmocka_unit_test(a_killed_worker_blames_nobody),      cmocka_unit_test(a_full_disk_is_waited_out),
-        cmocka_unit_test(damage_is_not_blamed_on_operations),
+        cmocka_unit_test(a_named_operation_is_found_soon),      cmocka_unit_test(an_unnamed_one_is_found_by_halving),
+        cmocka_unit_test(a_crash_is_tried_once_more),           cmocka_unit_test(too_much_memory_has_its_own_code),
+        cmocka_unit_test(a_killed_worker_blames_nobody),        cmocka_unit_test(a_full_disk_is_waited_out),
+        cmocka_unit_test(damage_is_not_blamed_on_operations),   cmocka_unit_test(memory_that_others_took_blames_nobody),
+        cmocka_unit_test(the_limit_of_its_group_is_as_its_cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
