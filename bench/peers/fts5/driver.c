@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "../../requests.h"
+#include "../stop_words.h"
 
 static void must(int ok, const char *what, sqlite3 *db)
 {
@@ -26,19 +27,6 @@ static void must(int ok, const char *what, sqlite3 *db)
 
 /* ------------------------------------------------------------------------------------------------------- the tokenizer
  */
-
-static const char stop_words[] =
-    " a an and are as at be but by for if in into is it no not of on or such that the their "
-    "then there these they this to was will with ";
-
-static int is_stop_word(const char *word, int length)
-{
-    char padded[16];
-    if (length > 8)
-        return 0;
-    snprintf(padded, sizeof padded, " %.*s ", length, word);
-    return strstr(stop_words, padded) != NULL;
-}
 
 struct english {
     fts5_tokenizer words; /* unicode61 */

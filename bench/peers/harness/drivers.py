@@ -1,7 +1,7 @@
 """The peers: how each driver is built, what runs it, and why it is not there if it is not.
 
 Everything that is fetched or built goes below the work directory: jars by curl from Maven Central, crates by cargo,
-libraries by apt-get (only as root, and only what is missing)."""
+libraries and servers by apt-get (only as root, and only what is missing)."""
 import dataclasses
 import glob
 import os
@@ -30,6 +30,8 @@ class Peer:
     shapes: dict  # what Mayfly's shape is compared with: our shape -> that of the peer
     warm_passes: int = 2
     warm_seconds: float = 0
+    first: int = 0  # so many queries of each file, where all would take too long; 0: all
+    note: str = ""  # what makes its figures differ in kind
 
 
 def execute(command, **options):
@@ -46,6 +48,10 @@ def need_packages(*packages):
         raise Missing(f"apt-get install {' '.join(missing)}")
     if missing:
         execute(["apt-get", "-qq", "install", "--no-install-recommends", "-y", *missing])
+
+
+def debian_version(package):
+    return execute(["dpkg-query", "-W", "-f", "${Version}", package])
 
 
 def program(name):
@@ -70,13 +76,26 @@ def build_native(work, name, compiler, source, *libraries):
 def prepare_xapian(work):
     need_packages("libxapian-dev")
     driver = build_native(work, "xapian", "g++", "xapian/driver.cc", "-lxapian")
-    return Driver([driver], "Xapian " + execute(["dpkg-query", "-W", "-f", "${Version}", "libxapian-dev"]))
+    return Driver([driver], "Xapian " + debian_version("libxapian-dev"))
 
 
 def prepare_fts5(work):
     need_packages("libsqlite3-dev", "libstemmer-dev")
     driver = build_native(work, "fts5", "gcc", "fts5/driver.c", "-lsqlite3", "-lstemmer")
-    return Driver([driver], "SQLite FTS5 " + execute(["dpkg-query", "-W", "-f", "${Version}", "libsqlite3-dev"]))
+    return Driver([driver], "SQLite FTS5 " + debian_version("libsqlite3-dev"))
+
+
+def prepare_groonga(work):
+    need_packages("libgroonga-dev", "libstemmer-dev")
+    driver = build_native(work, "groonga", "gcc", "groonga/driver.c", "-I/usr/include/groonga", "-lgroonga", "-lstemmer")
+    return Driver([driver], "Groonga " + debian_version("libgroonga-dev"))
+
+
+def prepare_postgresql(work):
+    """A server needs a user who is not root: Debian's package makes one."""
+    need_packages("postgresql-15", "libpq-dev")
+    ask = build_native(work, "postgresql", "gcc", "postgresql/driver.c", "-I/usr/include/postgresql", "-lpq")
+    return Driver([os.path.join(HERE, "postgresql/serve"), ask], "PostgreSQL " + debian_version("postgresql-15"))
 
 
 # ------------------------------------------------------------------------------------------------------------- Tantivy
@@ -125,21 +144,43 @@ def fetch_jars(work, version):
     return jars
 
 
+def lucene(work, name, home, jars, options=()):
+    """The driver for these jars, with the Version that is theirs: command."""
+    version = "8" if "-8." in jars[0] else "10"
+    path = ":".join([os.path.join(work, name + ".classes"), *jars])
+    sources = [os.path.join(HERE, "lucene", source) for source in ("Driver.java", f"{version}/Version.java")]
+    execute([home + "/bin/javac", "-cp", path, "-d", os.path.join(work, name + ".classes"), *sources])
+    return [home + "/bin/java", "-Xms2g", "-Xmx2g", "-XX:+UseParallelGC", *options, "-cp", path, "Driver"]
+
+
 def prepare_lucene(work):
     java, home = newest_jdk()
     version = "10.6.0" if java >= 21 else "9.12.3"
-    classes = os.path.join(work, f"lucene-{version}.classes")
-    path = ":".join([classes, *fetch_jars(work, version)])
-    execute([home + "/bin/javac", "-cp", path, "-d", classes, os.path.join(HERE, "lucene/Driver.java")])
-    options = ["-Xms2g", "-Xmx2g", "-XX:+UseParallelGC", "--add-modules", "jdk.incubator.vector"]
-    options += ["--enable-native-access=ALL-UNNAMED"] if java >= 21 else []
-    return Driver([home + "/bin/java", *options, "-cp", path, "Driver"], f"Lucene {version} on Java {java}")
+    options = ["--add-modules", "jdk.incubator.vector"] + (["--enable-native-access=ALL-UNNAMED"] if java >= 21 else [])
+    command = lucene(work, "lucene-" + version, home, fetch_jars(work, version), options)
+    return Driver(command, f"Lucene {version} on Java {java}")
 
+
+def prepare_lucene8(work):
+    """Debian's."""
+    need_packages("liblucene8-java")
+    java, home = newest_jdk()
+    jars = [max(glob.glob(f"/usr/share/java/lucene-{part}-8.*.jar")) for part in ("core", "analyzers-common")]
+    version = re.search(r"core-(8[0-9.]*)\.jar", jars[0]).group(1)
+    return Driver(lucene(work, "lucene8", home, jars), f"Lucene {version} on Java {java}")
+
+
+LUCENE = {"warm_passes": 20, "warm_seconds": 20}
 
 PEERS = [
-    Peer("lucene", prepare_lucene, {"one": "one", "default": "default"}, warm_passes=20, warm_seconds=20),
-    Peer("lucene-reordered", prepare_lucene, {"one": "reordered"}, warm_passes=20, warm_seconds=20),
+    Peer("lucene", prepare_lucene, {"one": "one", "default": "default"}, **LUCENE),
+    Peer("lucene-reordered", prepare_lucene, {"one": "reordered"}, **LUCENE),
     Peer("tantivy", prepare_tantivy, {"one": "one", "default": "default"}),
     Peer("xapian", prepare_xapian, {"one": "one"}),
-    Peer("fts5", prepare_fts5, {"one": "one"}, warm_passes=1),
+    Peer("lucene8", prepare_lucene8, {"one": "one"}, **LUCENE),
+    Peer("fts5", prepare_fts5, {"one": "one"}, warm_passes=1, first=200),
+    Peer("groonga", prepare_groonga, {"one": "one"}, warm_passes=1, note="ranks by how often words occur, not by BM25"),
+    Peer("postgresql", prepare_postgresql, {"one": "one"}, warm_passes=1, first=100,
+         note="ranks by ts_rank, not by BM25; words and stop words are those of its configuration english; "
+              "its times have the way to a server and back in them"),
 ]

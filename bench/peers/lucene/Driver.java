@@ -24,17 +24,13 @@ import org.apache.lucene.document.TextField;
 import org.apache.lucene.index.DirectoryReader;
 import org.apache.lucene.index.IndexWriter;
 import org.apache.lucene.index.IndexWriterConfig;
-import org.apache.lucene.index.TieredMergePolicy;
 import org.apache.lucene.index.Term;
-import org.apache.lucene.misc.index.BPIndexReorderer;
-import org.apache.lucene.misc.index.BPReorderingMergePolicy;
 import org.apache.lucene.search.BooleanClause;
 import org.apache.lucene.search.BooleanQuery;
 import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.PhraseQuery;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.TermQuery;
-import org.apache.lucene.search.TopScoreDocCollectorManager;
 import org.apache.lucene.search.similarities.BM25Similarity;
 import org.apache.lucene.store.FSDirectory;
 
@@ -47,7 +43,8 @@ import org.apache.lucene.store.FSDirectory;
  * </pre>
  *
  * TSV: id, tab, text. "one" merges to one segment at the end; "reordered" does so with documents in the order that
- * recursive graph bisection gives them. Requests on standard input are those of ../../requests.h.
+ * recursive graph bisection gives them. Requests on standard input are those of ../../requests.h. Where Lucene's
+ * versions differ, Version does.
  */
 final class Driver {
   private static final String FIELD = "text";
@@ -76,9 +73,7 @@ final class Driver {
     // Lucene's own 16 MB of buffer: several segments, and so a merge at the end, which is where documents are reordered.
     IndexWriterConfig config = new IndexWriterConfig(ENGLISH).setSimilarity(BM25);
     if (shape.equals("reordered")) {
-      BPIndexReorderer reorderer = new BPIndexReorderer();
-      reorderer.setRAMBudgetMB(1024);
-      config.setMergePolicy(new BPReorderingMergePolicy(new TieredMergePolicy(), reorderer));
+      Version.reorder(config);
     }
     return config;
   }
@@ -156,7 +151,7 @@ final class Driver {
     if (mode.startsWith("count-")) {
       return searcher.count(query(mode.substring("count-".length()), text));
     }
-    return searcher.search(query(mode, text), new TopScoreDocCollectorManager(k, 1)).scoreDocs.length;
+    return Version.top(searcher, query(mode, text), k);
   }
 
   private static void pass(IndexSearcher searcher, List<Line> lines, String mode, int k, long[] times, long[] answers)
