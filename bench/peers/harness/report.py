@@ -71,6 +71,9 @@ def best(results, name):
 
 
 def mayfly_cell(results, name):
+    """Of rounds with all queries: some peers are asked only the first."""
+    most = max(r["classes"][name]["mayfly"]["n"] for r in results)
+    results = [r for r in results if r["classes"][name]["mayfly"]["n"] == most]
     ours = [r["classes"][name]["mayfly"] for r in results]
     return " / ".join(microseconds(statistics.median(o[f] for o in ours)) for f in ("mean", "p99"))
 
@@ -88,7 +91,7 @@ def table(results, peers, classes):
             shown = [r for r in here.values() if is_shown(r, name)]
             if not shown:
                 continue
-            count = shown[0]["classes"][name]["peer"]["n"]
+            count = max(r["classes"][name]["peer"]["n"] for r in shown)
             rows.append([label(mode, k), f"{name} ({count})", mayfly_cell(shown, name),
                          *(cell(here[p], name) if p in here and is_shown(here[p], name) else "-" for p in peers),
                          best(shown, name)])
@@ -106,6 +109,16 @@ def agreement_table(results, peers):
 def index_table(indexes):
     rows = [[name, f"{i['wall_s']:.1f}", f"{i['cpu_s']:.1f}", f"{i['rss_mb']:.0f}", f"{i['index_mb']:.0f}"] for name, i in indexes.items()]
     return markdown(["index", "wall s", "CPU s", "peak RSS MB", "index MB"], rows)
+
+
+def notes(raw):
+    """What makes a peer's figures differ in kind: what it says of itself, fewer queries, fewer rounds."""
+    for peer in dict.fromkeys(r["peer"] for r in raw["results"]):
+        here = [r for r in raw["results"] if r["peer"] == peer]
+        asked = "/".join(dict.fromkeys(str(r["classes"]["all"]["peer"]["n"]) for r in here))
+        least, most = (f(r["rounds"] for r in here) for f in (min, max))
+        said = [f"{asked} queries", f"{least} to {most} rounds" if least < most else f"{most} rounds", raw.get("notes", {}).get(peer)]
+        yield f"- {peer}: " + "; ".join(filter(None, said)) + "."
 
 
 def groups(raw):
@@ -131,6 +144,7 @@ def document(raw, full=False):
     parts += [f"Not here: {name} ({why})." for name, why in raw["skipped"].items()]
     parts.append("Cells: mean / p99 in microseconds, in brackets Mayfly's mean and p99 divided by the peer's, both of the "
                  "same rounds; `to the best`: the worst of these ratios.")
+    parts.append("\n".join(notes(raw)))
     for (queries, shape), results in groups(raw).items():
         peers = list(dict.fromkeys(r["peer"] for r in results))
         parts += [f"**{queries}**, {SHAPES[shape]}:", table(results, peers, ("all",))]
@@ -139,6 +153,7 @@ def document(raw, full=False):
             parts += ["How far the numbers of matches are apart, median / 90th percentile over queries:",
                       agreement_table(results, peers)]
     if raw["indexes"]:
-        parts += ["What building the peers' indexes took (they read TSV, and keep no documents but their ids):",
+        parts += ["What building the indexes took (the peers read TSV, and keep no documents but their ids; Mayfly reads NDJSON through "
+                  "a server, and keeps the documents):",
                   index_table(raw["indexes"])]
     return "\n\n".join(parts) + "\n"
