@@ -197,9 +197,8 @@ static int check_whole(const struct config *c, char *why)
     const struct {
         const char *key;
         uint64_t bytes;
-    } holders[] = {{"worker-memory", c->worker_memory},
-                   {"region-memory", c->region_memory},
-                   {"query-memory", c->query_memory}};
+    } holders[] = {
+        {"worker-memory", c->worker_memory}, {"region-memory", c->region_memory}, {"query-memory", c->query_memory}};
     for (size_t i = 0; i < sizeof holders / sizeof holders[0]; i++) {
         if (c->max_document_size <= holders[i].bytes / 2)
             continue;
@@ -214,22 +213,26 @@ static int check_whole(const struct config *c, char *why)
     return 0;
 }
 
+static bool has_worker(const char *directory)
+{
+    char probe[PATH_MAX + 64];
+    snprintf(probe, sizeof probe, "%.*s/mayfly-worker", PATH_MAX + 40, directory);
+    return access(probe, X_OK) == 0;
+}
+
+/* Beside mayflyd as in a build, below the same prefix as in an unpacked tarball, else where it was to be installed. */
 static void find_libexec(struct config *c)
 {
-    char path[PATH_MAX], probe[PATH_MAX + 32];
+    char path[PATH_MAX], other[PATH_MAX + 32];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length > 0) {
-        path[length] = 0;
-        char *slash = strrchr(path, '/');
-        if (slash)
-            *slash = 0;
-        snprintf(probe, sizeof probe, "%s/mayfly-worker", path);
-        if (access(probe, X_OK) == 0) {
-            config_set_text(&c->libexec, path);
-            return;
-        }
-    }
-    config_set_text(&c->libexec, MAYFLY_LIBEXEC);
+    path[length > 0 ? length : 0] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = 0;
+    snprintf(other, sizeof other, "%s/../libexec/mayfly", path);
+    config_set_text(&c->libexec, slash && has_worker(path)    ? path
+                                 : slash && has_worker(other) ? other
+                                                              : MAYFLY_LIBEXEC);
 }
 
 int config_load(int argc, char **argv, char **environment, struct config *out, enum config_command *out_command,

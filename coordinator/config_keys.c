@@ -43,7 +43,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"stop-timeout", CONFIG_NUMBER, AT(stop_timeout), "20", 0, 3600, true, NULL, "seconds to finish what is in flight when stopping"},
     {"lock-timeout", CONFIG_NUMBER, AT(lock_timeout), "60", 0, 86400, false, NULL, "seconds to wait for a former server on the same data"},
     {"log-level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, true, level_choices, "least level that is logged"},
-    {"libexec", CONFIG_TEXT, AT(libexec), "", 0, 0, false, NULL, "directory of mayfly-worker and mayfly-shard; empty: beside mayflyd, else as installed"},
+    {"libexec", CONFIG_TEXT, AT(libexec), "", 0, 0, false, NULL, "directory of mayfly-worker and mayfly-shard; empty: where they stand beside or were installed with mayflyd"},
 };
 // clang-format on
 
