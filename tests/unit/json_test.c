@@ -58,12 +58,67 @@ static void accepts_and_refuses(void **state)
         {"\"\xed\xa0\x80\"", ERR_CORRUPT},
         {"\"\xf4\x90\x80\x80\"", ERR_CORRUPT},
         {"\xef\xbb\xbf{}", ERR_CORRUPT},
+        {"[-]", ERR_CORRUPT},
+        {"[1.]", ERR_CORRUPT},
+        {"[1e+]", ERR_CORRUPT},
+        {"[.5]", ERR_CORRUPT},
+        {"[-0.5E-07, 10e0]", 0},
+        {"{1: 2}", ERR_CORRUPT},
+        {"[1}", ERR_CORRUPT},
+        {"{\"a\": 1]", ERR_CORRUPT},
+        {"[truex]", ERR_CORRUPT},
+        {"\"\\", ERR_CORRUPT},
+        {"\"\\u12", ERR_CORRUPT},
+        {"\"\\u0041\\b\\f\\r\\t\\/\"", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int err = parse_code(str_of(cases[i].text), MIB);
         if (err != cases[i].err)
             fail_msg("%s gave %s", cases[i].text, err_str(err));
     }
+}
+
+/* Every byte at every place of a string, the sixteen at once that are looked at and what is left behind them. */
+static void sees_each_byte_of_a_string(void **state)
+{
+    (void)state;
+    char text[48];
+    for (size_t size = 3; size < sizeof text; size += 6)
+        for (size_t at = 1; at < size - 1; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                memset(text, 'a', size);
+                text[0] = text[size - 1] = '"';
+                text[at] = (char)byte;
+                bool plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+                bool escape = byte == '\\' && at == size - 2; /* of the end */
+                if (byte == '\\' && !escape)
+                    continue; /* "\a" is refused, and met elsewhere */
+                int err = parse_code((struct str){text, size}, 4096);
+                if (err != (plain ? 0 : ERR_CORRUPT))
+                    fail_msg("byte %d at %zu of %zu gave %s", byte, at, size, err_str(err));
+            }
+}
+
+static void says_where_it_goes_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t offset;
+    } cases[] = {
+        {"[1, 2,, 3]", 6}, {"{\"a\" 1}", 5}, {"[\"ab\nc\"]", 4}, {"[\"ab\\x\"]", 4},
+        {"{} x", 3},       {"[1", 2},        {"[01]", 1},
+    };
+    static const struct json_events none = {0};
+    struct arena a;
+    assert_int_equal(arena_init(&a, MIB, 0), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct json_error error;
+        assert_int_equal(json_parse(&a, str_of(cases[i].text), &none, NULL, &error), ERR_CORRUPT);
+        if (error.offset != cases[i].offset)
+            fail_msg("%s: %s at %zu", cases[i].text, error.message, error.offset);
+    }
+    arena_finish(&a);
 }
 
 static void refuses_what_is_too_deep(void **state)
@@ -166,6 +221,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_and_refuses),
+        cmocka_unit_test(sees_each_byte_of_a_string),
+        cmocka_unit_test(says_where_it_goes_wrong),
         cmocka_unit_test(refuses_what_is_too_deep),
         cmocka_unit_test(says_full_when_the_arena_is),
         cmocka_unit_test(builds_a_tree_in_order),
