@@ -29,11 +29,18 @@ def program(pid):
 
 
 def descriptors(pid):
-    """Counter of what the descriptors are: "memfd:...", "socket", "anon_inode:[pidfd]", "core.mdb", ..."""
+    """Counter of what the descriptors are: "memfd:...", "socket", "anon_inode:[pidfd]", "core.mdb", ...
+
+    None of a process that is ending: to all but root its descriptors are closed to view before they are closed."""
     kinds = collections.Counter()
-    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+    directory = f"/proc/{pid}/fd"
+    try:
+        listed = os.listdir(directory)
+    except OSError:
+        return kinds
+    for fd in listed:
         try:
-            target = os.readlink(fd)
+            target = os.readlink(f"{directory}/{fd}")
         except OSError:
             continue
         if target.startswith("/memfd:"):
