@@ -2,6 +2,7 @@
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb>=0.9.24)                  # liblmdb-dev
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv>=1.44)                  # libuv1-dev
+pkg_check_modules(YAJL REQUIRED IMPORTED_TARGET yajl>=2.1)                     # libyajl-dev
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4)      # libprotobuf-c-dev
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc>=72 icu-i18n>=72)        # libicu-dev
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4>=1.9)                    # liblz4-dev

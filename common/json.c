@@ -1,335 +1,339 @@
 #include "common/json.h"
 
+#include <setjmp.h>
 #include <stdio.h>
-#include <string.h>
+#include <yajl/yajl_parse.h>
 
-#include "common/bytes.h"
 #include "common/err.h"
 #include "common/json_text.h"
-#include "common/utf8.h"
 
-/* The whole text is there, so nothing is kept but where it is read and what is open. bench/json_bench.c measures this
- * beside libraries. */
+/* ----------------------------------------------------------------------------------------- yajl on an arena */
+
 struct parse {
     struct arena *arena;
     const struct json_events *events;
     void *context;
-    const char *begin, *at, *end;
     unsigned depth;
-    bool is_object[JSON_MAX_DEPTH + 1]; /* of what is open, from 1 on */
-    char *plain;                        /* for strings with escapes; has room for all that followed the first of them */
-    int err;
-    const char *why;
+    int err; /* why an event stopped the parse */
+    yajl_handle handle;
+    size_t ended; /* where the outermost value did */
+    jmp_buf full;
 };
 
-static bool fail(struct parse *p, int err, const char *why)
+/* yajl does not look whether it got memory: a full arena leaves it by longjmp, which loses nothing, since all it has is
+ * in the arena. Blocks carry their size, as realloc needs it. */
+static void *take(void *context, size_t size)
 {
-    p->err = err;
-    p->why = why;
-    return false;
+    struct parse *p = context;
+    size_t *block = size > SIZE_MAX - 16 ? NULL : arena_alloc(p->arena, size + 16);
+    if (!block)
+        longjmp(p->full, 1);
+    *block = size;
+    return block + 2;
 }
 
-static bool corrupt(struct parse *p, const char *at, const char *why)
+static void give(void *context, void *block)
 {
-    p->at = at;
-    return fail(p, ERR_CORRUPT, why);
+    (void)context, (void)block; /* all of it goes when the parse is over */
 }
 
-static bool go_on_if(struct parse *p, bool wanted)
+static void *resize(void *context, void *block, size_t size)
 {
-    return wanted || fail(p, ERR_INVALID, "stopped");
+    struct parse *p = context;
+    if (!block)
+        return take(context, size);
+    size_t *old = (size_t *)block - 2;
+    size_t *grown = size > SIZE_MAX - 16 ? NULL : arena_grow(p->arena, old, *old + 16, size + 16);
+    if (!grown)
+        longjmp(p->full, 1);
+    *grown = size;
+    return grown + 2;
 }
 
-/* The next byte that is no white space; a zero, which no JSON has there, at the end. */
-static char skip_space(struct parse *p)
+/* ----------------------------------------------------------------------------------------- events */
+
+static int stop_unless(struct parse *p, bool go_on)
 {
-    while (p->at < p->end && (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r'))
-        p->at++;
-    return p->at < p->end ? *p->at : 0;
+    if (!go_on && !p->err)
+        p->err = ERR_INVALID;
+    return go_on;
 }
 
-static bool skip(struct parse *p, char wanted, const char *why)
+/* yajl takes the beginning of a string or word behind the value for white space: where the value ended is looked at
+ * when all is over. Of a number at the very end yajl knows only then, and gives no place. */
+static void note_end(struct parse *p)
 {
-    if (skip_space(p) != wanted)
-        return corrupt(p, p->at, p->at < p->end ? why : "it ends too early");
-    p->at++;
-    return true;
+    if (p->depth == 0)
+        p->ended = yajl_get_bytes_consumed(p->handle);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- strings
- */
-
-/* \uXXXX, two of them where the first is half of a pair; `at` is on the u. */
-static bool unescape_unit(struct parse *p, const char *at, char **to)
+static int scalar(struct parse *p, enum json_type type, struct str text)
 {
-    int unit = json_unit(at + 1, p->end);
-    if (unit < 0)
-        return corrupt(p, at, "\\u without four hexadecimal digits");
-    uint32_t code = (uint32_t)unit;
-    p->at = at + 5;
-    if (json_unit_is_high(unit)) {
-        int low = p->end - p->at > 2 && p->at[0] == '\\' && p->at[1] == 'u' ? json_unit(p->at + 2, p->end) : -1;
-        if (!json_unit_is_low(low))
-            return corrupt(p, at, "half of a surrogate pair");
-        code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
-        p->at += 6;
-    } else if (json_unit_is_low(unit)) {
-        return corrupt(p, at, "half of a surrogate pair");
+    note_end(p);
+    return stop_unless(p, !p->events->scalar || p->events->scalar(p->context, type, text));
+}
+
+static int on_null(void *context)
+{
+    return scalar(context, JSON_NULL, STR("null"));
+}
+
+static int on_boolean(void *context, int value)
+{
+    return value ? scalar(context, JSON_TRUE, STR("true")) : scalar(context, JSON_FALSE, STR("false"));
+}
+
+static int on_number(void *context, const char *text, size_t length)
+{
+    return scalar(context, JSON_NUMBER, (struct str){.ptr = text, .len = length});
+}
+
+static int on_string(void *context, const unsigned char *text, size_t length)
+{
+    return scalar(context, JSON_STRING, (struct str){.ptr = (const char *)text, .len = length});
+}
+
+static int on_key(void *context, const unsigned char *text, size_t length)
+{
+    struct parse *p = context;
+    struct str key = {.ptr = (const char *)text, .len = length};
+    return stop_unless(p, !p->events->key || p->events->key(p->context, key));
+}
+
+static int begin(struct parse *p, enum json_type type)
+{
+    if (++p->depth > JSON_MAX_DEPTH) {
+        p->err = ERR_TOO_LARGE;
+        return 0;
     }
-    *to += utf8_encode(*to, code);
-    return true;
+    return stop_unless(p, !p->events->begin || p->events->begin(p->context, type));
 }
 
-static char escaped(char letter)
+static int end(struct parse *p, enum json_type type)
 {
-    static const char plain[128] = {
-        ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
-    return (unsigned char)letter < sizeof plain ? plain[(unsigned char)letter] : 0;
+    p->depth--;
+    note_end(p);
+    return stop_unless(p, !p->events->end || p->events->end(p->context, type));
 }
 
-/* On a backslash. What it stands for is never longer than it. */
-static bool unescape(struct parse *p, char **to)
+static int on_begin_object(void *context)
 {
-    const char *letter = p->at + 1;
-    if (letter == p->end)
-        return corrupt(p, p->at, "a string does not end");
-    if (*letter == 'u')
-        return unescape_unit(p, letter, to);
-    char plain = escaped(*letter);
-    if (!plain)
-        return corrupt(p, p->at, "an escape that there is not");
-    *(*to)++ = plain;
-    p->at += 2;
-    return true;
+    return begin(context, JSON_OBJECT);
 }
 
-/* Past what needs no change. */
-static bool skip_plain(struct parse *p)
+static int on_end_object(void *context)
 {
-    while ((p->at = json_plain_end(p->at, p->end)) < p->end && (unsigned char)*p->at >= 0x80) {
-        size_t length = utf8_sequence((struct str){.ptr = p->at, .len = (size_t)(p->end - p->at)});
-        if (!length)
-            return corrupt(p, p->at, "not UTF-8");
-        p->at += length;
-    }
-    if (p->at == p->end)
-        return corrupt(p, p->at, "a string does not end");
-    return (unsigned char)*p->at >= 0x20 || corrupt(p, p->at, "a control character in a string");
+    return end(context, JSON_OBJECT);
 }
 
-/* A string that was read from `begin` to its first escape. */
-static bool rest_with_escapes(struct parse *p, const char *begin, struct str *out)
+static int on_begin_array(void *context)
 {
-    if (!p->plain)
-        p->plain = arena_alloc_unset(p->arena, (size_t)(p->end - begin));
-    if (!p->plain)
-        return fail(p, ERR_FULL, "needs more memory than there is");
-    char *to = p->plain;
-    for (;;) {
-        size_t size = (size_t)(p->at - begin);
-        memcpy(to, begin, size);
-        to += size;
-        if (*p->at == '"')
-            break;
-        if (!unescape(p, &to))
-            return false;
-        begin = p->at;
-        if (!skip_plain(p))
-            return false;
-    }
-    *out = (struct str){.ptr = p->plain, .len = (size_t)(to - p->plain)};
-    p->at++;
-    return true;
+    return begin(context, JSON_ARRAY);
 }
 
-/* Behind the opening quotation mark. */
-static bool read_string(struct parse *p, struct str *out)
+static int on_end_array(void *context)
 {
-    const char *begin = p->at;
-    if (!skip_plain(p))
-        return false;
-    if (*p->at == '\\')
-        return rest_with_escapes(p, begin, out);
-    *out = (struct str){.ptr = begin, .len = (size_t)(p->at - begin)};
-    p->at++;
-    return true;
+    return end(context, JSON_ARRAY);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- scalars
- */
+static const yajl_callbacks callbacks = {
+    .yajl_null = on_null,
+    .yajl_boolean = on_boolean,
+    .yajl_number = on_number,
+    .yajl_string = on_string,
+    .yajl_start_map = on_begin_object,
+    .yajl_map_key = on_key,
+    .yajl_end_map = on_end_object,
+    .yajl_start_array = on_begin_array,
+    .yajl_end_array = on_end_array,
+};
 
-static bool scalar(struct parse *p, enum json_type type, struct str text)
+static void say(struct json_error *error, size_t offset, const char *message)
 {
-    return go_on_if(p, !p->events->scalar || p->events->scalar(p->context, type, text));
+    if (!error)
+        return;
+    error->offset = offset;
+    snprintf(error->message, sizeof error->message, "%s", message);
+    for (char *c = error->message; *c; c++)
+        if (*c == '\n')
+            *c = c[1] ? ' ' : 0;
 }
 
-static bool word(struct parse *p, enum json_type type, struct str text)
+static void say_why(struct parse *p, size_t offset, struct json_error *error)
 {
-    if ((size_t)(p->end - p->at) < text.len || memcmp(p->at, text.ptr, text.len) != 0)
-        return corrupt(p, p->at, "not a JSON value");
-    p->at += text.len;
-    return scalar(p, type, text);
-}
-
-static const char *skip_digits(const struct parse *p, const char *at)
-{
-    while (at < p->end && *at >= '0' && *at <= '9')
-        at++;
-    return at;
-}
-
-static bool is_at(const struct parse *p, const char *at, char a, char b)
-{
-    return at < p->end && (*at == a || *at == b);
-}
-
-/* [-] 0 or digits that begin with another [. digits] [e [sign] digits]; NULL if it is none. */
-static const char *number_end(const struct parse *p)
-{
-    const char *first = p->at + (*p->at == '-'), *at = skip_digits(p, first);
-    if (at == first || (*first == '0' && at > first + 1))
-        return NULL;
-    if (is_at(p, at, '.', '.')) {
-        first = at + 1;
-        at = skip_digits(p, first);
-        if (at == first)
-            return NULL;
-    }
-    if (is_at(p, at, 'e', 'E')) {
-        first = at + 1 + is_at(p, at + 1, '+', '-');
-        at = skip_digits(p, first);
-        if (at == first)
-            return NULL;
-    }
-    return at;
-}
-
-static bool number(struct parse *p)
-{
-    const char *end = number_end(p);
-    if (!end)
-        return corrupt(p, p->at, "not a JSON value");
-    struct str text = {.ptr = p->at, .len = (size_t)(end - p->at)};
-    p->at = end;
-    return scalar(p, JSON_NUMBER, text);
-}
-
-static bool read_scalar(struct parse *p, char first)
-{
-    struct str text;
-    switch (first) {
-    case '"':
-        p->at++;
-        return read_string(p, &text) && scalar(p, JSON_STRING, text);
-    case 't':
-        return word(p, JSON_TRUE, STR("true"));
-    case 'f':
-        return word(p, JSON_FALSE, STR("false"));
-    case 'n':
-        return word(p, JSON_NULL, STR("null"));
-    default:
-        return p->at < p->end ? number(p) : corrupt(p, p->at, "it ends too early");
+    if (p->err == ERR_TOO_LARGE) {
+        say(error, offset, "nested deeper than 128 levels");
+    } else if (p->err) {
+        say(error, offset, "stopped");
+    } else {
+        unsigned char *why = yajl_get_error(p->handle, 0, NULL, 0);
+        say(error, offset, why ? (const char *)why : "not JSON");
+        if (why)
+            yajl_free_error(p->handle, why);
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- objects and arrays
- */
-
-static bool open_one(struct parse *p, bool is_object)
+static struct str without_space_at_end(struct str text)
 {
-    if (++p->depth > JSON_MAX_DEPTH)
-        return fail(p, ERR_TOO_LARGE, "nested deeper than 128 levels");
-    p->is_object[p->depth] = is_object;
-    p->at++;
-    return go_on_if(p, !p->events->begin || p->events->begin(p->context, is_object ? JSON_OBJECT : JSON_ARRAY));
+    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t' ||
+                        text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
+        text.len--;
+    return text;
 }
 
-static bool close_one(struct parse *p)
+static int run_yajl(struct parse *p, struct str text, struct json_error *error)
 {
-    bool is_object = p->is_object[p->depth--];
-    p->at++;
-    return go_on_if(p, !p->events->end || p->events->end(p->context, is_object ? JSON_OBJECT : JSON_ARRAY));
-}
-
-static bool read_key(struct parse *p)
-{
-    struct str key;
-    if (!skip(p, '"', "a member without a name") || !read_string(p, &key))
-        return false;
-    if (!go_on_if(p, !p->events->key || p->events->key(p->context, key)))
-        return false;
-    return skip(p, ':', "a name without a colon");
-}
-
-/* To the end of a scalar, or of an object or array that is empty; what is not empty stays open. */
-static bool read_value(struct parse *p)
-{
-    for (;;) {
-        char first = skip_space(p);
-        if (first != '{' && first != '[')
-            return read_scalar(p, first);
-        if (!open_one(p, first == '{'))
-            return false;
-        if (skip_space(p) == (first == '{' ? '}' : ']'))
-            return close_one(p);
-        if (first == '{' && !read_key(p))
-            return false;
+    yajl_alloc_funcs functions = {.malloc = take, .realloc = resize, .free = give, .ctx = p};
+    p->handle = yajl_alloc(&callbacks, &functions, p);
+    yajl_status status = yajl_parse(p->handle, (const unsigned char *)text.ptr, text.len);
+    if (status == yajl_status_ok && p->ended && p->ended < text.len) {
+        say(error, p->ended, "something follows the value");
+        return ERR_CORRUPT;
     }
+    bool at_end = status == yajl_status_ok;
+    if (at_end)
+        status = yajl_complete_parse(p->handle);
+    if (status == yajl_status_ok)
+        return 0;
+    say_why(p, at_end ? text.len : yajl_get_bytes_consumed(p->handle), error);
+    return p->err ? p->err : ERR_CORRUPT;
 }
 
-/* Behind a value, to the next one. False at the end of all, or of what is valid. */
-static bool has_next(struct parse *p)
+/* Leaves what yajl allocated in the arena. */
+static int parse_text(struct parse *p, struct str text, struct json_error *error)
 {
-    while (p->depth) {
-        bool is_object = p->is_object[p->depth];
-        char next = skip_space(p);
-        if (next == ',') {
-            p->at++;
-            return !is_object || read_key(p);
-        }
-        if (next != (is_object ? '}' : ']'))
-            return corrupt(p, p->at,
-                           p->at < p->end ? "neither a comma nor the end behind a value" : "it ends too early");
-        if (!close_one(p))
-            return false;
+    size_t offset;
+    const char *problem = json_text_problem(text, &offset);
+    if (problem) {
+        say(error, offset, problem);
+        return ERR_CORRUPT;
     }
-    return false;
-}
-
-static void run(struct parse *p)
-{
-    while (read_value(p) && has_next(p))
-        continue;
-    if (!p->err && (skip_space(p) || p->at < p->end))
-        corrupt(p, p->at, "something follows the value");
-}
-
-int json_parse_keeping(struct arena *arena, struct str text, const struct json_events *events, void *context,
-                       struct json_error *error)
-{
-    struct parse p;
-    p.arena = arena; /* one by one: clearing is_object would take as long as reading a small document */
-    p.events = events;
-    p.context = context;
-    p.begin = p.at = text.ptr ? text.ptr : "";
-    p.end = p.begin + text.len;
-    p.depth = 0;
-    p.plain = NULL;
-    p.err = 0;
-    p.why = NULL;
-    run(&p);
-    if (p.err && error) {
-        error->offset = (size_t)(p.at - p.begin);
-        snprintf(error->message, sizeof error->message, "%s", p.why);
+    if (setjmp(p->full)) {
+        say(error, 0, "needs more memory than there is");
+        return ERR_FULL;
     }
-    return p.err;
+    return run_yajl(p, without_space_at_end(text), error);
 }
 
 int json_parse(struct arena *arena, struct str text, const struct json_events *events, void *context,
                struct json_error *error)
 {
+    struct parse p = {.arena = arena, .events = events, .context = context};
     size_t mark = arena_mark(arena);
-    int err = json_parse_keeping(arena, text, events, context, error);
+    int err = parse_text(&p, text, error);
     arena_rewind(arena, mark);
     return err;
+}
+
+/* ----------------------------------------------------------------------------------------- a tree */
+
+struct tree {
+    struct arena *arena;
+    struct json *open[JSON_MAX_DEPTH + 1]; /* arrays and objects that have not ended */
+    struct json *last[JSON_MAX_DEPTH + 1]; /* their newest child */
+    size_t depth;
+    struct json *root;
+    struct str key;
+    bool full;
+};
+
+static struct json *add(struct tree *t, enum json_type type)
+{
+    struct json *node = arena_new(t->arena, struct json);
+    if (!node) {
+        t->full = true;
+        return NULL;
+    }
+    node->type = type;
+    node->key = t->key;
+    t->key = (struct str){0};
+    if (t->depth == 0)
+        t->root = node;
+    else if (t->last[t->depth])
+        t->last[t->depth]->next = node;
+    else
+        t->open[t->depth]->first = node;
+    t->last[t->depth] = node;
+    return node;
+}
+
+static bool copy_text(struct tree *t, struct str text, struct str *out)
+{
+    *out = arena_copy(t->arena, text);
+    t->full |= out->ptr == NULL;
+    return !t->full;
+}
+
+static bool tree_scalar(void *context, enum json_type type, struct str text)
+{
+    struct tree *t = context;
+    struct json *node = add(t, type);
+    return node && copy_text(t, text, &node->text);
+}
+
+static bool tree_key(void *context, struct str key)
+{
+    struct tree *t = context;
+    return copy_text(t, key, &t->key);
+}
+
+static bool tree_begin(void *context, enum json_type type)
+{
+    struct tree *t = context;
+    struct json *node = add(t, type);
+    if (!node)
+        return false;
+    t->depth++;
+    t->open[t->depth] = node;
+    t->last[t->depth] = NULL;
+    return true;
+}
+
+static bool tree_end(void *context, enum json_type type)
+{
+    (void)type;
+    ((struct tree *)context)->depth--;
+    return true;
+}
+
+int json_tree(struct arena *arena, struct str text, struct json **out, struct json_error *error)
+{
+    static const struct json_events events = {
+        .scalar = tree_scalar, .key = tree_key, .begin = tree_begin, .end = tree_end};
+    struct tree t = {.arena = arena};
+    struct parse p = {.arena = arena, .events = &events, .context = &t};
+    int err = parse_text(&p, text, error);
+    if (err)
+        return t.full ? ERR_FULL : err;
+    *out = t.root;
+    return 0;
+}
+
+const struct json *json_member(const struct json *object, const char *key)
+{
+    const struct json *found = NULL;
+    if (!object || object->type != JSON_OBJECT)
+        return NULL;
+    for (const struct json *member = object->first; member; member = member->next)
+        if (str_equal(member->key, str_of(key)))
+            found = member;
+    return found;
+}
+
+bool json_int(const struct json *number, int64_t *out)
+{
+    if (!number || number->type != JSON_NUMBER || number->text.len == 0)
+        return false;
+    const char *at = number->text.ptr, *end = at + number->text.len;
+    bool negative = *at == '-';
+    int64_t value = 0;
+    for (at += negative; at < end; at++) {
+        if (*at < '0' || *at > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_sub_overflow(value, *at - '0', &value)) /* counted downwards: INT64_MIN has no positive */
+            return false;
+    }
+    if (!negative && __builtin_mul_overflow(value, -1, &value))
+        return false;
+    *out = value;
+    return true;
 }

@@ -1,4 +1,4 @@
-/* json.h - reading JSON: RFC 8259, no more and no less; UTF-8 is validated; \u0000 is allowed.
+/* json.h - reading JSON through yajl, the only place that knows it. RFC 8259; UTF-8 is validated; \u0000 is allowed.
  *
  * Two ways: events for documents (nothing is kept), and a small tree in an arena for settings and configuration. */
 #ifndef COMMON_JSON_H
@@ -13,8 +13,8 @@
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
-/* Strings are valid during the call only; one without escapes stands in the text itself. Each returns false to stop the
- * parse (json_parse then gives ERR_INVALID). A number is its text. NULL entries are skipped. */
+/* Strings are valid during the call only. Each returns false to stop the parse (json_parse then gives ERR_INVALID). A
+ * number is its text. NULL entries are skipped. */
 struct json_events {
     bool (*scalar)(void *context, enum json_type type, struct str text);
     bool (*key)(void *context, struct str key);

@@ -17,7 +17,7 @@ static const char *skip_space(const char *at, const char *end)
 /* From behind the opening quote to the closing one; NULL if there is none. */
 static const char *string_end(const char *at, const char *end)
 {
-    for (; (at = json_plain_end(at, end)) < end; at++) {
+    for (; at < end; at++) {
         if (*at == '"')
             return at;
         if (*at == '\\')

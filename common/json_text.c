@@ -1,62 +1,6 @@
 #include "common/json_text.h"
 
-#include "common/bytes.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-
-enum { WORD = 16 };
-
-/* One bit for each of the 16 bytes that ends a plain run: as signed numbers, control characters and what is not ASCII
- * are below a space. */
-static uint32_t ends_plain(const char *at)
-{
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
-    __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"')), backslash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
-    __m128i below = _mm_cmplt_epi8(v, _mm_set1_epi8(' '));
-    return (uint32_t)_mm_movemask_epi8(_mm_or_si128(below, _mm_or_si128(quote, backslash)));
-}
-
-static size_t first_end(uint64_t ends)
-{
-    return (size_t)__builtin_ctzll(ends);
-}
-#else
-enum { WORD = 8 };
-
-static const uint64_t ones = UINT64_C(0x0101010101010101), highs = UINT64_C(0x8080808080808080);
-
-/* The high bit of the lowest zero byte, and perhaps of some above it. */
-static uint64_t zero_bytes(uint64_t v)
-{
-    return (v - ones) & ~v & highs;
-}
-
-/* The same of the lowest byte that ends a plain run. */
-static uint64_t ends_plain(const char *at)
-{
-    uint64_t v = load_u64(at), quote = zero_bytes(v ^ ones * '"'), backslash = zero_bytes(v ^ ones * '\\');
-    uint64_t control = (v - ones * 0x20) & ~v & highs;
-    return quote | backslash | control | (v & highs);
-}
-
-static size_t first_end(uint64_t ends)
-{
-    return (size_t)__builtin_ctzll(ends) / 8;
-}
-#endif
-
-const char *json_plain_end(const char *at, const char *end)
-{
-    for (; end - at >= WORD; at += WORD) {
-        const uint64_t ends = ends_plain(at);
-        if (ends)
-            return at + first_end(ends);
-    }
-    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' && *at != '\\')
-        at++;
-    return at;
-}
+#include "common/utf8.h"
 
 int json_unit(const char *at, const char *end)
 {
@@ -73,4 +17,44 @@ int json_unit(const char *at, const char *end)
             return -1;
     }
     return unit;
+}
+
+/* One half of a surrogate pair without the other has no UTF-8. */
+static const char *find_lone_surrogate(struct str text)
+{
+    const char *at = text.ptr, *end = at + text.len;
+    while (at < end && (at = memchr(at, '\\', (size_t)(end - at)))) {
+        int unit = end - at > 1 && at[1] == 'u' ? json_unit(at + 2, end) : -1;
+        bool pair = json_unit_is_high(unit) && end - at >= 12 && at[6] == '\\' && at[7] == 'u' &&
+                    json_unit_is_low(json_unit(at + 8, end));
+        if (!pair && (json_unit_is_high(unit) || json_unit_is_low(unit)))
+            return at;
+        if (end - at < (pair ? 12 : 2))
+            return NULL;
+        at += pair ? 12 : 2;
+    }
+    return NULL;
+}
+
+static const char *found(struct str text, const char *at, const char *problem, size_t *out_offset)
+{
+    *out_offset = (size_t)(at - text.ptr);
+    return problem;
+}
+
+const char *json_text_problem(struct str text, size_t *out_offset)
+{
+    if (text.len == 0)
+        return NULL;
+    size_t valid = utf8_valid_prefix(text);
+    if (valid < text.len)
+        return found(text, text.ptr + valid, "not UTF-8", out_offset);
+    const char *at = find_lone_surrogate(text);
+    if (at)
+        return found(text, at, "half of a surrogate pair", out_offset);
+    /* yajl takes these two for white space. */
+    at = memchr(text.ptr, '\f', text.len);
+    if (!at)
+        at = memchr(text.ptr, '\v', text.len);
+    return at ? found(text, at, "a control character", out_offset) : NULL;
 }

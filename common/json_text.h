@@ -1,15 +1,14 @@
-/* json_text.h - the characters of JSON text, and what json.c and json_tree.c have between them. */
+/* json_text.h - the characters of JSON text: what yajl would let through, and escapes of code units. */
 #ifndef COMMON_JSON_TEXT_H
 #define COMMON_JSON_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/json.h"
+#include "common/str.h"
 
-/* At the first byte that means something in a string: a quotation mark, a backslash, a control character, or a byte
- * that is not ASCII. */
-const char *json_plain_end(const char *at, const char *end);
+/* NULL, or why no JSON has such characters (not UTF-8, half a surrogate pair, form feeds), found at *out_offset. */
+const char *json_text_problem(struct str text, size_t *out_offset);
 
 /* The code unit of four hexadecimal digits, or -1. */
 int json_unit(const char *at, const char *end);
@@ -23,9 +22,5 @@ static inline bool json_unit_is_low(int unit)
 {
     return unit >= 0xdc00 && unit <= 0xdfff;
 }
-
-/* json_parse, which leaves in the arena what events and the parse took. */
-int json_parse_keeping(struct arena *arena, struct str text, const struct json_events *events, void *context,
-                       struct json_error *error);
 
 #endif

@@ -1,7 +1,7 @@
 # Sourced by ./quickstart and ./check: installs what is missing from Debian, says what is done and how long it took.
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config python3 protobuf-c-compiler protobuf-compiler
-  libprotobuf-c-dev liblmdb-dev libuv1-dev libicu-dev libstemmer-dev liblz4-dev libxxhash-dev libinih-dev
+  libprotobuf-c-dev liblmdb-dev libuv1-dev libyajl-dev libicu-dev libstemmer-dev liblz4-dev libxxhash-dev libinih-dev
   libgoogle-perftools-dev"
 packages_test="$packages_build libcmocka-dev python3-pytest python3-protobuf python3-xapian lmdb-utils clang-14 binutils systemd"
 packages_package="$packages_build debhelper dpkg-dev lintian"

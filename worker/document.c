@@ -74,7 +74,7 @@ static bool find_field(struct document_reader *r)
     return r->field >= 0 || refuse(r, CODE_INVALID_DOCUMENT, "more than %d different fields", FIELDS_MAX);
 }
 
-/* What had escapes is valid during the event only; what had none stands in the body. */
+/* What yajl decoded is valid during the event only; what had no escapes stands in the body. */
 static const char *keep_text(struct document_reader *r, struct str text)
 {
     if (text.ptr >= r->body.ptr && text.ptr < r->body.ptr + r->body.len)

@@ -17,7 +17,7 @@ ARROWS = {
 
 # third-party header -> files that may include it
 WRAPPED = {
-    r"yajl/": r"bench/json_libraries\.c",
+    r"yajl/": r"common/json\.c|bench/json_libraries\.c",
     r"xxhash\.h": r"common/hash\.c",
     r"lmdb\.h": r"index/(store|store_writer|core_file)\.c|index/store_lmdb\.h|coordinator/catalog\w*\.[ch]",
     r"unicode/": r"index/analy\w*\.[ch]",
