@@ -4,11 +4,13 @@
  * Started by  an operator or a service manager, one per data directory
  * Holds       LOCK, catalog.mdb, the log, the listening sockets, a lifeline to each child
  * Writes      catalog.mdb and log/; unlinks segments that nobody names
- * malloc      libc: what it holds is bounded by connections and by the region budget
+ * malloc      libc, large blocks straight from the kernel: what it holds is bounded by connections and by the region
+ *             budget
  * Ends        on SIGTERM or SIGINT, in order, with status 0
  */
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +36,12 @@
 #include "coordinator/tasks_state.h"
 #include "proto/thresholds.h"
 
-enum { LOOP_TURN_MS = 20, START_S = 90, CHILDREN_STOP_S = 5 };
+enum {
+    LOOP_TURN_MS = 20,
+    START_S = 90,
+    CHILDREN_STOP_S = 5,
+    LARGE = 64 << 10, /* bytes of a block of memory that never comes from the heap */
+};
 
 struct coordinator {
     struct server server;
@@ -375,11 +382,19 @@ static int run(struct coordinator *c)
     return EXIT_SUCCESS;
 }
 
+/* Left alone, libc raises this limit up to 32 MiB as soon as large blocks are freed. Then buffers of messages, which come
+ * and go, leave holes between what is remembered of searches, and a third of the heap is holes. */
+static void keep_large_blocks_off_the_heap(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE);
+}
+
 int main(int argc, char **argv)
 {
     static struct coordinator c;
     enum config_command command;
     char why[CONFIG_MAX_WHY];
+    keep_large_blocks_off_the_heap();
     log_open("mayflyd", LOG_INFO);
     catalog_store_name_errors();
     err_name_range(-4095, -3000, uv_strerror);
