@@ -40,10 +40,10 @@ int wanted_fields_of(struct arena *a, char *const *fields, size_t count, const s
     return 0;
 }
 
-enum fetch_rules fetch_find_rules(struct shard *s, uint64_t id, struct str settings, struct reply *out,
-                                  const struct rules **out_rules)
+enum fetch_rules fetch_find_rules(struct shard *s, const Mayfly__Internal__Place *place, uint64_t id,
+                                  struct str settings, struct reply *out, const struct rules **out_rules)
 {
-    int err = rules_find(s->rules, id, settings, out_rules);
+    int err = rules_find(s->rules, place ? place->index : 0, id, settings, out_rules);
     if (err == RULES_WANTED)
         reply_settings_wanted(out);
     else if (err)
@@ -185,7 +185,7 @@ void fetch_documents(struct shard *s, const struct request *r, struct reply *out
     const Mayfly__Internal__Fetch *m = r->envelope->fetch;
     uint64_t prepared_by = m->prepared_by;
     const struct rules *rules;
-    enum fetch_rules found = fetch_find_rules(s, m->settings_id, message_bytes(m->settings), out, &rules);
+    enum fetch_rules found = fetch_find_rules(s, m->place, m->settings_id, message_bytes(m->settings), out, &rules);
     if (found == FETCH_RULES_WANTED)
         return; /* it comes again: what is held stays */
     struct snapshot *held = holds_find(s->holds, prepared_by);

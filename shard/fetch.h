@@ -24,8 +24,8 @@ int wanted_fields_of(struct arena *a, char *const *fields, size_t count, const s
 /* What the settings mean, by their number or text. If they are not found the answer says why; it is to be given before
  * anything is let go of that was held for the request, for it may come again. */
 enum fetch_rules { FETCH_RULES_FOUND = 0, FETCH_RULES_WANTED, FETCH_RULES_BAD };
-enum fetch_rules fetch_find_rules(struct shard *s, uint64_t id, struct str settings, struct reply *out,
-                                  const struct rules **out_rules);
+enum fetch_rules fetch_find_rules(struct shard *s, const Mayfly__Internal__Place *place, uint64_t id,
+                                  struct str settings, struct reply *out, const struct rules **out_rules);
 
 /* Keeps the newest generation of a place for the answer; false if it cannot be had, then the answer says why. */
 bool fetch_newest(struct shard *s, const Mayfly__Internal__Place *place, struct reply *out);

@@ -10,6 +10,7 @@ enum { KEPT = 16, ROOM_PER_BYTE = 32, LEAST_ROOM = 256 << 10 };
 
 struct entry {
     struct arena arena; /* holds the rest; cap 0: empty */
+    uint32_t index;
     uint64_t id;
     struct str json;
     struct rules rules;
@@ -43,10 +44,13 @@ static void clear(struct entry *e)
     *e = (struct entry){0};
 }
 
-static struct entry *least_used(struct rules_cache *c)
+/* What the index had before, which is not asked for again; else the least used. */
+static struct entry *place_for(struct rules_cache *c, uint32_t index)
 {
     struct entry *least = &c->entries[0];
-    for (size_t i = 1; i < KEPT; i++) {
+    for (size_t i = 0; i < KEPT; i++) {
+        if (c->entries[i].arena.cap > 0 && c->entries[i].index == index)
+            return &c->entries[i];
         if (c->entries[i].used < least->used)
             least = &c->entries[i];
     }
@@ -83,7 +87,7 @@ static int fill(struct rules_cache *c, struct entry *e, struct str json)
                          &e->rules.analyzer);
 }
 
-int rules_find(struct rules_cache *c, uint64_t id, struct str settings_json, const struct rules **out)
+int rules_find(struct rules_cache *c, uint32_t index, uint64_t id, struct str settings_json, const struct rules **out)
 {
     c->calls++;
     for (size_t i = 0; i < KEPT; i++) {
@@ -96,13 +100,14 @@ int rules_find(struct rules_cache *c, uint64_t id, struct str settings_json, con
     }
     if (settings_json.len == 0)
         return RULES_WANTED;
-    struct entry *e = least_used(c);
+    struct entry *e = place_for(c, index);
     clear(e);
     int err = fill(c, e, settings_json);
     if (err) {
         clear(e);
         return err;
     }
+    e->index = index;
     e->id = id;
     e->used = c->calls;
     *out = &e->rules;

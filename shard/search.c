@@ -66,7 +66,7 @@ static uint64_t hold_until(const struct search *s)
 
 static enum fetch_rules find_rules(struct search *s, const Mayfly__Internal__QueryText *text)
 {
-    return fetch_find_rules(s->shard, text->settings_id, message_bytes(text->settings), s->out, &s->rules);
+    return fetch_find_rules(s->shard, text->place, text->settings_id, message_bytes(text->settings), s->out, &s->rules);
 }
 
 /* Words would be looked for that another analyzer never made. */

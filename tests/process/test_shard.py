@@ -155,13 +155,14 @@ def test_settings_are_told_once(shard, internal):
     assert answer.WhichOneof("message") == "settings_wanted"
     prepared, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "the cats")))
     assert len(prepared.prepared.words) == 1
-    own = text(internal, "the cats", settings=SETTINGS.replace(b'"stop_words":null', b'"stop_words":[]'), settings_id=2)
+    own = text(internal, "the cats", settings=SETTINGS.replace(b'"stop_words":null', b'"stop_words":[]'), settings_id=2, index=8)
     assert len(shard.ask(prepare=internal.Prepare(text=own))[0].prepared.words) == 2
-    for settings_id, words in ((1, 1), (2, 2)):
-        answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "the cats", settings=b"", settings_id=settings_id)))
+    for index, settings_id, words in ((7, 1, 1), (8, 2, 2)):
+        told = text(internal, "the cats", settings=b"", settings_id=settings_id, index=index)
+        answer, _ = shard.ask(prepare=internal.Prepare(text=told))
         assert len(answer.prepared.words) == words
-    for settings_id in range(10, 40):  # more than it keeps
-        shard.ask(prepare=internal.Prepare(text=text(internal, "cats", settings_id=settings_id)))
+    for index in range(10, 40):  # more than it keeps
+        shard.ask(prepare=internal.Prepare(text=text(internal, "cats", settings_id=index, index=index)))
     execute = internal.Execute(text=text(internal, "cats", settings=b""), prepared_by=prepared.request, limit=10,
                                words=[internal.Weighted()])
     assert shard.ask(execute=execute)[0].WhichOneof("message") == "settings_wanted"

@@ -178,6 +178,19 @@ def test_documents_come_whole_or_by_their_fields(shard, index, internal):  # noq
     assert json.loads(documents(*shard.ask(fetch=fetch))[0]) == {"n": 7}
 
 
+def test_an_index_has_one_set_of_rules(shard, index, internal):  # noqa: F811
+    text = index.rules()
+    for settings in (None, {"displayed": ["n"]}):
+        shard.ask(execute=index.search("cats 7", settings=settings))
+        known = {**index.rules(settings), "settings": b""}
+        query = internal.QueryText(place=index.place(), query="cats 7", no_prefix=True, **known)
+        answer, _ = shard.ask(execute=internal.Execute(text=query, own_statistics=True, limit=1))
+        assert len(answer.executed.hits) == 1
+    former = internal.QueryText(place=index.place(), query="cats 7", no_prefix=True, settings_id=text["settings_id"])
+    answer, _ = shard.ask(execute=internal.Execute(text=former, own_statistics=True, limit=1))
+    assert answer.WhichOneof("message") == "settings_wanted"  # let go of when the newer came
+
+
 def test_lookup_finds_the_live_version(shard, index, internal):  # noqa: F811
     index.put({"id": "03", "title": "newer"})
     index.delete("04")
