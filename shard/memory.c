@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 enum {
-    THREAD_CACHE = 2 << 20, /* one thread needs no more; tcmalloc's default is 32 MiB */
-    LEAST_EXCESS = 1 << 20,
+    THREAD_CACHE = 512 << 10, /* the least that tcmalloc takes, of a heap of about as much; its default is 32 MiB */
+    LEAST_EXCESS = 256 << 10,
     EXCESS_SHARE = 50, /* of the heap: 2 % */
     MIB = 1 << 20,
 };
