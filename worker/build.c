@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "index/score.h"
 #include "worker/flush.h"
+#include "worker/hooks.h"
 #include "worker/malloc.h"
 #include "worker/report.h"
 #include "worker/terms_sort.h"
@@ -173,20 +174,6 @@ static const Mayfly__Internal__Skip *find_skip(const job_message *job, uint64_t 
     return NULL;
 }
 
-#ifdef MAYFLY_TEST_HOOKS
-static void obey_hooks(const struct operation *o)
-{
-    const char *id = getenv("MAYFLY_TEST_KILL_ID");
-    if (id && str_equal(o->id, str_of(id)))
-        abort();
-}
-#else
-static void obey_hooks(const struct operation *o)
-{
-    (void)o;
-}
-#endif
-
 static void apply(struct build *b, const struct operation *o, uint64_t task)
 {
     const Mayfly__Internal__Skip *skip = find_skip(b->worker->job, o->sequence);
@@ -194,7 +181,7 @@ static void apply(struct build *b, const struct operation *o, uint64_t task)
         refuse(b, o, task, skip->code, skip->message);
         return;
     }
-    obey_hooks(o);
+    hooks_obey(o);
     switch (o->kind) {
     case OPERATION_PUT:
         put(b, o, task);

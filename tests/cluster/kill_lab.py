@@ -262,7 +262,8 @@ class Lab:
             found.append(f"{files} segment files in {directories}: the index has {named}, {stats.removals} will go")
         for what, which in [("zombies", leaks.zombies(self.server)), ("strays", leaks.strays(self.server)),
                             ("reader slots", leaks.stale_slots(self.server, INDEX_NUMBER)),
-                            ("unknown files", leaks.unknown_files(self.server))]:
+                            ("unknown files", leaks.unknown_files(self.server)),
+                            ("control groups", leaks.groups(self.server, stats))]:
             if which:
                 found.append(f"{what}: {which}")
         return found

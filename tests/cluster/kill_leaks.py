@@ -134,6 +134,14 @@ def index_directories(server):
     return sorted(p.name for p in server.data.glob("indexes/*"))
 
 
+def groups(server, stats):
+    """Control groups of workers: none, if no worker runs."""
+    if not stats.worker_groups:
+        return []
+    data = os.stat(server.data)
+    return [p.name for p in pathlib.Path(stats.worker_groups).glob(f"mayfly-{data.st_dev:x}-{data.st_ino:x}-*")]
+
+
 def lock_is_free(server):
     with open(server.data / "LOCK", "rb") as lock:
         try:
