@@ -4,13 +4,12 @@
  * Started by  an operator or a service manager, one per data directory
  * Holds       LOCK, catalog.mdb, the log, the listening sockets, a lifeline to each child
  * Writes      catalog.mdb and log/; unlinks segments that nobody names
- * malloc      libc, large blocks straight from the kernel: what it holds is bounded by connections and by the region
- *             budget
+ * malloc      libc, large blocks straight from the kernel, trimmed by a timer (heap.h): what it holds is bounded by
+ *             connections and by the region budget
  * Ends        on SIGTERM or SIGINT, in order, with status 0
  */
 #include <errno.h>
 #include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@
 #include "common/err.h"
 #include "common/logger.h"
 #include "coordinator/catalog_store.h"
+#include "coordinator/heap.h"
 #include "coordinator/ingest_trim.h"
 #include "coordinator/jobs_state.h"
 #include "coordinator/lock.h"
@@ -36,18 +36,14 @@
 #include "coordinator/tasks_state.h"
 #include "proto/thresholds.h"
 
-enum {
-    LOOP_TURN_MS = 20,
-    START_S = 90,
-    CHILDREN_STOP_S = 5,
-    LARGE = 64 << 10, /* bytes of a block of memory that never comes from the heap */
-};
+enum { LOOP_TURN_MS = 20, UPKEEP_MS = 1000, START_S = 90, CHILDREN_STOP_S = 5 };
 
 struct coordinator {
     struct server server;
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, reload;
-    uv_timer_t stop_timer;
+    uv_timer_t stop_timer, upkeep_timer;
+    struct heap_mark heap;
     struct recovery *recovery;
     struct service service;
     int argc;
@@ -340,6 +336,21 @@ static void start_children(struct coordinator *c, int lock)
     shards_start(s->shards);
 }
 
+/* What is not wanted any more, and memory that is free, is let go of also while nobody asks for anything. */
+static void on_upkeep(uv_timer_t *timer)
+{
+    struct coordinator *c = timer->data;
+    weights_sweep(c->server.weights, &c->server.indexes);
+    heap_give_back(&c->heap);
+}
+
+static int start_upkeep(struct coordinator *c)
+{
+    int err = uv_timer_init(&c->loop, &c->upkeep_timer);
+    c->upkeep_timer.data = c;
+    return err ? err : uv_timer_start(&c->upkeep_timer, on_upkeep, UPKEEP_MS, UPKEEP_MS);
+}
+
 /* Connections and regions are descriptors; nothing here is hurt by many. */
 static void raise_descriptor_limit(void)
 {
@@ -370,6 +381,7 @@ static int run(struct coordinator *c)
     must(ingest_open(s, &s->ingest), "cannot begin", "ingest");
     start_children(c, lock);
     must(service_start(&c->service, s), "cannot begin", "a timer");
+    must(start_upkeep(c), "cannot begin", "a timer");
     jobs_survey(s->jobs, on_surveyed, c);
     uv_run(&c->loop, UV_RUN_DEFAULT);
 
@@ -382,19 +394,12 @@ static int run(struct coordinator *c)
     return EXIT_SUCCESS;
 }
 
-/* Left alone, libc raises this limit up to 32 MiB as soon as large blocks are freed. Then buffers of messages, which come
- * and go, leave holes between what is remembered of searches, and a third of the heap is holes. */
-static void keep_large_blocks_off_the_heap(void)
-{
-    mallopt(M_MMAP_THRESHOLD, LARGE);
-}
-
 int main(int argc, char **argv)
 {
     static struct coordinator c;
     enum config_command command;
     char why[CONFIG_MAX_WHY];
-    keep_large_blocks_off_the_heap();
+    heap_setup();
     log_open("mayflyd", LOG_INFO);
     catalog_store_name_errors();
     err_name_range(-4095, -3000, uv_strerror);

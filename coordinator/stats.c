@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "common/process_memory.h"
+#include "coordinator/heap.h"
 #include "coordinator/nursery.h"
 #include "coordinator/shards_start.h"
 #include "proto/memory_figures.h"
@@ -143,9 +144,19 @@ static void add_worker(void *context, const struct worker_view *w)
     p->index = name.ptr ? message_string(name.ptr) : p->index;
 }
 
+static void add_coordinator(struct gathering *g)
+{
+    Mayfly__Stats__Process *p = add_process(g, getpid(), "coordinator", "serving");
+    struct heap_figures heap = {0};
+    if (!p)
+        return;
+    heap_read(&heap);
+    p->heap = add_heap(g, &heap);
+}
+
 static void visit_processes(const struct stats_sources *from, struct gathering *g)
 {
-    add_process(g, getpid(), "coordinator", "serving");
+    add_coordinator(g);
     add_child(g, &from->nursery->child, "nursery");
     add_shards(g, from->shards);
     jobs_visit(from->jobs, add_worker, g);

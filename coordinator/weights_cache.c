@@ -7,7 +7,10 @@
 #include "common/check.h"
 #include "common/hash.h"
 
-enum { LARGEST_SHARE = 64 }; /* of the bytes that one entry may take: 1 / so much */
+enum {
+    LARGEST_SHARE = 64,      /* of the bytes that one entry may take: 1 / so much */
+    SWEPT_BUCKETS = 16384, /* at a time: a millisecond or two where all are full */
+};
 
 struct key {
     uint32_t index, edition;
@@ -33,6 +36,7 @@ struct weights_cache {
     struct weights_counts counts;
     struct entry **buckets;
     size_t bucket_count; /* a power of two */
+    size_t swept;        /* buckets, ever */
     struct entry *oldest, *youngest;
 };
 
@@ -259,6 +263,27 @@ void weights_forget(struct weights_cache *c, const struct weighed *w)
         at = at->next;
     if (at)
         take_out(c, at);
+}
+
+static const struct index *index_of(const struct indexes *all, const struct key *k)
+{
+    const struct index *i = all->first;
+    while (i && (i->number != k->index || i->edition != k->edition))
+        i = i->next;
+    return i && i->shards == k->shards ? i : NULL;
+}
+
+void weights_sweep(struct weights_cache *c, const struct indexes *all)
+{
+    for (size_t n = 0; n < SWEPT_BUCKETS && n < c->bucket_count; n++) {
+        struct entry *next, *e = c->buckets[c->swept++ & (c->bucket_count - 1)];
+        for (; e; e = next) {
+            const struct index *i = index_of(all, &e->key);
+            next = e->next;
+            if (!i || !is_good(&e->weighed, i))
+                take_out(c, e);
+        }
+    }
 }
 
 struct weights_counts weights_counts(const struct weights_cache *c)

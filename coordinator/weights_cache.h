@@ -46,6 +46,9 @@ void weights_keep(struct weights_cache *c, const struct index *i, const Mayfly__
 /* A shard says that it has moved on, of which the coordinator has not heard. */
 void weights_forget(struct weights_cache *c, const struct weighed *w);
 
+/* Once a second: of a part of the entries those go that are good no more. All have had their turn within a few. */
+void weights_sweep(struct weights_cache *c, const struct indexes *all);
+
 struct weights_counts weights_counts(const struct weights_cache *c);
 
 #endif

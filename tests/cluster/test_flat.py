@@ -50,8 +50,8 @@ def test_the_heap_of_a_shard_is_tuned_and_told(films):
         assert heap.allocated + free + heap.page_unmapped == heap.size
         assert heap.page_free <= MIB and heap.thread_free <= 2 * MIB
         assert 0 < shard.indexes_heap < heap.allocated
-    for other in of_role(films.stats(), "coordinator") + of_role(films.stats(), "nursery"):
-        assert not other.HasField("heap")
+    coordinator, = of_role(films.stats(), "coordinator")
+    assert 0 < coordinator.heap.allocated <= coordinator.heap.size
 
 
 def test_a_query_that_took_much_leaves_little(films):
@@ -131,7 +131,8 @@ def test_figures_are_those_of_the_kernel(server, films):
     links = [os.readlink(link) for link in pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()]
     assert stats.memfds == sum(link.startswith("/memfd:") for link in links) >= 6
     assert stats.memfd_bytes >= 4096 * 5
-    assert stats.workers_started >= 1 and stats.worker_peak_most >= stats.worker_peak_last > 0
+    assert stats.workers_started >= 1
+    assert not built_with_allocators() or stats.worker_peak_most >= stats.worker_peak_last > 0
     assert stats.worker_teardown_most_us >= stats.worker_teardown_last_us > 0
     assert sum(stats.latency) == stats.searches == 8
     assert stats.latency_sum_us > 0 and stats.clients_waiting == 0
@@ -148,4 +149,5 @@ def test_metrics_are_those_that_were_promised(server, films):
             buckets = [int(n) for n in re.findall(rf'^{name}_bucket{{le="[^"]+"}} (\d+)$', text, re.M)]
             assert buckets == sorted(buckets) and buckets[-1] == int(re.search(rf"^{name}_count (\d+)$", text, re.M)[1])
         else:
-            assert re.search(rf"^{name}(\{{.*\}})? \d+(\.\d+)?$", text, re.M) or kind == "gauge", name
+            told_of_it = re.search(rf"^{name}(\{{.*\}})? \d+(\.\d+)?$", text, re.M)
+            assert told_of_it or (name.startswith("mayfly_heap_") and not built_with_allocators()), name

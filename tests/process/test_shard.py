@@ -9,10 +9,11 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from conftest import BIN, START_LIMIT
+from conftest import BIN, START_LIMIT, built_with_allocators
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOCKET_FD, WORDS_FD, WORDS_SIZE = 3, 4, 4096
@@ -250,3 +251,26 @@ def test_a_malformed_request_fails_alone(shard, internal):
 def test_a_malformed_frame_ends_it(shard):
     shard.socket.sendall(struct.pack("<II", 3, 900))
     assert shard.process.wait(START_LIMIT) == 1
+
+
+@pytest.mark.skipif(not built_with_allocators(), reason="malloc is the sanitizer's")
+def test_a_heap_that_grows_without_bound_ends_at_its_limit(internal, directory):
+    small = Shard(internal, directory, "--heap-memory", str(8 << 20))
+    small.receive()
+    assert small.ask(prepare=internal.Prepare(text=text(internal, "a")))[0].WhichOneof("message") == "prepared"
+    wide = internal.Prepare(text=text(internal, "a " * 250_000))  # half a MB each, as it waits for its turn
+    envelope = internal.ShardEnvelope(request=1000, prepare=wide).SerializeToString()
+    frame = struct.pack("<II", 4 + len(envelope), len(envelope)) + envelope
+    small.process.send_signal(signal.SIGSTOP)
+    sender = threading.Thread(target=send_until_closed, args=(small.socket, frame * 40))
+    sender.start()
+    small.process.send_signal(signal.SIGCONT)
+    assert small.process.wait(START_LIMIT) == 1  # and is started again
+    sender.join()
+
+
+def send_until_closed(sock, data):
+    try:
+        sock.sendall(data)
+    except OSError:
+        pass

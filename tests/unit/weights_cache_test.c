@@ -223,6 +223,28 @@ static void takes_no_more_bytes_than_it_may(void **state)
     end(&f);
 }
 
+static void sweeps_out_what_is_good_no_more(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, 100, 1 << 20);
+    move_to(&f, 3, 4);
+    keep(&f, "old");
+    const struct weighed *held = find(&f, "old");
+    move_to(&f, 3, 5);
+    keep(&f, "new");
+    weights_sweep(f.cache, &f.all);
+    assert_int_equal(weights_counts(f.cache).entries, 1);
+    assert_true(has(&f, "new"));
+    expect(held, "old"); /* who has it keeps it */
+    weights_release(held);
+    indexes_remove(&f.all, f.books);
+    weights_sweep(f.cache, &f.all);
+    assert_int_equal(weights_counts(f.cache).entries, 0);
+    assert_int_equal(weights_counts(f.cache).bytes, 0);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +253,7 @@ int main(void)
         cmocka_unit_test(whatever_changes_the_words_is_another_search),
         cmocka_unit_test(the_least_used_go_first),
         cmocka_unit_test(takes_no_more_bytes_than_it_may),
+        cmocka_unit_test(sweeps_out_what_is_good_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
