@@ -99,6 +99,7 @@ static Mayfly__Stats__Heap *add_heap(const struct gathering *g, const struct hea
 static void add_figures(const struct gathering *g, Mayfly__Stats__Process *p, const struct memory_figures *f)
 {
     p->heap = add_heap(g, &f->heap);
+    p->counted = f->counted;
     p->indexes_open = (uint32_t)f->indexes.open;
     p->indexes_mapped = f->indexes.mapped;
     p->indexes_heap = f->indexes.heap;

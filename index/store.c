@@ -13,7 +13,7 @@
 #include "index/store_lmdb.h"
 
 enum {
-    ENVIRONMENT = 3 << 10, /* bytes that LMDB takes of malloc to read one file */
+    ENVIRONMENT = 1536, /* bytes that LMDB takes of malloc to read one file, and what malloc rounds up */
     OS_PAGE = 4096,
 };
 

@@ -31,6 +31,7 @@ struct index_figures { /* of all indexes that are open, as Holdings tells them o
 };
 
 struct memory_figures {
+    uint64_t counted; /* how often the shard has filled in what follows, but for arenas, which are always new */
     struct heap_figures heap;
     struct arena_figures arena;
     struct index_figures indexes;

@@ -29,7 +29,7 @@ struct open_place {
     uint32_t index, edition;
     const struct snapshot *snapshot; /* NULL: nobody has looked yet */
 };
-enum { PLACE_HEAP = 8 << 10 }; /* bytes of malloc for one that is open, what LMDB takes included */
+enum { PLACE_HEAP = 2 << 10 }; /* bytes of malloc for one that is open, what LMDB takes included */
 void places_visit(const struct places *p, void (*visit)(void *context, const struct open_place *place), void *context);
 
 /* Once a second: lets go of what idle indexes hold of dropped files, of indexes that are gone, of dead readers' slots.

@@ -277,6 +277,7 @@ static void tick(struct server *v)
     holdings_tell(v->shard, &v->out.waiting);
     outbox_flush(&v->out);
     memory_release_excess(&memory_figures_write(v->shard->words)->heap);
+    memory_figures_write(v->shard->words)->counted++;
 }
 
 /* Answers what waits, all answers in one system call; but none waits longer for the others than TURN_US, or for a query

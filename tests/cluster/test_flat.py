@@ -115,7 +115,7 @@ def test_what_shards_hold_for_an_index_is_declared(films):
         return all(p.indexes_open == 1 for p in of_role(stats, "shard")) and stats.indexes[0].open_in == 4
     stats = await_figures(films, is_open)
     index, shards = stats.indexes[0], of_role(stats, "shard")
-    assert index.heap == sum(p.indexes_heap for p in shards) > 4 * 8 * KIB
+    assert index.heap == sum(p.indexes_heap for p in shards) > 4 * 2 * KIB
     assert index.mapped == sum(p.indexes_mapped for p in shards) == 2 * index.bytes  # two readers of each shard
     films.drop_index("films")
     assert not any(p.indexes_heap for p in of_role(await_figures(films, lambda s: not any(

@@ -253,6 +253,13 @@ def test_a_malformed_frame_ends_it(shard):
     assert shard.process.wait(START_LIMIT) == 1
 
 
+def send_until_closed(sock, data):
+    try:
+        sock.sendall(data)
+    except OSError:
+        pass
+
+
 @pytest.mark.skipif(not built_with_allocators(), reason="malloc is the sanitizer's")
 def test_a_heap_that_grows_without_bound_ends_at_its_limit(internal, directory):
     small = Shard(internal, directory, "--heap-memory", str(8 << 20))
@@ -267,10 +274,3 @@ def test_a_heap_that_grows_without_bound_ends_at_its_limit(internal, directory):
     small.process.send_signal(signal.SIGCONT)
     assert small.process.wait(START_LIMIT) == 1  # and is started again
     sender.join()
-
-
-def send_until_closed(sock, data):
-    try:
-        sock.sendall(data)
-    except OSError:
-        pass

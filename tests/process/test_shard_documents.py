@@ -2,14 +2,17 @@
 import errno
 import json
 import os
+import pathlib
+import re
 import shutil
+import struct
 import time
 import zlib
 
 import pytest
 
 import nursery as harness
-from conftest import START_LIMIT
+from conftest import START_LIMIT, built_with_allocators, note
 from watch import Watch
 from test_shard import Shard, failure, internal  # noqa: F401  (a fixture)
 
@@ -425,3 +428,54 @@ def test_a_file_cut_under_its_map_ends_the_shard_with_a_reason(shard, index):
     shard.send(execute=index.search("cats 7 8 9", with_documents=True))
     assert shard.process.wait(START_LIMIT) == 1
     assert shard.reason() == CORRUPT and b"SIGBUS" in shard.words[:4096]
+
+
+FIGURES = struct.Struct("<20Q")  # proto/memory_figures.h
+FIGURES_AT = 1024
+
+
+def figures(shard):
+    """Counts, bytes that it has of malloc, and those that it declares for indexes; counted after this was called."""
+    end, before = time.monotonic() + START_LIMIT, FIGURES.unpack_from(shard.words, FIGURES_AT)[0]
+    while (found := FIGURES.unpack_from(shard.words, FIGURES_AT))[0] < before + 2:  # one may have been under way
+        assert time.monotonic() < end, "it does not count any more"
+        time.sleep(0.05)
+    return found[1], found[19]
+
+
+def own_memory(shard):
+    text = pathlib.Path(f"/proc/{shard.process.pid}/status").read_text()
+    return int(re.search(r"^RssAnon:\s+(\d+) kB$", text, re.M)[1]) * 1024
+
+
+@pytest.mark.skipif(not built_with_allocators(), reason="malloc is the sanitizer's")
+def test_row_8_own_memory_is_little_more_than_what_is_allocated(shard, index, internal, directory):  # noqa: F811
+    segments, live = 12, 64 << 20
+    for n in range(1, segments):
+        index.put({"id": f"s{n}", "title": f"cats {n}"}, {"id": f"d{n}", "title": "dogs"})
+    index.delete(*(f"d{n}" for n in range(1, segments)))  # so that there are deletions to hold
+    last, rules = 1, index.rules()
+
+    def search(number):
+        place = internal.Place(index=number, edition=1, shard=0)
+        text = internal.QueryText(place=place, query="cats", no_prefix=True, **rules)
+        assert ids(shard.ask(execute=internal.Execute(text=text, own_statistics=True, limit=1))[0])
+
+    search(1)
+    while own_memory(shard) < live + (12 << 20):
+        last += 1
+        assert last < 1200, "so many indexes, and no 64 MiB"
+        copy = directory / f"indexes/{last}/1/0"
+        copy.mkdir(parents=True)
+        for file in index.path().glob("*.mdb"):
+            os.link(file, copy / file.name)
+        search(last)
+    allocated, declared = figures(shard)
+    before = own_memory(shard) / allocated
+    for n in range(5000):
+        search(1 + n * 7919 % last)
+    after = own_memory(shard) / figures(shard)[0]
+    note(f"row 8: own memory to what is allocated, {allocated >> 20} MiB in {last} indexes: {before:.3f}, promised 1.25; "
+         f"{after - before:+.3f} after 5,000 searches, promised 0.02")
+    assert allocated >= live and before <= 1.25 and abs(after - before) <= 0.02
+    assert 0.9 <= declared / allocated <= 1.1, (declared, allocated)

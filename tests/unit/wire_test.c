@@ -52,6 +52,7 @@ static void a_sealed_region_cannot_be_changed(void **state)
     assert_memory_equal(reader.base, "hello", 5);
     assert_true(write(spy, "x", 1) < 0);
     assert_true(ftruncate(spy, 0) < 0);
+    assert_true(fallocate(spy, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 5) < 0);
     assert_ptr_equal(mmap(NULL, 5, PROT_WRITE, MAP_SHARED, spy, 0), MAP_FAILED);
     struct region other = REGION_NONE;
     assert_int_equal(region_map_sealed(&other, spy, 6), ERR_CORRUPT); /* shorter than promised */
