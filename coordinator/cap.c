@@ -164,6 +164,13 @@ const char *cap_group(const struct cap *c)
     return has_group(c) ? c->group.path : "";
 }
 
+uint64_t cap_room(const struct cap *c)
+{
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t group = has_group(c) ? cgroup_room(&c->group) : UINT64_MAX;
+    return group < machine ? group : machine;
+}
+
 uint64_t cap_peak(const struct cap *c)
 {
     return c ? c->peak : 0;

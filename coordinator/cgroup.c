@@ -174,6 +174,19 @@ void cgroup_sweep(const struct cgroup *g)
 
 /* --- the group they are below */
 
+uint64_t cgroup_room(const struct cgroup *g)
+{
+    char path[CGROUP_PATH];
+    uint64_t room = UINT64_MAX;
+    snprintf(path, sizeof path, "%s", g->path);
+    for (char *last; (last = strrchr(path, '/')) != NULL && last != path; *last = '\0') {
+        scoped(fd) int group = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        uint64_t limit = read_number(group, g->kind->settings[0].file, ""); /* 0: "max", or not a group */
+        room = limit && limit < room ? limit : room;
+    }
+    return room;
+}
+
 /* With v2 a group that hands its memory controller down holds no process, except at the root. */
 static int hand_down_memory(const struct cgroup *g)
 {

@@ -42,6 +42,9 @@ int cgroup_open(enum cgroup_version version, const char *own, const char *prefix
 int cgroup_at(enum cgroup_version version, const char *path, const char *prefix, struct cgroup *out);
 void cgroup_close(struct cgroup *g);
 
+/* The least limit of our own group and those above it; UINT64_MAX: none has one. */
+uint64_t cgroup_room(const struct cgroup *g);
+
 /* The descriptor to which the worker writes "0" to enter, or a negative errno. */
 int cgroup_make(const struct cgroup *g, uint64_t number, uint64_t limit);
 struct cgroup_counts cgroup_read(const struct cgroup *g, uint64_t number);

@@ -27,6 +27,7 @@ static const struct handler handlers[] = {
     [ON(TASK_LIST)] = {handle_task_list, true, true},
     [ON(TASK_WAIT)] = {handle_task_wait, false, false},
     [ON(STATS_GET)] = {handle_stats, true, true},
+    [ON(BUDGET_GET)] = {handle_budget, true, true},
     [ON(TRIM)] = {handle_trim, false, false},
     [ON(CANCEL)] = {handle_cancel, true, true},
 };

@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/budget.h"
 #include "coordinator/catalog_store.h"
 #include "coordinator/heap.h"
 #include "coordinator/ingest_trim.h"
@@ -214,6 +215,7 @@ static void on_reload_signal(uv_signal_t *signal, int number)
         jobs_reconfigured(c->server.jobs);
         shards_reconfigure(c->server.shards, c->server.config.query_memory);
         child_revive(&c->server.nursery.child);
+        budget_log(&c->server.config, c->server.cap);
         log_info("the configuration was reloaded");
     }
     notify_send("READY=1");
@@ -286,6 +288,7 @@ static void open_cap(struct server *s)
     char why[CAP_WHY];
     if (cap_open((enum config_worker_cap)s->config.worker_cap, s->data, &s->cap, why))
         log_die("worker-cap cannot be had: %s", why);
+    budget_log(&s->config, s->cap);
 }
 
 static void open_catalog(struct server *s)

@@ -24,6 +24,7 @@ void handle_get(struct session *s, const Mayfly__Envelope *e);
 void handle_task_list(struct session *s, const Mayfly__Envelope *e);
 void handle_task_wait(struct session *s, const Mayfly__Envelope *e);
 void handle_stats(struct session *s, const Mayfly__Envelope *e);
+void handle_budget(struct session *s, const Mayfly__Envelope *e);
 void handle_trim(struct session *s, const Mayfly__Envelope *e);
 void handle_cancel(struct session *s, const Mayfly__Envelope *e);
 void handle_search(struct session *s, const Mayfly__Envelope *e);

@@ -5,6 +5,7 @@
 #include "common/check.h"
 #include "common/fd.h"
 #include "common/process_memory.h"
+#include "coordinator/budget.h"
 #include "coordinator/session_state.h"
 #include "coordinator/stats.h"
 
@@ -99,4 +100,34 @@ void handle_stats(struct session *s, const Mayfly__Envelope *e)
     r->space = w;
     r->work.data = r;
     require(uv_queue_work(server->loop, &r->work, in_pool, after_pool) == 0);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- budget
+ */
+
+void handle_budget(struct session *s, const Mayfly__Envelope *e)
+{
+    struct server *server = session_server(s);
+    const struct budget b = budget_of(&server->config, server->cap);
+    Mayfly__Budget__Line rows[BUDGET_LINES], *pointers[BUDGET_LINES];
+    for (size_t i = 0; i < b.count; i++) {
+        mayfly__budget__line__init(pointers[i] = &rows[i]);
+        rows[i].phase = message_string(b.lines[i].phase);
+        rows[i].process = message_string(b.lines[i].process);
+        rows[i].what = message_string(b.lines[i].what);
+        rows[i].held_by = message_string(b.lines[i].held_by);
+        rows[i].count = b.lines[i].count;
+        rows[i].each = b.lines[i].each;
+    }
+    Mayfly__Budget budget = MAYFLY__BUDGET__INIT;
+    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    budget.lines = pointers;
+    budget.n_lines = b.count;
+    budget.total = b.total;
+    budget.room = cap_room(server->cap);
+    budget.cap_enforced_by = message_string(cap_name(server->cap));
+    budget.worker_groups = message_string(cap_group(server->cap));
+    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_BUDGET;
+    answer.budget = &budget;
+    session_send(s, e->request, &answer, (struct str){0});
 }

@@ -10,6 +10,9 @@
 
 #include "proto/last_words.h"
 
+/* Of a shard. Nothing legitimate comes near: what does is better refused there than by the kernel. */
+enum { HEAP_MOST = 512 << 20 };
+
 struct heap_figures {   /* tcmalloc's; all 0 where malloc is another */
     uint64_t allocated; /* bytes that were asked for and are not freed */
     uint64_t size;      /* bytes of address space taken from the kernel; page_unmapped of them are given back */

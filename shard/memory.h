@@ -7,8 +7,6 @@
 
 #include "proto/memory_figures.h"
 
-enum { HEAP_MOST = 512 << 20 }; /* nothing legitimate comes near: what does is better refused here than by the kernel */
-
 /* From `heap_most` bytes on, malloc fails. */
 void memory_setup(uint64_t heap_most);
 

@@ -5,8 +5,9 @@
 #include "proto/batch.h"
 
 #ifdef MAYFLY_TEST_HOOKS
-/* By environment: MAYFLY_TEST_KILL_ID names a document that crashes its worker, MAYFLY_TEST_HOG_ID one at which it takes
- * memory without end, as MAYFLY_TEST_HOG says: `heap`, `private` or `shared` mappings, or `none`, and then it hangs. */
+/* By environment: MAYFLY_TEST_KILL_ID names a document that crashes its worker, MAYFLY_TEST_HOG_ID one at which it
+ * takes memory without end, as MAYFLY_TEST_HOG says: `heap`, `private` or `shared` mappings, or `none`, and then it
+ * hangs. */
 void hooks_obey(const struct operation *o);
 #else
 static inline void hooks_obey(const struct operation *o)

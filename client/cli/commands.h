@@ -19,6 +19,7 @@ int command_search(struct cli *c);
 int command_tasks(struct cli *c);
 int command_stats(struct cli *c);
 int command_trim(struct cli *c);
+int command_budget(struct cli *c);
 int command_later(struct cli *c); /* what this version does not have yet */
 
 #endif

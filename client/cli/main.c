@@ -96,9 +96,9 @@ static const struct command commands[] = {
     {"tasks", "", 0, 0, "show what is done in the background, newest first", tasks_options, command_tasks},
     {"stats", "", 0, 0, "show processes, their memory, and indexes", stats_options, command_stats},
     {"trim", "[NAME]", 0, 1, "let go of mapped index pages, which the kernel keeps in its cache", NULL, command_trim},
+    {"budget", "", 0, 0, "show the most memory that the server may take, and what holds it to that", NULL, command_budget},
     /* of later versions: known, so that they are not taken for mistakes, and not in the help */
     {"top", "", 0, -1, "", NULL, command_later},
-    {"budget", "", 0, -1, "", NULL, command_later},
     {"backup", "DIR", 0, -1, "", NULL, command_later},
     {"restore", "DIR", 0, -1, "", NULL, command_later},
     {"check", "DIR", 0, -1, "", NULL, command_later},

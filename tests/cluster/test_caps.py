@@ -270,3 +270,35 @@ def test_a_document_that_takes_all_memory_is_refused_and_the_cap_holds(make_capp
     server.start()
     with server.client() as client:
         assert client.list_indexes()[0].documents == 201 and "hog" not in client.search("books", "common", limit=999).ids
+
+
+# Roles whose own memory is bounded by lines of the budget: each process by one of each.
+def allowed(budget, role):
+    return sum(line.each for line in budget.lines if line.process == role and line.what != "page cache, tables")
+
+
+@pytest.mark.parametrize("kind", ["auto", "rlimit"])
+def test_the_budget_is_declared_and_kept(make_capped, kind):
+    server = make_capped(kind, workers=3)
+    with server.client() as client:
+        client.create_index("books")
+    with server.client() as client, writing(server, batch(0)):
+        budget, stats = client.budget(), client.stats()
+        assert budget.total == sum(line.count * line.each for line in budget.lines)
+        assert (budget.cap_enforced_by, budget.worker_groups) == (stats.cap_enforced_by, stats.worker_groups)
+        assert budget.room <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        workers = {line.what: line for line in budget.lines if line.process == "worker"}
+        assert (workers["worker-memory"].count, workers["worker-memory"].each) == (3, MEMORY)
+        cache = workers["page cache, tables"].each if kind != "rlimit" and stats.worker_groups else 0
+        assert stats.group_limit == MEMORY + cache
+        if not SANITIZED:
+            for _ in range(50):
+                client.search("books", "common")
+                for p in client.stats().processes:
+                    assert p.rss_anon + p.rss_shmem <= allowed(budget, p.role), p
+    shown = server.json("budget")
+    assert shown["total"] == budget.total and len(shown["lines"]) == len(budget.lines)
+    text = server.run("budget").stdout
+    assert f"worker-memory is enforced by: {stats.cap_enforced_by}" in text
+    assert all(len(line) <= 80 for line in text.splitlines() if "control groups" not in line)
+    assert "budget: at most " in server.log() and "process=worker: worker-memory 3 x " in server.log()

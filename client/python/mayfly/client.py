@@ -278,5 +278,8 @@ class Client:
     def stats(self):
         return self.call(stats_get=pb.StatsGet())[0]
 
+    def budget(self):
+        return self.call(budget_get=pb.BudgetGet())[0]
+
     def trim(self, index=""):
         return self.call(trim=pb.Trim(index=index))[0]
