@@ -18,6 +18,7 @@ int command_delete(struct cli *c);
 int command_search(struct cli *c);
 int command_tasks(struct cli *c);
 int command_stats(struct cli *c);
+int command_top(struct cli *c);
 int command_trim(struct cli *c);
 int command_budget(struct cli *c);
 int command_later(struct cli *c); /* what this version does not have yet */

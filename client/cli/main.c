@@ -68,6 +68,12 @@ static const struct option stats_options[] = {
     {0},
 };
 
+static const struct option top_options[] = {
+    {"interval", "SECONDS", "between readings, from 0.1 on (default 2)"},
+    {"count", "N", "end after so many (default: never)"},
+    {0},
+};
+
 // clang-format off
 static const struct command commands[] = {
     {"ping", "", 0, 0, "say whether the server is ready", NULL, command_ping},
@@ -95,10 +101,14 @@ static const struct command commands[] = {
      search_options, command_search},
     {"tasks", "", 0, 0, "show what is done in the background, newest first", tasks_options, command_tasks},
     {"stats", "", 0, 0, "show processes, their memory, and indexes", stats_options, command_stats},
+    {"top", "", 0, 0,
+     "watch memory by phase and process, jobs, rates and latencies\n"
+     "\nOn a terminal until q or Ctrl-C. Elsewhere a block of lines for each interval. `own` is memory that only the process\n"
+     "has, `files` what is resident of files, `mapped` the index files of a shard, resident or not.",
+     top_options, command_top},
     {"trim", "[NAME]", 0, 1, "let go of mapped index pages, which the kernel keeps in its cache", NULL, command_trim},
     {"budget", "", 0, 0, "show the most memory that the server may take, and what holds it to that", NULL, command_budget},
     /* of later versions: known, so that they are not taken for mistakes, and not in the help */
-    {"top", "", 0, -1, "", NULL, command_later},
     {"backup", "DIR", 0, -1, "", NULL, command_later},
     {"restore", "DIR", 0, -1, "", NULL, command_later},
     {"check", "DIR", 0, -1, "", NULL, command_later},

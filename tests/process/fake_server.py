@@ -20,6 +20,7 @@ class FakeServer:
         self.drop_after = None
         self.errors = {}
         self.raw = {}  # message kind -> bytes to say instead of an answer
+        self.stats = None  # a function that gives a Stats, instead of those below
         self.hold_searches = 0  # answer so many searches at once, the last one first
         self.seen = []  # messages as they came
         self.frames = 0
@@ -187,6 +188,8 @@ class FakeServer:
                        errors=[pb.Refusal(id="x", position=1, code="invalid_document", message="no")])
 
     def _on_stats_get(self, _):
+        if self.stats:
+            return self.stats()
         process = pb.Stats.Process
         return pb.Stats(processes=[process(pid=1, role="coordinator", shard=-1, rss_anon=5 << 20, state="ready"),
                                    process(pid=2, role="worker", shard=0, arena_used=10, arena_peak=20, cap=30)],
