@@ -31,9 +31,9 @@ bool analyzer_knows(struct str language);
 /* What an index must have been built with to be searched with this: "1 icu 72.1 snowball 2.2 en". */
 const char *analyzer_identity(const struct analyzer *a);
 
-/* Each word of `text` in order. `word` is folded and valid during the call; `position` counts words from 0. Returning
- * false stops. Invalid UTF-8 is replaced, never refused. A sink analyzes nothing itself: scratch is shared by all analyzers
- * of a process. */
+/* Each word of `text` in order. `word` is folded, stands in a buffer of ANALYZER_MAX_WORD bytes and is valid during the
+ * call; `position` counts words from 0. Returning false stops. Invalid UTF-8 is replaced, never refused. A sink analyzes
+ * nothing itself: scratch is shared by all analyzers of a process. */
 typedef bool analyzer_sink(void *context, struct str word, uint32_t position);
 void analyzer_words(struct analyzer *a, struct str text, analyzer_sink *sink, void *context);
 

@@ -2,6 +2,10 @@
 
 #include "common/bytes.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 static bool is_space(unsigned char c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
@@ -133,15 +137,91 @@ static const unsigned char *one_word(const struct word_table *t, struct at at, c
     return at.next;
 }
 
+#ifdef __SSE2__
+/* Sixteen bytes at once, as most words and gaps are shorter: where words end is a bit mask's business, not that of a
+ * branch for each byte, which nobody can foresee. */
+enum { BLOCK = 16 };
+
+/* One bit for each byte that is between first and last; those that are not ASCII are negative, and never. */
+static inline __m128i between(__m128i bytes, char first, char last)
+{
+    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(first - 1))),
+                         _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(last + 1))));
+}
+
+struct block {
+    uint32_t plain;  /* one bit for each letter and digit */
+    uint32_t others; /* for each byte that is neither, but may be in a word: _ and what is not ASCII */
+};
+
+static inline struct block look_at_block(__m128i bytes, __m128i folded)
+{
+    __m128i plain = _mm_or_si128(between(folded, 'a', 'z'), between(bytes, '0', '9'));
+    __m128i underscore = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_'));
+    return (struct block){(uint32_t)_mm_movemask_epi8(plain),
+                          (uint32_t)_mm_movemask_epi8(_mm_or_si128(underscore, bytes))};
+}
+
+/* From p on, which has BLOCK bytes: past a gap, or past a word of letters and digits that is surely one; p where
+ * neither can be told. A word that a mark may join with the next is left to others. */
+static const unsigned char *plain_step(const struct word_table *t, const unsigned char *p, struct word *w,
+                                       struct word_out *out)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+    struct block b = look_at_block(bytes, folded);
+    uint32_t before = (uint32_t)__builtin_ctz(b.plain | b.others | 1U << BLOCK);
+    if (before) {
+        bool is_mark = before == 1 && t->drops_possessive && *p == '\'';
+        word_gap(out, is_mark);
+        return p + before;
+    }
+    uint32_t length = (uint32_t)__builtin_ctz(~b.plain);
+    if (length == 0 || length == BLOCK || p[length] >= 0x80 || t->entries[p[length]].class != CLASS_OTHER)
+        return p;
+    _mm_storeu_si128((__m128i *)(void *)w->bytes, folded);
+    w->len = length;
+    word_emit(w, out);
+    return p + length;
+}
+
+/* As far as it goes: to where less than a block is left, or to what needs a closer look. */
+static const unsigned char *plain_words(const struct word_table *t, const unsigned char *p, const unsigned char *end,
+                                        struct word *w, struct word_out *out)
+{
+    const unsigned char *before = NULL;
+    while (end - p > BLOCK && p != before && !out->stopped) {
+        before = p;
+        p = plain_step(t, p, w, out);
+    }
+    return p;
+}
+#else
+static const unsigned char *plain_words(const struct word_table *t, const unsigned char *p, const unsigned char *end,
+                                        struct word *w, struct word_out *out)
+{
+    (void)t, (void)end, (void)w, (void)out;
+    return p;
+}
+#endif
+
+/* One word, or one code point between words. */
+static const unsigned char *any_step(const struct word_table *t, const unsigned char *p, const unsigned char *end,
+                                     struct word *scratch, struct word_out *out)
+{
+    struct at at = look(t, p, end);
+    if (is_inside(at.class))
+        return one_word(t, at, end, scratch, out);
+    word_gap(out, t->drops_possessive && at.is_apostrophe);
+    return at.next;
+}
+
 void fast_words(const struct word_table *t, struct span easy, struct word *scratch, struct word_out *out)
 {
     for (const unsigned char *p = easy.begin; p < easy.end && !out->stopped;) {
-        struct at at = look(t, p, easy.end);
-        if (is_inside(at.class)) {
-            p = one_word(t, at, easy.end, scratch, out);
-        } else {
-            word_gap(out, t->drops_possessive && at.is_apostrophe);
-            p = at.next;
-        }
+        if (t->is_plain)
+            p = plain_words(t, p, easy.end, scratch, out);
+        if (p < easy.end && !out->stopped)
+            p = any_step(t, p, easy.end, scratch, out);
     }
 }

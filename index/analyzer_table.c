@@ -76,6 +76,20 @@ static bool is_excepted(const struct fold_rules *rules, uint32_t c)
     return fold_keeps(rules, c);
 }
 
+static bool is_plain(const struct word_table *t)
+{
+    for (uint32_t c = 0; c < 0x80; c++) {
+        const struct table_entry *entry = &t->entries[c];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z', digit = c >= '0' && c <= '9';
+        bool inside = entry->class == CLASS_LETTER || entry->class == CLASS_NUMERIC;
+        if (inside != (letter || digit) || (entry->class == CLASS_EXTEND_NUM_LET) != (c == '_'))
+            return false;
+        if (inside && (entry->len != 1 || entry->folded[0] != (char)(c | 0x20)))
+            return false;
+    }
+    return true;
+}
+
 void word_table_make(struct word_table *out, const struct word_table_base *base, struct fold *f,
                      const struct fold_rules *rules, const struct language *language)
 {
@@ -94,4 +108,5 @@ void word_table_make(struct word_table *out, const struct word_table_base *base,
         out->entries[FOLD_LOW + 0x2018 - PUNCTUATION_FIRST].class = CLASS_OTHER;
         out->entries[FOLD_LOW + 0x2019 - PUNCTUATION_FIRST].class = CLASS_OTHER;
     }
+    out->is_plain = is_plain(out);
 }

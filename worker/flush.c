@@ -4,7 +4,7 @@
 
 #include "common/err.h"
 
-enum { FETCH = 16 };
+enum { FETCH = 24 };
 
 struct flush {
     struct segment_writer *out;
@@ -71,15 +71,24 @@ static void put_word(struct flush *f, const struct term_record *r)
         segment_writer_posting(f->out, document, 1, NULL, 0);
 }
 
-/* By text, records and lists lie anywhere in memory: asked for before their turn comes. */
-static void fetch(struct term_record **sorted, size_t count, size_t i)
+static const struct list *list_at(const struct term_record *r, size_t offset)
 {
-    if (i + FETCH < count)
-        __builtin_prefetch(sorted[i + FETCH]);
-    if (i + FETCH / 2 < count) {
-        __builtin_prefetch(sorted[i + FETCH / 2]->occurrences.end);
-        __builtin_prefetch(sorted[i + FETCH / 2]->documents.end);
-    }
+    return (const struct list *)(const void *)((const char *)r + offset);
+}
+
+/* By text, records and lists lie anywhere in memory: asked for before their turn comes, first the record, then the end
+ * of its list, then the beginning, which the end says. */
+static void fetch(struct term_record **sorted, size_t count, size_t i, size_t offset_of_list)
+{
+    if (i + FETCH >= count)
+        return;
+    const struct list *middle = list_at(sorted[i + FETCH * 2 / 3], offset_of_list);
+    const struct list *near = list_at(sorted[i + FETCH / 3], offset_of_list);
+    __builtin_prefetch(sorted[i + FETCH]);
+    if (middle->end)
+        __builtin_prefetch(middle->end);
+    if (near->end)
+        __builtin_prefetch(list_first(near));
 }
 
 /* Keys of stems sort before those of words. */
@@ -87,12 +96,12 @@ static void put_terms(struct flush *f, struct terms *terms)
 {
     struct term_record **sorted = terms_sorted(terms);
     for (size_t i = 0; i < terms->count; i++) {
-        fetch(sorted, terms->count, i);
+        fetch(sorted, terms->count, i, offsetof(struct term_record, occurrences));
         if (sorted[i]->occurrences.to)
             put_stem(f, sorted[i]);
     }
     for (size_t i = 0; i < terms->count; i++) {
-        fetch(sorted, terms->count, i);
+        fetch(sorted, terms->count, i, offsetof(struct term_record, documents));
         if (sorted[i]->documents.to)
             put_word(f, sorted[i]);
     }

@@ -6,7 +6,7 @@
 #include "worker/document.h"
 #include "worker/terms.h"
 
-enum { INVERT_GAP = 100, INVERT_BATCH = 128, INVERT_TEXT = 8 << 10 };
+enum { INVERT_GAP = 100, INVERT_BATCH = 128, INVERT_TEXT = 8 << 10, INVERT_SHORT = 16 };
 
 /* A word on its way: handled in batches, so that the memory that each needs is asked for before the first is used. */
 struct token {
@@ -28,7 +28,7 @@ struct inverter {
     uint64_t length; /* sum over fields of weight * words that are no stop words */
     size_t count, used;
     struct token tokens[INVERT_BATCH];
-    char text[INVERT_TEXT + 8];
+    char text[INVERT_TEXT + INVERT_SHORT + TERM_SLACK];
 };
 
 void inverter_init(struct inverter *v, struct analyzer *analyzer, const struct fields *fields);

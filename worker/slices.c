@@ -21,13 +21,6 @@ void *slices_alloc(struct slices *s, size_t size)
     return block;
 }
 
-static uint8_t *load_next(const uint8_t *end)
-{
-    uint8_t *next;
-    memcpy(&next, end, sizeof next);
-    return next;
-}
-
 static size_t after(size_t slice)
 {
     size_t next = (slice + sizeof(uint8_t *)) * 2 - sizeof(uint8_t *);
@@ -40,13 +33,13 @@ static size_t last_slice(const struct list *l, const uint8_t *first)
 {
     size_t size = FIRST;
     for (const uint8_t *slice = first; size < LARGEST && slice + size != l->end; size = after(size))
-        slice = load_next(slice + size);
+        slice = slice_next(slice + size);
     return size;
 }
 
 void list_next_slice(struct slices *s, struct list *l)
 {
-    uint8_t *first = l->end ? load_next(l->end) : NULL;
+    uint8_t *first = l->end ? slice_next(l->end) : NULL;
     size_t size = first ? after(last_slice(l, first)) : FIRST;
     uint8_t *slice = slices_alloc(s, size + sizeof slice);
     if (first)
@@ -70,12 +63,12 @@ void list_read(struct list_reader *r, const struct list *l)
 {
     *r = (struct list_reader){.list = l, .slice = FIRST};
     if (l->to)
-        bound(r, load_next(l->end));
+        bound(r, slice_next(l->end));
 }
 
 void list_read_slice(struct list_reader *r)
 {
-    const uint8_t *next = load_next(r->end);
+    const uint8_t *next = slice_next(r->end);
     r->slice = after(r->slice);
     bound(r, next);
 }

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/bytes.h"
 
@@ -23,6 +24,20 @@ struct list {
     uint8_t *to;  /* the next byte; NULL: empty */
     uint8_t *end; /* of the last slice's data: there stands its `next` */
 };
+
+/* The pointer behind a slice's data. */
+static inline uint8_t *slice_next(const uint8_t *end)
+{
+    uint8_t *next;
+    memcpy(&next, end, sizeof next);
+    return next;
+}
+
+/* Of a list that is not empty. */
+static inline const uint8_t *list_first(const struct list *l)
+{
+    return slice_next(l->end);
+}
 
 void list_next_slice(struct slices *s, struct list *l);
 
@@ -62,6 +77,10 @@ static inline int list_has_more(const struct list_reader *r)
 static inline uint64_t list_get(struct list_reader *r)
 {
     uint64_t v = 0;
+    if (r->end - r->at >= 2 && !(r->at[0] & r->at[1] & 0x80)) { /* nearly always */
+        uint64_t first = *r->at++;
+        return first < 0x80 ? first : (first & 0x7f) | (uint64_t)*r->at++ << 7;
+    }
     for (unsigned shift = 0;; shift += 7) {
         if (r->at == r->end)
             list_read_slice(r);

@@ -15,25 +15,6 @@ void terms_init(struct terms *t, struct analyzer *analyzer)
 /* ----------------------------------------------------------------------------------------------------------- the table
  */
 
-static uint64_t mix(uint64_t h, uint64_t word)
-{
-    h = (h ^ word) * 0xff51afd7ed558ccdu;
-    return h ^ h >> 32;
-}
-
-uint64_t terms_hash(struct str word)
-{
-    uint64_t h = 0x9e3779b97f4a7c15u ^ word.len;
-    const char *at = word.ptr;
-    size_t left = word.len;
-    for (; left >= 8; at += 8, left -= 8)
-        h = mix(h, load_u64(at));
-    uint64_t tail = 0;
-    for (size_t i = 0; i < left; i++)
-        tail |= (uint64_t)(unsigned char)at[i] << 8 * i;
-    return mix(mix(h, tail), word.len);
-}
-
 static size_t limit(const struct terms *t)
 {
     return t->mask / 8 * 5;
@@ -61,10 +42,18 @@ size_t terms_growth(const struct terms *t)
     return t->count + NEAR > limit(t) ? 2 * (t->mask + 1) * sizeof *t->table : 0;
 }
 
+/* As memcmp, which would be called for a few bytes each time. */
+static bool is_same(const char *a, const char *b, size_t size)
+{
+    for (; size > 8; a += 8, b += 8, size -= 8)
+        if (load_u64(a) != load_u64(b))
+            return false;
+    return term_tail(a, size) == term_tail(b, size);
+}
+
 static bool is_word(const struct term_slot *slot, struct str word, uint64_t hash)
 {
-    return slot->hash == hash && slot->record->length == word.len &&
-           memcmp(slot->record->text, word.ptr, word.len) == 0;
+    return slot->hash == hash && slot->record->length == word.len && is_same(slot->record->text, word.ptr, word.len);
 }
 
 static struct term_record *find_or_add(struct terms *t, struct str word, uint64_t hash)
@@ -73,8 +62,8 @@ static struct term_record *find_or_add(struct terms *t, struct str word, uint64_
     for (; t->table[at].record; at = (at + 1) & t->mask)
         if (is_word(&t->table[at], word, hash))
             return t->table[at].record;
-    struct term_record *r = slices_alloc(&t->slices, sizeof *r + word.len);
-    memset(r, 0, sizeof *r);
+    struct term_record *r = slices_alloc(&t->slices, offsetof(struct term_record, text) + word.len + TERM_SLACK);
+    memset(r, 0, offsetof(struct term_record, text) + TERM_SLACK);
     r->length = (uint16_t)word.len;
     memcpy(r->text, word.ptr, word.len);
     t->table[at] = (struct term_slot){.hash = hash, .record = r};
@@ -89,6 +78,10 @@ static struct term_record *stem_of(struct terms *t, struct term_record *r)
     struct str word = {.ptr = r->text, .len = r->length}, stem = analyzer_stem(t->analyzer, word);
     if (stem.len == 0 || stem.len > ANALYZER_MAX_WORD || str_equal(stem, word))
         return r;
+    char padded[ANALYZER_MAX_WORD + TERM_SLACK]; /* Snowball's buffer ends where it ends */
+    memcpy(padded, stem.ptr, stem.len);
+    memset(padded + stem.len, 0, TERM_SLACK);
+    stem.ptr = padded;
     return find_or_add(t, stem, terms_hash(stem));
 }
 

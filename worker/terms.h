@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/bytes.h"
 #include "common/str.h"
 #include "index/analyzer.h"
 #include "worker/slices.h"
@@ -46,7 +47,30 @@ struct terms {
 
 void terms_init(struct terms *t, struct analyzer *analyzer);
 
-uint64_t terms_hash(struct str word);
+/* Behind a word that is hashed or looked up so many bytes may be read, whatever they are. */
+enum { TERM_SLACK = 8 };
+
+/* What is left of a word, up to eight bytes, and zeros behind it. */
+static inline uint64_t term_tail(const char *at, size_t left)
+{
+    return left ? load_u64(at) << (64 - 8 * left) >> (64 - 8 * left) : 0;
+}
+
+static inline uint64_t term_mix(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * 0xff51afd7ed558ccdu;
+    return h ^ h >> 32;
+}
+
+static inline uint64_t terms_hash(struct str word)
+{
+    uint64_t h = 0x9e3779b97f4a7c15u ^ word.len;
+    const char *at = word.ptr;
+    size_t left = word.len;
+    for (; left > 8; at += 8, left -= 8)
+        h = term_mix(h, load_u64(at));
+    return term_mix(term_mix(h, term_tail(at, left)), word.len);
+}
 
 /* The record of a folded word with stem and flags filled in, new or known. */
 struct term_record *terms_word(struct terms *t, struct str word, uint64_t hash);
