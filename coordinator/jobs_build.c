@@ -36,7 +36,7 @@ static struct bundle **first_small(struct stream_jobs *sj)
 
 static uint64_t batch_limit(const struct jobs *j)
 {
-    uint64_t quarter = j->to.config->worker_memory / 4, share = j->to.config->region_memory / 8;
+    uint64_t quarter = j->to.config->worker_memory / 4, share = j->to.config->region_memory / 4;
     uint64_t most = quarter < MIN_BATCH ? MIN_BATCH : quarter;
     return most < share ? most : share; /* several must fit the memory of regions at once */
 }
