@@ -33,6 +33,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"workers", CONFIG_NUMBER, AT(workers), "0", 0, 256, true, NULL, "indexing processes at once; 0: one per CPU, at least 2"},
     {"worker-memory", CONFIG_SIZE, AT(worker_memory), "256M", 32 * MiB, TiB, true, NULL, "most a worker may use, all of it counted"},
     {"worker-cap", CONFIG_CHOICE, AT(worker_cap), "auto", 0, 0, false, cap_choices, "what enforces worker-memory; auto: a control group, else RLIMIT_DATA alone"},
+    {"worker-timeout", CONFIG_NUMBER, AT(worker_timeout), "300", 0, 86400, true, NULL, "seconds that a worker may take over one document; 0: any number"},
     {"max-document-size", CONFIG_SIZE, AT(max_document_size), "16M", KiB, GiB, true, NULL, "larger documents are refused; at most half of worker-memory, region-memory and query-memory"},
     {"region-memory", CONFIG_SIZE, AT(region_memory), "256M", 16 * MiB, TiB, true, NULL, "batches on their way to workers, together"},
     {"log-quota", CONFIG_SIZE, AT(log_quota), "4G", 16 * MiB, 1024 * TiB, true, NULL, "disk for accepted, not yet indexed operations"},

@@ -76,7 +76,8 @@ static struct decision poisoned(struct attempt *a, const struct death *d)
     bool memory = death_is_of_memory(d), alone = a->stop - a->next == 1;
     a->failures++;
     if (!alone) {
-        if (memory || a->failures >= 2)
+        bool certain = memory || d->reason == EXIT_REASON_TIMEOUT; /* to happen again, and dear */
+        if (certain || a->failures >= 2)
             narrow(a, d);
         return again(memory ? 0 : FIRST_DELAY_MS);
     }

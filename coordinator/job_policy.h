@@ -4,7 +4,7 @@
  * because the service or the machine had no memory left; but not for ever, since it may be why. One that crashed is
  * tried once more, then the operation it named is applied alone, after those before it; if it kills again, it is
  * quarantined. Where no operation is named, the range is halved until one is left. Whoever cannot write waits and tries
- * again for ever. */
+ * again for ever. One that hung is not tried twice among others: that takes long. */
 #ifndef COORDINATOR_JOB_POLICY_H
 #define COORDINATOR_JOB_POLICY_H
 

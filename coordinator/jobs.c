@@ -270,6 +270,7 @@ static void on_timer(uv_timer_t *timer)
         for (struct job *job = j->running; job; job = job->next)
             job_kill(job);
     }
+    hang_check(j);
     jobs_dispatch(j);
 }
 
@@ -330,8 +331,19 @@ void jobs_close(struct jobs *j)
     uv_close((uv_handle_t *)&j->timer, on_closed);
 }
 
+/* With another cap, merges may be as large as they like again. */
+static void forget_merge_limits(struct jobs *j)
+{
+    for (struct index *i = j->to.indexes->first; i; i = i->next)
+        for (uint32_t n = 0; n < i->shards; n++)
+            if (i->streams[n].jobs)
+                i->streams[n].jobs->merge_most = 0;
+}
+
 void jobs_reconfigured(struct jobs *j)
 {
+    forget_merge_limits(j);
+    hang_check(j);
     jobs_dispatch(j);
 }
 

@@ -403,21 +403,26 @@ static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
 
 /* --- the end of a run */
 
-static void quarantine(struct job *job, const char *code)
+/* Of the refusal, for whoever sees the task. */
+static void say_why(struct skip *skip, const struct last_words *w, const struct death *d)
+{
+    bool memory = strcmp(skip->code, CODE_TOO_MUCH_MEMORY) == 0;
+    snprintf(skip->message, sizeof skip->message, "%s: %.150s",
+             memory ? "it needs more memory than worker-memory allows" : "it ended every worker that tried it",
+             w->text[0] ? w->text : exit_reason_name(d->reason));
+}
+
+static void quarantine(struct job *job, const char *code, const struct death *d)
 {
     struct batch *batch = job->batch;
-    const struct last_words *w = job_words(job);
     struct skip *grown = realloc(batch->skips, (batch->skip_count + 1) * sizeof *grown);
     require(grown);
     batch->skips = grown;
     struct skip *skip = &grown[batch->skip_count++];
     *skip = (struct skip){.sequence = batch->attempt.next, .code = code};
-    bool memory = strcmp(code, CODE_TOO_MUCH_MEMORY) == 0;
-    snprintf(skip->message, sizeof skip->message, "%s%s%.150s",
-             memory ? "it needs more memory than worker-memory allows" : "it ended every worker that tried it",
-             w->text[0] ? ": " : "", w->text);
-    log_warn("quarantined an operation index=%s shard=%u sequence=%llu code=%s", job->stream->index->name,
-             job->stream->shard, (unsigned long long)skip->sequence, code);
+    say_why(skip, job_words(job), d);
+    log_warn("quarantined an operation index=%s shard=%u sequence=%llu code=%s reason=%s", job->stream->index->name,
+             job->stream->shard, (unsigned long long)skip->sequence, code, exit_reason_name(d->reason));
     attempt_quarantined(&batch->attempt);
 }
 
@@ -432,7 +437,7 @@ static void died(struct job *job, const struct death *d)
         batch->not_before = uv_now(job->jobs->to.loop) + what.delay_ms;
         break;
     case VERDICT_QUARANTINE:
-        quarantine(job, what.code);
+        quarantine(job, what.code, d);
         break;
     case VERDICT_DAMAGED:
         snprintf(why, sizeof why, "workers cannot write it: %.200s",

@@ -97,6 +97,8 @@ static enum exit_reason silent_reason(const struct job *job, int status, const s
 {
     if (end->oom_killed && !job->cancelled)
         return end->was_full ? EXIT_REASON_OOM_KILLED : EXIT_REASON_STARVED;
+    if (job->timed_out)
+        return EXIT_REASON_TIMEOUT;
     if (job->cancelled)
         return EXIT_REASON_CANCELLED;
     if (job->lost)
@@ -350,6 +352,7 @@ int job_start(struct job *job)
         j->bulk_count++;
     if (job->stream)
         job->stream->jobs->running++;
+    hang_check(j);
     log_debug("job begins job=%llu kind=%s index=%s", (unsigned long long)job->number, job->kind->name,
               job->stream ? job->stream->index->name : "-");
     return 0;

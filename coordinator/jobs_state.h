@@ -4,7 +4,8 @@
  *   jobs_run.c     one run of a worker: ticket, reports, the end
  *   jobs_build.c   bundles to batches, and what the end of a run means for them (job_policy.c)
  *   jobs_merge.c   merges (merge_policy.c) and optimize
- *   jobs_survey.c  the survey at start */
+ *   jobs_survey.c  the survey at start
+ *   jobs_hang.c    workers that come to no end with one document */
 #ifndef COORDINATOR_JOBS_STATE_H
 #define COORDINATOR_JOBS_STATE_H
 
@@ -84,6 +85,8 @@ struct job { /* one worker's run */
     pid_t orphaned; /* the process group of its nursery, which is dead; 0: it lives */
     bool lost;      /* its nursery is dead: the end of its lifeline is its end */
     bool cancelled; /* it was killed by us */
+    bool timed_out; /* and for that */
+    uint64_t in_hand, in_hand_since; /* the operation, and from what loop time on */
     uint64_t last_word_us; /* when it reported, or was killed; 0: never */
     bool committed, superseded;
     struct core_state state; /* parts that came so far */
@@ -194,6 +197,9 @@ bool merge_has_work(const struct jobs *j, const struct stream_jobs *sj);
 bool merge_is_pressing(const struct stream_jobs *sj);
 void merge_drop_waiting(struct stream_jobs *sj, int err, const char *why);
 void merge_check_optimized(struct stream_jobs *sj);
+
+/* jobs_hang.c */
+void hang_check(struct jobs *j); /* when a job has begun, and whenever it asks for it through the timer */
 
 /* jobs_survey.c */
 bool survey_start(struct jobs *j); /* true: a worker was started */

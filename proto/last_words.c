@@ -15,6 +15,7 @@ const char *exit_reason_name(unsigned reason)
         [EXIT_REASON_CRASHED] = "crashed",
         [EXIT_REASON_OOM_KILLED] = "oom_killed",
         [EXIT_REASON_STARVED] = "starved",
+        [EXIT_REASON_TIMEOUT] = "timeout",
         [EXIT_REASON_CANCELLED] = "cancelled",
         [EXIT_REASON_LOST] = "lost",
     };

@@ -37,6 +37,7 @@ enum exit_reason {
     EXIT_REASON_CRASHED,    /* a signal of its own making, or an exit without words */
     EXIT_REASON_OOM_KILLED, /* by the kernel, at the limit of its own group */
     EXIT_REASON_STARVED,    /* by the kernel, because the service or the machine had no memory left */
+    EXIT_REASON_TIMEOUT,    /* by the coordinator: it had one document in hand for too long */
     EXIT_REASON_CANCELLED,  /* by the coordinator: the index was dropped, the server stops */
     EXIT_REASON_LOST,       /* with its nursery */
     EXIT_REASONS,

@@ -272,6 +272,20 @@ def test_a_document_that_takes_all_memory_is_refused_and_the_cap_holds(make_capp
         assert client.list_indexes()[0].documents == 201 and "hog" not in client.search("books", "common", limit=999).ids
 
 
+def test_a_document_that_hangs_every_worker_is_refused(make_server):
+    server = make_server(shards=1, config={"worker-timeout": 1},
+                         environment={"MAYFLY_TEST_HOG_ID": "hog", "MAYFLY_TEST_HOG": "none"})
+    with server.client() as client:
+        documents = batch(0, 200, 20)
+        result = client.add("books", documents[:100] + [("hog", b'{"id":"hog"}')] + documents[100:], wait="searchable")
+        if not result.refused:
+            pytest.skip("built without MAYFLY_TEST_HOOKS")
+        assert [(r.id, r.code) for r in result.refusals] == [("hog", "quarantined")]
+        assert exits(client)["timeout"] >= 2
+        assert client.list_indexes()[0].documents == 200
+        assert client.tasks("books")[0].errors[0].message == "it ended every worker that tried it: timeout"
+
+
 # Roles whose own memory is bounded by lines of the budget: each process by one of each.
 def allowed(budget, role):
     return sum(line.each for line in budget.lines if line.process == role and line.what != "page cache, tables")

@@ -144,6 +144,20 @@ static void the_limit_of_its_group_is_as_its_cap(void **state)
     assert_string_equal(what.code, CODE_TOO_MUCH_MEMORY);
 }
 
+static void who_hangs_is_tried_alone_at_once(void **state)
+{
+    (void)state;
+    unsigned quarantined;
+    const struct death hung = {
+        .reason = EXIT_REASON_TIMEOUT, .signal = SIGKILL, .stage = STAGE_INDEXING, .sequence = 50};
+    struct attempt a = attempt_new(1, 101);
+    assert_in_range(play(&a, 50, hung, &quarantined), 3, 4); /* two of them hung */
+    assert_int_equal(quarantined, 1);
+    struct attempt b = attempt_new(1, 101);
+    assert_int_equal(attempt_died(&b, &hung).verdict, VERDICT_AGAIN);
+    assert_int_equal(b.stop, 50);
+}
+
 static void a_full_disk_is_waited_out(void **state)
 {
     (void)state;
@@ -180,7 +194,7 @@ int main(void)
         cmocka_unit_test(a_crash_is_tried_once_more),           cmocka_unit_test(too_much_memory_has_its_own_code),
         cmocka_unit_test(a_killed_worker_blames_nobody),        cmocka_unit_test(a_full_disk_is_waited_out),
         cmocka_unit_test(damage_is_not_blamed_on_operations),   cmocka_unit_test(memory_that_others_took_blames_nobody),
-        cmocka_unit_test(the_limit_of_its_group_is_as_its_cap),
+        cmocka_unit_test(the_limit_of_its_group_is_as_its_cap), cmocka_unit_test(who_hangs_is_tried_alone_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
