@@ -7,7 +7,15 @@
 
 #include "client/mayfly.h"
 
-enum status { STATUS_DONE, STATUS_REFUSED, STATUS_USAGE, STATUS_CANNOT_CONNECT };
+enum status {
+    STATUS_DONE,
+    STATUS_REFUSED,
+    STATUS_USAGE,
+    STATUS_CANNOT_CONNECT,
+    STATUS_STARTING, /* these of ping --ready alone */
+    STATUS_DEGRADED,
+    STATUS_STOPPING,
+};
 
 struct option {
     const char *name;

@@ -12,6 +12,22 @@
 #include "common/clock.h"
 #include "proto/latency.h"
 
+/* A state of a later version is at least not ready. */
+static int readiness(const char *state)
+{
+    static const struct {
+        const char *state;
+        int status;
+    } all[] = {{"ready", STATUS_DONE},
+               {"starting", STATUS_STARTING},
+               {"degraded", STATUS_DEGRADED},
+               {"stopping", STATUS_STOPPING}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(all[i].state, state) == 0)
+            return all[i].status;
+    return STATUS_REFUSED;
+}
+
 int command_ping(struct cli *c)
 {
     Mayfly__Ping ping = MAYFLY__PING__INIT;
@@ -23,9 +39,10 @@ int command_ping(struct cli *c)
         status = report_call(c, &request, MAYFLY__ENVELOPE__MESSAGE_PONG, &answer);
     if (status)
         return status;
+    status = args_flag(c, "ready") ? readiness(answer.envelope->pong->state) : STATUS_DONE;
     if (!c->json) {
         puts(answer.envelope->pong->state);
-        return STATUS_DONE;
+        return status;
     }
     struct buf b = {0};
     emit_begin(&b, '{');
@@ -35,7 +52,7 @@ int command_ping(struct cli *c)
     emit_end(&b, '}');
     report_json(&b);
     buf_finish(&b);
-    return STATUS_DONE;
+    return status;
 }
 
 static void emit_numbers(struct buf *b, const char *key, const struct stats_number *numbers, const void *of)

@@ -63,6 +63,11 @@ static const struct option tasks_options[] = {
     {0},
 };
 
+static const struct option ping_options[] = {
+    {"ready", NULL, "exit with 4 if it is starting, 5 if degraded, 6 if stopping"},
+    {0},
+};
+
 static const struct option stats_options[] = {
     {"prometheus", NULL, "in the text format that Prometheus reads"},
     {0},
@@ -76,7 +81,7 @@ static const struct option top_options[] = {
 
 // clang-format off
 static const struct command commands[] = {
-    {"ping", "", 0, 0, "say whether the server is ready", NULL, command_ping},
+    {"ping", "", 0, 0, "say whether the server is ready", ping_options, command_ping},
     {"index create", "NAME", 1, 1, "make an empty index", index_create_options, command_index_create},
     {"index list", "", 0, 0, "show all indexes", NULL, command_index_list},
     {"index drop", "NAME", 1, 1, "delete an index with its documents", NULL, command_index_drop},

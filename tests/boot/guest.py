@@ -400,6 +400,7 @@ def run_files():
 
 
 def main():
+    print(f"booted after {time.clock_gettime(time.CLOCK_BOOTTIME):.0f} s: {' '.join(os.uname())}", flush=True)
     status = run_files() if (PLACE / "files").exists() else try_all()
     print(f"boot-exit {status}", flush=True)
     in_container = subprocess.run(["systemd-detect-virt", "--container", "--quiet"], check=False).returncode == 0

@@ -6,7 +6,7 @@ boot() {
   make_kernel
   local payload_disk=$1.img said=$cache/machine.log
   mke2fs -q -t ext4 -O ^has_journal -d "$1" "$payload_disk" 256M
-  timeout -k 5 "$LIMIT" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -nodefaults -display none \
+  timeout -k 5 "$LIMIT" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 1 -m 2048 -nodefaults -display none \
     -serial stdio -net none -no-reboot -kernel "$kernel"/boot/vmlinuz-* -initrd "$cache/initrd.img" \
     -drive file="$disk",if=virtio,format=raw,snapshot=on -drive file="$payload_disk",if=virtio,format=raw,snapshot=on \
     -device virtio-rng-pci -append "console=ttyS0 panic=-1 quiet mitigations=off random.trust_cpu=1 \

@@ -17,6 +17,7 @@ class FakeServer:
         self.path = str(path)
         self.indexes = {}  # name -> (primary key, {id: bytes})
         self.max_document_size = 1 << 20
+        self.state = "ready"
         self.drop_after = None
         self.errors = {}
         self.raw = {}  # message kind -> bytes to say instead of an answer
@@ -136,7 +137,7 @@ class FakeServer:
         return pb.Welcome(version=1, server="fake 1", max_document_size=self.max_document_size, shards=1)
 
     def _on_ping(self, _):
-        return pb.Pong(state="ready")
+        return pb.Pong(state=self.state)
 
     def _on_index_create(self, message):
         self.indexes[message.index] = (message.primary_key or "id", {})
@@ -191,8 +192,8 @@ class FakeServer:
         if self.stats:
             return self.stats()
         process = pb.Stats.Process
-        return pb.Stats(processes=[process(pid=1, role="coordinator", shard=-1, rss_anon=5 << 20, state="ready"),
+        return pb.Stats(processes=[process(pid=1, role="coordinator", shard=-1, rss_anon=5 << 20, state=self.state),
                                    process(pid=2, role="worker", shard=0, arena_used=10, arena_peak=20, cap=30)],
                         worker_exits=[pb.Stats.Exit(reason="done", count=3)],
                         indexes=[pb.Stats.Index(uid="books", documents=2, segments=1, bytes=4096)],
-                        started_at=1700000000000000, version="0", state="ready", cap_enforced_by="rlimit")
+                        started_at=1700000000000000, version="0", state=self.state, cap_enforced_by="rlimit")

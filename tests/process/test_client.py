@@ -105,6 +105,14 @@ def test_ping_says_the_state(run):
     assert json.loads(run("--json", "ping")[0])["state"] == "ready"
 
 
+def test_ping_ready_has_a_status_for_each_state(fake, run):
+    for state, status in [("ready", 0), ("starting", 4), ("degraded", 5), ("stopping", 6), ("dreaming", 1)]:
+        fake.state = state
+        assert run("ping", "--ready", status=status)[0] == f"{state}\n"
+        assert json.loads(run("ping", "--ready", "--json", status=status)[0])["state"] == state
+        assert run("ping")[0] == f"{state}\n"
+
+
 # -------------------------------------------------------------------------------------------------------------- add
 
 
