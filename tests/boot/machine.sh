@@ -11,7 +11,7 @@ boot() {
     -drive file="$disk",if=virtio,format=raw,snapshot=on -drive file="$payload_disk",if=virtio,format=raw,snapshot=on \
     -device virtio-rng-pci -append "console=ttyS0 panic=-1 quiet mitigations=off random.trust_cpu=1 \
       systemd.show_status=0 systemd.mask=serial-getty@ttyS0.service systemd.mask=console-getty.service \
-      systemd.wants=mayfly-boot.service systemd.hostname=mayfly-boot" </dev/null 2>&1 | tr -d '\r' | tee "$said" || true
+      systemd.wants=mayfly-boot.service systemd.hostname=mayfly-boot" </dev/null 2>&1 | sed -u 's,\r,,' | tee "$said" || true
   rm -f "$payload_disk"
   local status
   status=$(sed -n 's/^boot-exit \([0-9]*\)$/\1/p' "$said")
