@@ -1,7 +1,12 @@
 /* The end of a search: its answer, or why there is none. */
 #include "coordinator/scatter_state.h"
 
+#include <stdio.h>
+
 #include "common/clock.h"
+#include "common/logger.h"
+
+enum { LOGGED_QUERY = 256 };
 
 void search_free(struct search *s)
 {
@@ -16,11 +21,32 @@ void search_free(struct search *s)
     workspace_give_back(&server->spare, s->space);
 }
 
+/* The query stands last and may contain anything; it is cut to what fits a line that people read. */
+static void log_slow(const struct search *s, uint64_t took_us, const char *outcome)
+{
+    char query[LOGGED_QUERY];
+    snprintf(query, sizeof query, "%s", s->request->query);
+    message_make_valid(query);
+    log_warn("slow search took_ms=%llu outcome=%s index=%s offset=%u limit=%u query=%s",
+             (unsigned long long)(took_us / 1000), outcome, s->index->name, s->request->offset, s->request->limit,
+             query);
+}
+
+/* How long it took, for the statistics, and for the log where it was too long. */
+static uint64_t count_time(struct search *s, const char *outcome)
+{
+    uint64_t took_us = clock_us() - s->started_us, slow_us = s->server->config.slow_query_ms * 1000;
+    latency_add(&s->server->latency, took_us);
+    if (slow_us && took_us >= slow_us)
+        log_slow(s, took_us, outcome);
+    return took_us;
+}
+
 void search_fail(struct search *s, const char *code, const char *message)
 {
     struct session *session = s->pending.session;
     uint64_t request = s->pending.request;
-    latency_add(&s->server->latency, clock_us() - s->started_us);
+    count_time(s, code);
     session_error(session, request, code, NULL, "%s", message);
     session_remove_pending(&s->pending);
     search_free(s);
@@ -95,8 +121,7 @@ static void send_found(struct search *s, Mayfly__Found *found, const struct str 
     answer.found = found;
     for (uint32_t i = 0; i < s->count; i++)
         found->estimated_total += s->parts[i].failed ? 0 : s->parts[i].estimated;
-    found->took_us = clock_us() - s->started_us;
-    latency_add(&s->server->latency, found->took_us);
+    found->took_us = count_time(s, found->partial ? "partial" : "whole");
     session_send_pieces(s->pending.session, s->pending.request, &answer, documents, s->hit_count);
     session_remove_pending(&s->pending);
     search_free(s);

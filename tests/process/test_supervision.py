@@ -263,6 +263,29 @@ def test_reload_takes_what_may_change(make_server):
     assert server.is_running()
 
 
+def test_slow_searches_are_logged_as_long_as_that_is_wanted(make_server):
+    server = make_server(config={"slow-query-ms": 200}, shards=1, readers=1)
+    with server.client() as m:
+        m.add("films", documents(0, 100), wait="searchable")
+        (shard,) = pids(server, "shard")
+        os.kill(shard, signal.SIGSTOP)
+        try:
+            with pytest.raises(mayfly.Failure):
+                m.search("films", 'bridge "old\nriver"', deadline_ms=300)
+            line = next(line for line in server.log().splitlines() if "slow search" in line)
+            assert "outcome=deadline index=films" in line and line.endswith('query=bridge "old river"')
+            server.config["slow-query-ms"] = 0
+            with Watch(server.log_path) as watch:
+                server.arguments()  # writes the file
+                server.process.send_signal(signal.SIGHUP)
+                watch.wait(lambda: "slow-query-ms has changed" in server.log())
+            with pytest.raises(mayfly.Failure):
+                m.search("films", "bridge", deadline_ms=300)
+        finally:
+            os.kill(shard, signal.SIGCONT)
+        assert server.log().count("slow search") == 1
+
+
 def test_no_zombies_and_no_leaked_descriptors(server):
     with server.client() as m:
         for turn in range(5):
