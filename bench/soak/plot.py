@@ -18,15 +18,16 @@ def shade(axes, phases, start):
 
 
 def name_phases(axes, phases, start):
-    for name, begin, end in phases:
-        axes.annotate(name, ((begin + end) / 2 - start, 1.02), xycoords=("data", "axes fraction"), ha="center", fontsize=9)
+    for i, (name, begin, end) in enumerate(phases):  # at two heights: some are short
+        axes.annotate(name, ((begin + end) / 2 - start, 1.02 + i % 2 * 0.06), xycoords=("data", "axes fraction"), ha="center", fontsize=9)
 
 
 def draw_all(axes, seen, times):
     series = {phase: [row[1][phase] / MB for row in seen["samples"]] for phase in COLOURS}
     axes.stackplot(times, *series.values(), labels=list(series), colors=list(COLOURS.values()), linewidth=0)
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], loc="upper left", fontsize=9)
+    axes.legend(handles[::-1], labels[::-1], loc="upper center", ncols=len(labels), fontsize=9)
+    axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
     axes.set_ylabel("own memory, MB")
 
 

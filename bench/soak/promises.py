@@ -25,7 +25,8 @@ def rows(seen):
     """(number, promise, figure, whether it holds)"""
     counts = seen["counts"]
     for before, after, number, what in [
-            ("load", "bursts", 1, f"{counts['bursts'] - len(seen['back'])} bursts, {counts['queries']} queries"),
+            ("load", "bursts", 1, f"{counts['bursts'] - len(seen['back'])} bursts, {counts['queries']} queries, "
+             f"{counts.get('settings changes', 0)} settings changes"),
             ("bursts", "largest", 2, f"documents just under max-document-size: {counts['largest']}"),
             ("largest", "refused", 2, f"documents of ten times a worker's memory: {counts['refused']}")]:
         move, parts = moved(seen, before, after)

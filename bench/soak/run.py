@@ -104,8 +104,9 @@ class Soak:
 
     def load(self):
         self.writer.add(INDEX, self.documents, wait="searchable")
-        for _ in range(WARM_BURSTS):
+        for n in range(WARM_BURSTS):  # so that all has happened once for which memory is kept
             self.burst(WARM_UP // WARM_BURSTS)
+            self.change_settings(n)
         self.counts = {}
 
     def burst(self, queries):
@@ -115,6 +116,10 @@ class Soak:
         assert task.status == "succeeded" and task.refused == 0, f"a burst was not taken: {task}"
         self.counts["bursts"] = self.counts.get("bursts", 0) + 1
 
+    def change_settings(self, number):
+        self.writer.set_settings(INDEX, {"displayed": DISPLAYED[number % 2]})
+        self.counts["settings changes"] = self.counts.get("settings changes", 0) + 1
+
     def bursts(self):
         end = time.monotonic() + self.o.seconds
         done = 0
@@ -122,8 +127,7 @@ class Soak:
             self.burst(self.o.queries // max(1, self.o.bursts))
             done += 1
             if done % SETTINGS_EVERY == 0:
-                self.writer.set_settings(INDEX, {"displayed": DISPLAYED[done // SETTINGS_EVERY % 2]})
-                self.counts["settings changes"] = self.counts.get("settings changes", 0) + 1
+                self.change_settings(done // SETTINGS_EVERY)
             self.note_declared()
 
     def largest(self):
