@@ -7,7 +7,7 @@
 
 enum {
     THREAD_CACHE = 512 << 10, /* the least that tcmalloc takes, of a heap of about as much; its default is 32 MiB */
-    LEAST_EXCESS = 256 << 10,
+    LEAST_EXCESS = 64 << 10,
     EXCESS_SHARE = 50, /* of the heap: 2 % */
     MIB = 1 << 20,
 };
@@ -36,8 +36,10 @@ static uint64_t release(uint64_t heap)
     return unused - property("tcmalloc.pageheap_free_bytes");
 }
 
+/* What the thread has cached goes back to the heap first: it would hold pages that are free but for it. */
 void memory_release_excess(struct heap_figures *out)
 {
+    MallocExtension_MarkThreadTemporarilyIdle();
     out->released += release(property("generic.heap_size") - property("tcmalloc.pageheap_unmapped_bytes"));
     out->allocated = property("generic.current_allocated_bytes");
     out->size = property("generic.heap_size");

@@ -262,14 +262,14 @@ def send_until_closed(sock, data):
 
 @pytest.mark.skipif(not built_with_allocators(), reason="malloc is the sanitizer's")
 def test_a_heap_that_grows_without_bound_ends_at_its_limit(internal, directory):
-    small = Shard(internal, directory, "--heap-memory", str(8 << 20))
+    small = Shard(internal, directory, "--heap-memory", str(10 << 20))  # for a start it takes 8, and 16 may wait
     small.receive()
     assert small.ask(prepare=internal.Prepare(text=text(internal, "a")))[0].WhichOneof("message") == "prepared"
     wide = internal.Prepare(text=text(internal, "a " * 250_000))  # half a MB each, as it waits for its turn
     envelope = internal.ShardEnvelope(request=1000, prepare=wide).SerializeToString()
     frame = struct.pack("<II", 4 + len(envelope), len(envelope)) + envelope
     small.process.send_signal(signal.SIGSTOP)
-    sender = threading.Thread(target=send_until_closed, args=(small.socket, frame * 40))
+    sender = threading.Thread(target=send_until_closed, args=(small.socket, frame * 80))
     sender.start()
     small.process.send_signal(signal.SIGCONT)
     assert small.process.wait(START_LIMIT) == 1  # and is started again
