@@ -229,7 +229,7 @@ static void print_index_table(const Mayfly__Stats *s)
 /* Only what has happened. */
 static void print_exits(const Mayfly__Stats *s)
 {
-    const char *before = "\nworkers ended: ";
+    const char *before = "workers ended: ";
     for (size_t i = 0; i < s->n_worker_exits; i++) {
         if (!s->worker_exits[i]->count)
             continue;
@@ -240,22 +240,44 @@ static void print_exits(const Mayfly__Stats *s)
         putchar('\n');
 }
 
+static void print_workers(const Mayfly__Stats *s)
+{
+    char last[BYTES_TEXT_SIZE], most[BYTES_TEXT_SIZE];
+    if (!s->workers_started)
+        return;
+    printf("\nworkers started %" PRIu64 ", arena of the last %s, of any %s, memory back %.1f ms after the last, %.1f at most\n",
+           s->workers_started, bytes_text(last, s->worker_peak_last), bytes_text(most, s->worker_peak_most),
+           (double)s->worker_teardown_last_us / 1e3, (double)s->worker_teardown_most_us / 1e3);
+}
+
+static void print_latency(const Mayfly__Stats *s)
+{
+    const struct latency_counts all = {s->latency, s->n_latency}, none = {0};
+    if (s->n_latency)
+        printf(", half within %.2f ms, 99 %% within %.2f ms", (double)latency_quantile(all, none, 500) / 1e3,
+               (double)latency_quantile(all, none, 990) / 1e3);
+}
+
 static void print_text(const Mayfly__Stats *s)
 {
     char since[CLOCK_RFC3339_SIZE], have[BYTES_TEXT_SIZE], most[BYTES_TEXT_SIZE];
     clock_rfc3339(s->started_at, since);
     printf("mayflyd %s, %s since %.19sZ, epoch %" PRIu64 ", workers capped by %s\n", s->version, s->state, since,
            s->epoch, s->cap_enforced_by);
-    printf("%" PRIu64 " searches, %" PRIu64 " operations, %u connections\n", s->searches, s->operations,
-           s->connections);
+    printf("%" PRIu64 " searches", s->searches);
+    print_latency(s);
+    printf(", %" PRIu64 " operations, %u connections, %u waiting for room\n", s->operations, s->connections,
+           s->clients_waiting);
     printf("weights of %" PRIu64 " searches remembered in %s of %s, %" PRIu64 " searches used them, %" PRIu64 " did not\n",
            s->weights_cached, bytes_text(have, s->weights_bytes), bytes_text(most, s->weights_budget), s->weights_hits,
            s->weights_misses);
-    printf("batch regions %s of %s", bytes_text(have, s->region_bytes), bytes_text(most, s->region_budget));
+    printf("batch regions %s of %s in %" PRIu64 " of %" PRIu64 " memory files", bytes_text(have, s->region_bytes),
+           bytes_text(most, s->region_budget), s->regions, s->memfds);
     printf(", log %s of %s\n\n", bytes_text(have, s->log_bytes), bytes_text(most, s->log_quota));
     print_process_table(s);
     putchar('\n');
     print_index_table(s);
+    print_workers(s);
     print_exits(s);
 }
 

@@ -1,10 +1,14 @@
 """What keeps shards flat, and the figures by which an operator sees it."""
 import ctypes
+import json
 import mmap
 import os
 import pathlib
 import re
+import signal
 
+import mayfly
+import mayfly_pb2 as pb
 import pytest
 from conftest import await_figures, built_with_allocators, note
 
@@ -154,3 +158,39 @@ def test_metrics_are_those_that_were_promised(server, films):
         else:
             told_of_it = re.search(rf"^{name}(\{{.*\}})? \d+(\.\d+)?$", text, re.M)
             assert told_of_it or (name.startswith("mayfly_heap_") and not built_with_allocators()), name
+
+
+def test_clients_that_hang_up_while_figures_are_gathered_hurt_nobody(server, films):
+    for n in range(60):
+        m = server.client()
+        requests = [m.send(stats_get=pb.StatsGet()) for _ in range(8)] + [m.send(trim=pb.Trim()) for _ in range(2)]
+        if n % 2:
+            for request in requests:
+                m.cancel(request)
+            assert m.ping() == "ready"
+        m.close()
+    films.stats()  # behind all of theirs
+    assert films.ping() == "ready" and films.search("films", "bridge").hits
+    assert {p.role for p in films.stats().processes} >= {"coordinator", "nursery", "shard"}
+
+
+def test_trim_says_who_does_not_answer(server, films):
+    shard = of_role(films.stats(), "shard")[0]
+    os.kill(shard.pid, signal.SIGSTOP)
+    try:
+        trimmed = films.trim()
+        assert trimmed.silent == 1 and shard.pid not in {p.pid for p in trimmed.processes}
+        assert server.run("trim", check=False).returncode == 1
+        assert films.stats().processes, "figures come without its help"
+    finally:
+        os.kill(shard.pid, signal.SIGCONT)
+    assert films.trim().silent == 0
+    os.kill(shard.pid, signal.SIGKILL)
+    assert films.trim().silent <= 1
+
+
+def test_trim_of_an_index_that_is_not_there_is_refused(server, films):
+    with pytest.raises(mayfly.Failure) as refused:
+        films.trim("none")
+    assert refused.value.code == "index_not_found"
+    assert json.loads(server.run("--json", "trim", "films").stdout)["silent"] == 0
