@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "client/cli/emit.h"
+#include "client/cli/jobs.h"
 #include "client/cli/report.h"
 #include "client/cli/table.h"
 #include "proto/message.h"
@@ -65,18 +66,27 @@ static void emit_task(struct buf *b, const Mayfly__Task *t)
     emit_end(b, '}');
 }
 
-static void print_json(const Mayfly__Tasks *tasks)
+static void emit_tasks(struct buf *b, const Mayfly__Tasks *tasks)
+{
+    emit_key(b, "tasks");
+    emit_begin(b, '[');
+    for (size_t i = 0; i < tasks->n_tasks; i++)
+        emit_task(b, tasks->tasks[i]);
+    emit_end(b, ']');
+}
+
+/* With the jobs of the moment, unless there is one task only, which has ended. */
+static int print_json(struct cli *c, const Mayfly__Tasks *tasks, bool with_jobs, const char *index)
 {
     struct buf b = {0};
     emit_begin(&b, '{');
-    emit_key(&b, "tasks");
-    emit_begin(&b, '[');
-    for (size_t i = 0; i < tasks->n_tasks; i++)
-        emit_task(&b, tasks->tasks[i]);
-    emit_end(&b, ']');
+    emit_tasks(&b, tasks);
+    int status = with_jobs ? jobs_emit(c, index, &b) : STATUS_DONE;
     emit_end(&b, '}');
-    report_json(&b);
+    if (!status)
+        report_json(&b);
     buf_finish(&b);
+    return status;
 }
 
 static void print_errors(const Mayfly__Task *t)
@@ -95,11 +105,18 @@ static void print_errors(const Mayfly__Task *t)
         printf("task %" PRIu64 ": %zu more, see --json\n", t->uid, t->n_errors - SHOWN);
 }
 
+/* Of the operations that came so far; optimize and the like have none, and show in their jobs how far they are. */
+static const char *progress_of(char to[PERCENT_TEXT_SIZE], const Mayfly__Task *t)
+{
+    return percent_text(to, t->searchable + t->refused, t->received);
+}
+
 static void print_table(const Mayfly__Tasks *tasks)
 {
-    static const char *const columns[] = {">task",       "index",    "type",     "status",   ">accepted",
+    static const char *const columns[] = {">task",       "index",    "type",     "status",   ">done", ">accepted",
                                           ">searchable", ">refused", "enqueued", "finished", NULL};
     struct table table;
+    char percent[PERCENT_TEXT_SIZE];
     table_init(&table, columns);
     for (size_t i = 0; i < tasks->n_tasks; i++) {
         const Mayfly__Task *t = tasks->tasks[i];
@@ -107,6 +124,7 @@ static void print_table(const Mayfly__Tasks *tasks)
         table_text(&table, t->index);
         table_text(&table, t->type);
         table_text(&table, t->status);
+        table_text(&table, progress_of(percent, t));
         table_number(&table, t->accepted);
         table_number(&table, t->searchable);
         table_number(&table, t->refused);
@@ -119,13 +137,12 @@ static void print_table(const Mayfly__Tasks *tasks)
         print_errors(tasks->tasks[i]);
 }
 
-static int print_tasks(const struct cli *c, const Mayfly__Tasks *tasks)
+static int print_tasks(struct cli *c, const Mayfly__Tasks *tasks, bool with_jobs, const char *index)
 {
     if (c->json)
-        print_json(tasks);
-    else
-        print_table(tasks);
-    return STATUS_DONE;
+        return print_json(c, tasks, with_jobs, index);
+    print_table(tasks);
+    return with_jobs ? jobs_print(c, index) : STATUS_DONE;
 }
 
 /* A task that failed is the server's no, and so it is by exit status. */
@@ -143,7 +160,7 @@ static int wait_for(struct cli *c, const char *uid)
     if (status)
         return status;
     const Mayfly__Tasks *tasks = answer.envelope->tasks;
-    print_tasks(c, tasks);
+    print_tasks(c, tasks, false, NULL);
     return tasks->n_tasks && str_equal(str_of(tasks->tasks[0]->status), STR("succeeded")) ? STATUS_DONE
                                                                                           : STATUS_REFUSED;
 }
@@ -163,5 +180,5 @@ int command_tasks(struct cli *c)
     REQUEST(request, task_list, TASK_LIST, list);
     struct mayfly_answer answer;
     status = report_call(c, &request, MAYFLY__ENVELOPE__MESSAGE_TASKS, &answer);
-    return status ? status : print_tasks(c, answer.envelope->tasks);
+    return status ? status : print_tasks(c, answer.envelope->tasks, true, index);
 }

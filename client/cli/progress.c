@@ -20,16 +20,36 @@ void progress_clear(struct progress *p)
     p->visible = false;
 }
 
-static void draw_bar(const struct progress *p, uint64_t bytes)
+/* How much of all is done, from 0 to 1, as operations that are accepted, or searchable, among those that were sent,
+ * which are so many bytes of the input. 0: not known. */
+static double share_done(const struct progress *p, const struct mayfly_progress *now)
 {
-    if (!p->total)
-        return;
-    uint64_t done = bytes < p->total ? bytes : p->total;
-    unsigned filled = (unsigned)(done * BAR / p->total);
+    uint64_t done = p->until_searchable ? now->searchable : now->accepted;
+    if (!p->total || !now->sent)
+        return 0;
+    double sent = now->bytes < p->total ? (double)now->bytes / (double)p->total : 1;
+    return sent * (double)done / (double)now->sent;
+}
+
+static void draw_bar(double share)
+{
+    unsigned filled = (unsigned)(share * BAR);
     fputs(" [", stderr);
     for (unsigned i = 0; i < BAR; i++)
         fputc(i < filled ? '#' : '.', stderr);
-    fprintf(stderr, "] %3u%%", (unsigned)(done * 100 / p->total));
+    fprintf(stderr, "] %3u%%", (unsigned)(share * 100));
+}
+
+/* By the pace so far. */
+static void draw_rest(double share, double seconds)
+{
+    double rest = seconds * (1 - share) / share;
+    if (rest < 60)
+        fprintf(stderr, ", %.0f s left", rest);
+    else if (rest < 3600)
+        fprintf(stderr, ", %.0f min left", rest / 60);
+    else
+        fprintf(stderr, ", %.1f h left", rest / 3600);
 }
 
 void progress_show(struct progress *p, const struct mayfly_progress *now, uint64_t refused_here)
@@ -37,13 +57,16 @@ void progress_show(struct progress *p, const struct mayfly_progress *now, uint64
     uint64_t us = clock_us();
     if (!p->enabled || (p->visible && us - p->shown_us < EVERY_US))
         return;
-    double seconds = (double)(us - p->began_us + 1) / 1e6;
+    double seconds = (double)(us - p->began_us + 1) / 1e6, share = share_done(p, now);
     progress_clear(p);
     fprintf(stderr, "%" PRIu64 " documents, %.1f MB/s, %" PRIu64 " accepted, %" PRIu64 " searchable", now->sent,
             (double)now->bytes / 1e6 / seconds, now->accepted, now->searchable);
     if (now->refused + refused_here)
         fprintf(stderr, ", %" PRIu64 " refused", now->refused + refused_here);
-    draw_bar(p, now->bytes);
+    if (p->total)
+        draw_bar(share);
+    if (share > 0)
+        draw_rest(share, seconds);
     fflush(stderr);
     p->visible = true;
     p->shown_us = us;

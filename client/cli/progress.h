@@ -11,7 +11,8 @@ struct progress {
     bool enabled;
     bool visible;
     uint64_t began_us, shown_us;
-    uint64_t total; /* bytes of input, 0: not known */
+    uint64_t total;        /* bytes of input, 0: not known */
+    bool until_searchable; /* what is waited for in the end; else until all is accepted */
 };
 
 void progress_init(struct progress *p, bool wanted);

@@ -99,6 +99,7 @@ int stream_open(struct stream *s, struct cli *c, struct mayfly_writer_options *o
     options->context = s;
     mayfly_writer_init(&s->writer, c->connection, options);
     progress_init(&s->progress, !c->json);
+    s->progress.until_searchable = options->wait == MAYFLY__WRITE__WAIT__SEARCHABLE;
     return STATUS_DONE;
 }
 

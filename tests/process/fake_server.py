@@ -22,6 +22,7 @@ class FakeServer:
         self.errors = {}
         self.raw = {}  # message kind -> bytes to say instead of an answer
         self.stats = None  # a function that gives a Stats, instead of those below
+        self.hold_writes = None  # an Event: until then a stream's end is a quarter searchable, which is said again and again
         self.hold_searches = 0  # answer so many searches at once, the last one first
         self.seen = []  # messages as they came
         self.frames = 0
@@ -112,6 +113,8 @@ class FakeServer:
         stream["refused"] = stream.get("refused", 0) + len(refusals)
         if stream["count"] == before and not message.last:
             return True  # nothing that could be said to be safe
+        while message.last and self.hold_writes and not self.hold_writes.wait(0.05):
+            sock.sendall(reply(written=pb.Written(task=7, accepted=stream["count"], searchable=stream["count"] // 4)))
         sock.sendall(reply(written=pb.Written(task=7, accepted=stream["count"], searchable=stream["count"],
                                               refusals=refusals, refused=stream["refused"], done=message.last)))
         return True

@@ -1,9 +1,14 @@
 """The program mayfly and the Python client against a server that only speaks the protocol."""
 import json
+import os
 import pathlib
+import pty
+import select
 import struct
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -316,6 +321,47 @@ def test_tables_and_json_of_the_server(fake, run):
     text, _ = run("stats", "--prometheus")
     assert 'mayfly_process_resident_bytes{pid="1",role="coordinator",kind="anon"} 5242880\n' in text
     assert 'mayfly_worker_exits_total{reason="done"} 3\n' in text
+
+
+def test_tasks_show_what_workers_have_in_hand(fake, run):
+    assert json.loads(run("--json", "tasks")[0])["jobs"] == [] and "stage" not in run("tasks")[0]
+    row = {"role": "worker", "shard": 1, "job": "build", "index": "books", "state": "indexing"}
+    fake.stats = lambda: pb.Stats(processes=[pb.Stats.Process(role="coordinator", shard=-1),
+                                             pb.Stats.Process(documents_done=57, documents_total=228, **row),
+                                             pb.Stats.Process(**{**row, "job": "merge", "index": "others", "state": "reading"})])
+    assert json.loads(run("--json", "tasks")[0])["jobs"] == [
+        {"job": "build", "index": "books", "shard": 1, "stage": "indexing", "documents": 57, "documents_total": 228, "percent": 25},
+        {"job": "merge", "index": "others", "shard": 1, "stage": "reading", "documents": 0, "documents_total": 0, "percent": None}]
+    rows = [line.split() for line in run("tasks")[0].splitlines()]
+    assert ["build", "books", "1", "indexing", "25%", "57", "228"] in rows
+    assert ["merge", "others", "1", "reading", "-", "0", "0"] in rows
+    of_one = json.loads(run("--json", "tasks", "--index", "others")[0])["jobs"]
+    assert [job["index"] for job in of_one] == ["others"]
+
+
+def read_until(terminal, wanted):
+    """What a pseudo terminal is given, until all that is wanted stands in one line of it."""
+    seen, end = b"", time.monotonic() + 60
+    while not any(all(w in line for w in wanted) for line in seen.split(b"\r")):
+        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+        assert ready, seen
+        seen += os.read(terminal, 65536)
+
+
+def test_progress_on_a_terminal(fake, tmp_path):
+    """Everything was sent, a quarter of it is searchable."""
+    fake.hold_writes = threading.Event()
+    (tmp_path / "docs").write_text("".join(f'{{"id": {n}}}\n' for n in range(8)))
+    main, side = pty.openpty()
+    with subprocess.Popen([str(BIN / "mayfly"), "--socket", fake.path, "add", "books", str(tmp_path / "docs"), "--wait", "searchable"],
+                          stdout=subprocess.DEVNULL, stderr=side) as adding:
+        try:
+            read_until(main, [b"8 documents", b"MB/s", b"8 accepted", b"2 searchable", b" left"])
+        finally:
+            fake.hold_writes.set()
+        assert adding.wait(60) == 0
+    os.close(side)
+    os.close(main)
 
 
 def test_the_python_client(fake):
