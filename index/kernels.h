@@ -25,8 +25,8 @@ struct kernels {
     void (*unpack_rising)(const uint8_t *in, unsigned bits, size_t count, uint32_t before, uint32_t *out);
 
     /* Packed gaps from value `first` on to rising numbers, as unpack_rising does, and nothing behind them is written.
-     * False if one of the gaps is the code of all ones, which stands for something else where there are exceptions. */
-    bool (*unpack_run)(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before, uint32_t *out);
+     * How many of the gaps are the code of all ones, which stands for something else where there are exceptions. */
+    size_t (*unpack_run)(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before, uint32_t *out);
 
     /* The set bits of `words` 64-bit words (at any alignment) as numbers from `base` on; how many. */
     size_t (*expand_bits)(const uint8_t *words, size_t count, uint32_t base, uint32_t *out);
@@ -66,6 +66,17 @@ const struct kernels *kernels_best(void);
 
 /* By name; NULL if there are none such or this processor does not run them. */
 const struct kernels *kernels_named(const char *name);
+
+/* Each of them `by` more. */
+static inline void kernel_raise(uint32_t *values, size_t count, uint32_t by)
+{
+    typedef uint32_t four __attribute__((vector_size(16), aligned(4), may_alias));
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        *(four *)(values + i) += by;
+    for (; i < count; i++)
+        values[i] += by;
+}
 
 /* One packed value: by random access. */
 static inline uint32_t kernel_unpack_one(const uint8_t *in, unsigned bits, size_t i)

@@ -91,24 +91,24 @@ AVX512 static struct unpacker unpacker_from(unsigned bits, unsigned bit)
     };
 }
 
-AVX512 static bool unpack_run(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before,
-                              uint32_t *out)
+AVX512 static size_t unpack_run(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before,
+                                uint32_t *out)
 {
     if (bits > PACKED_IN_FOUR || bits == 0)
         return kernels_portable.unpack_run(in, bits, first, count, before, out);
     struct unpacker u = unpacker_from(bits, first * bits % 8);
     __m512i one = _mm512_set1_epi32(1), last = _mm512_set1_epi32(15), carry = _mm512_set1_epi32((int)before);
-    __mmask16 escaped = 0;
+    size_t escaped = 0;
     in += first * bits / 8;
     for (size_t i = 0; i < count; i += 16, in += 2 * (size_t)bits) {
         __m512i gaps = unpack16(&u, in);
         __mmask16 wanted = lanes(count - i);
-        escaped |= _mm512_mask_cmpeq_epi32_mask(wanted, gaps, u.mask);
+        escaped += (unsigned)__builtin_popcount(_mm512_mask_cmpeq_epi32_mask(wanted, gaps, u.mask));
         __m512i sums = running_sums(_mm512_add_epi32(gaps, one));
         _mm512_mask_storeu_epi32(out + i, wanted, _mm512_add_epi32(sums, carry));
         carry = _mm512_add_epi32(carry, _mm512_permutexvar_epi32(last, sums));
     }
-    return !escaped;
+    return escaped;
 }
 
 /* A few bits of a word are taken one by one, many in four compressed vectors. */

@@ -18,18 +18,18 @@ KERNEL_INLINE uint64_t word_at(const uint8_t *words, size_t i)
     return word;
 }
 
-KERNEL_INLINE bool unpack_run_inline(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before,
-                                     uint32_t *out)
+KERNEL_INLINE size_t unpack_run_inline(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before,
+                                       uint32_t *out)
 {
     const uint32_t escape = (uint32_t)((UINT64_C(1) << bits) - 1);
-    bool escaped = false;
+    size_t escaped = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t gap = kernel_unpack_one(in, bits, first + i);
-        escaped |= gap == escape;
+        escaped += gap == escape;
         before += 1 + gap;
         out[i] = before;
     }
-    return !escaped;
+    return escaped;
 }
 
 KERNEL_INLINE size_t count_bits_inline(const uint8_t *words, size_t count)

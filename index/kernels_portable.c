@@ -114,7 +114,7 @@ static size_t drain(uint64_t *seen, int32_t *sums, size_t words, uint32_t base, 
     return drain_inline(seen, sums, words, base, least, out_documents, out_scores);
 }
 
-static bool unpack_run(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before, uint32_t *out)
+static size_t unpack_run(const uint8_t *in, unsigned bits, size_t first, size_t count, uint32_t before, uint32_t *out)
 {
     return unpack_run_inline(in, bits, first, count, before, out);
 }

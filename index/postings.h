@@ -98,7 +98,7 @@ struct posting_block {
 
     uint32_t documents[POSTING_BLOCK + KERNEL_OVERWRITE];
     uint32_t t[POSTING_BLOCK + KERNEL_OVERWRITE];
-    uint32_t starts[POSTING_BLOCK + 1]; /* n[0] + .. n[i - 1] */
+    uint32_t starts[POSTING_BLOCK + 1 + KERNEL_OVERWRITE]; /* n[0] + .. n[i - 1] */
 };
 
 /* All of these: 0 or ERR_CORRUPT, and after an error the block is none. Packed documents are there at once, those of a

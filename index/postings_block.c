@@ -1,6 +1,8 @@
 /* A block of a list: its documents, T and n. */
 #include "index/postings.h"
 
+#include <string.h>
+
 #include "common/err.h"
 #include "index/segment_parts.h"
 
@@ -274,23 +276,57 @@ static bool are_positions_enough(const struct posting_list *l, const struct post
     return from <= end && count <= UINT32_MAX / 2 && (count <= b->count || count <= 8 * (uint64_t)(end - from));
 }
 
-int block_starts(const struct posting_list *l, struct posting_block *b)
+enum { FEW_BITS = 22 /* counts of so many have sums of 32 bits */ };
+
+/* Sums of counts as those of gaps; from each exception on they are moved by what it is more. The sum of all, or 0 if it is
+ * damaged. */
+static uint64_t add_up_packed(const struct posting_list *l, struct posting_block *b, const struct packed_values *v)
 {
-    uint32_t own[POSTING_BLOCK + KERNEL_OVERWRITE];
-    const uint32_t *n = b->t;
+    const uint8_t *at = v->exceptions;
+    uint32_t *sums = b->starts + 1, done = 0;
+    uint64_t more = 0;
+    l->kernels->unpack_rising(v->packed, v->bits, b->count, 0, sums);
+    uint64_t sum = sums[b->count - 1];
+    for (unsigned i = 0; i < v->exception_count; i++) {
+        uint64_t value = 0;
+        uint8_t index = *at;
+        uint32_t code = kernel_unpack_one(v->packed, v->bits, index);
+        at = varint_get(at + 1, at + 1 + VARINT_MAX, &value); /* it was checked when the block was entered */
+        if (value < code || index < done)
+            return 0;
+        kernel_raise(sums + done, index - done, (uint32_t)more);
+        more += value - code;
+        done = index;
+    }
+    kernel_raise(sums + done, b->count - done, (uint32_t)more);
+    return sum + more;
+}
+
+static uint64_t add_up_one_by_one(const struct posting_list *l, struct posting_block *b, const struct packed_values *v)
+{
+    uint32_t n[POSTING_BLOCK + KERNEL_OVERWRITE];
     uint64_t sum = 0;
-    if (b->has_starts)
-        return 0;
-    if (b->n_is_t)
-        block_frequencies(l, b);
-    else
-        unpack_values(l, &b->n_values, b->count, own);
-    n = b->n_is_t ? b->t : own;
-    b->starts[0] = 0;
+    unpack_values(l, v, b->count, n);
     for (uint32_t i = 0; i < b->count; i++) {
-        sum += l->with_positions ? n[i] : 0;
+        sum += n[i];
         b->starts[i + 1] = (uint32_t)sum;
     }
-    b->has_starts = !l->with_positions || are_positions_enough(l, b, sum);
-    return b->has_starts ? 0 : ERR_CORRUPT;
+    return sum;
+}
+
+int block_starts(const struct posting_list *l, struct posting_block *b)
+{
+    if (b->has_starts)
+        return 0;
+    b->starts[0] = 0;
+    if (l->with_positions) {
+        const struct packed_values *v = b->n_is_t ? &b->t_values : &b->n_values;
+        uint64_t sum = v->bits <= FEW_BITS ? add_up_packed(l, b, v) : add_up_one_by_one(l, b, v);
+        if (sum == 0 || !are_positions_enough(l, b, sum))
+            return ERR_CORRUPT;
+    } else {
+        memset(b->starts, 0, sizeof b->starts);
+    }
+    b->has_starts = true;
+    return 0;
 }

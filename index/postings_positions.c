@@ -67,28 +67,42 @@ static int open_positions(const struct posting_list *l, struct posting_block *b)
     return next_exception(b, 0);
 }
 
+/* Past those in front of `index`. A value and the gap behind it are most often two or three bytes. */
+static int pass_exceptions(struct posting_block *b, uint32_t index)
+{
+    uint64_t value;
+    while (b->exceptions_left && b->exception_index < index) {
+        uint64_t word = load_u64(b->position_exceptions), ends = ~word & 0x8080808080808080u, further = ends & (ends - 1);
+        unsigned gap_at = further ? (unsigned)__builtin_ctzll(ends) + 1 : 0;
+        unsigned end = further ? (unsigned)__builtin_ctzll(further) + 1 : 0;
+        b->exceptions_left--;
+        if (b->exceptions_left && end == gap_at + 8 && end / 8 <= b->positions_end - b->position_exceptions) {
+            b->exception_index += (uint32_t)(word >> gap_at & 127); /* it was below `index`: no more than 127 too far */
+            b->position_exceptions += end / 8;
+            continue;
+        }
+        b->position_exceptions = varint_get(b->position_exceptions, b->positions_end, &value);
+        int err = b->position_exceptions ? next_exception(b, b->exception_index) : ERR_CORRUPT;
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
 /* The value of the exception at `index`. */
 static int take_exception(struct posting_block *b, uint32_t index, uint32_t *out)
 {
     uint64_t value;
-    while (b->exceptions_left) {
-        uint32_t found = b->exception_index;
-        if (found > index)
-            break;
-        const uint8_t *at = varint_get(b->position_exceptions, b->positions_end, &value);
-        if (!at || value > UINT32_MAX)
-            break;
-        b->position_exceptions = at;
-        b->exceptions_left--;
-        int err = next_exception(b, found);
-        if (found == index) {
-            *out = (uint32_t)value;
-            return err;
-        }
-        if (err)
-            return err;
-    }
-    return ERR_CORRUPT;
+    int err = pass_exceptions(b, index);
+    if (err || b->exceptions_left == 0 || b->exception_index != index)
+        return ERR_CORRUPT;
+    const uint8_t *at = varint_get(b->position_exceptions, b->positions_end, &value);
+    if (!at || value > UINT32_MAX)
+        return ERR_CORRUPT;
+    b->position_exceptions = at;
+    b->exceptions_left--;
+    *out = (uint32_t)value;
+    return next_exception(b, index);
 }
 
 /* Gaps to positions, from `base` on: they rise. */
@@ -118,7 +132,7 @@ static int read_inlined(const struct posting_block *b, uint32_t i, uint32_t base
     return add_up(out, count, base);
 }
 
-static int read_with_exceptions(struct posting_block *b, uint32_t from, uint32_t count, uint32_t base, uint32_t *out)
+static int read_one_by_one(struct posting_block *b, uint32_t from, uint32_t count, uint32_t base, uint32_t *out)
 {
     const uint32_t escape = (uint32_t)((UINT64_C(1) << b->position_bits) - 1);
     int err = 0;
@@ -130,15 +144,37 @@ static int read_with_exceptions(struct posting_block *b, uint32_t from, uint32_t
     return err ? err : add_up(out, count, base);
 }
 
-/* All at once where nothing is an exception, and the sum of so many gaps cannot be too large for a position. */
+/* Positions that were added up as if each of the `escaped` codes of all ones were a gap: from each exception on they are
+ * moved by what it is more. */
+static int put_exceptions(struct posting_block *b, uint32_t from, uint32_t count, size_t escaped, uint32_t *out)
+{
+    const uint32_t escape = (uint32_t)((UINT64_C(1) << b->position_bits) - 1), last = out[count - 1];
+    uint64_t more = 0;
+    uint32_t done = 0, value;
+    int err = pass_exceptions(b, from);
+    for (; !err && escaped > 0; escaped--) {
+        uint32_t index = b->exception_index, at = index - from;
+        if (b->exceptions_left == 0 || index < from || at >= count || at < done ||
+            kernel_unpack_one(b->positions, b->position_bits, index) != escape)
+            return ERR_CORRUPT;
+        kernel_raise(out + done, at - done, (uint32_t)more);
+        err = take_exception(b, index, &value);
+        more += (uint64_t)value - escape;
+        out[at] += (uint32_t)more;
+        done = at + 1;
+    }
+    kernel_raise(out + done, count - done, (uint32_t)more);
+    return err ? err : last + more > UINT32_MAX ? ERR_CORRUPT : 0;
+}
+
+/* All at once where the sum of so many gaps cannot be too large for a position. */
 static int read_packed(const struct posting_list *l, struct posting_block *b, uint32_t from, uint32_t count,
                        uint32_t base, uint32_t *out)
 {
-    bool fits = ((uint64_t)count << b->position_bits) + base < UINT32_MAX;
-    if (fits && (l->kernels->unpack_run(b->positions, b->position_bits, from, count, base - 1, out) ||
-                 !b->has_position_exceptions))
-        return 0;
-    return read_with_exceptions(b, from, count, base, out);
+    if (((uint64_t)count << b->position_bits) + base >= UINT32_MAX)
+        return read_one_by_one(b, from, count, base, out);
+    size_t escaped = l->kernels->unpack_run(b->positions, b->position_bits, from, count, base - 1, out);
+    return escaped > 0 && b->has_position_exceptions ? put_exceptions(b, from, count, escaped, out) : 0;
 }
 
 int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t base, uint32_t *out)
