@@ -132,8 +132,8 @@ static bool can_reach(struct all *x, int32_t sum, uint32_t from, uint32_t end, i
     return sum >= least;
 }
 
-/* Of the lead's block what lies at or after x->from, and how many that are; scores are what the lead adds, of a phrase 0:
- * its words are looked up with it. */
+/* Of the lead's block what lies at or after x->from and may score `least`, and how many lie there; scores are what the
+ * lead adds, of a phrase, whose rarest word's block it is, 0: its words are looked up with it. */
 static size_t take_block(struct all *x, struct scored_list *l, uint32_t block, int32_t least)
 {
     struct batch *b = x->batch;
@@ -144,15 +144,17 @@ static size_t take_block(struct all *x, struct scored_list *l, uint32_t block, i
     while (skipped < l->block.count && l->block.documents[skipped] < x->from)
         skipped++;
     size_t count = l->block.count - skipped;
-    if (x->lead->kind == CLAUSE_PHRASE || x->s->scope.unscored) {
+    bool is_word = x->lead->kind != CLAUSE_PHRASE && !x->s->scope.unscored;
+    if (is_word || least > 0) {
+        scored_score_block(l);
+        b->count = x->s->scope.kernels->keep_scores(l->block.documents + skipped, l->scores + skipped, count, least,
+                                                    b->documents, b->scores);
+    } else {
         memcpy(b->documents, l->block.documents + skipped, count * sizeof *b->documents);
-        memset(b->scores, 0, count * sizeof *b->scores);
         b->count = count;
-        return count;
     }
-    scored_score_block(l);
-    b->count = x->s->scope.kernels->keep_scores(l->block.documents + skipped, l->scores + skipped, count, least,
-                                                b->documents, b->scores);
+    if (!is_word)
+        memset(b->scores, 0, b->count * sizeof *b->scores);
     return count;
 }
 
@@ -301,7 +303,7 @@ static void walk_blocks(struct all *x)
         int32_t least = least_score(x, x->from), bound = lead_bound(x, block, end, least);
         x->pruned |= least > 0;
         if (bound + others >= least && (least == 0 || can_reach(x, bound, x->from, end, least))) {
-            size_t tried = take_block(x, l, block, least - others);
+            size_t tried = take_block(x, l, block, least - others - (bound - scored_block_bound(l, block)));
             finish_batch(x, tried, least, rest);
         }
         x->from = end;

@@ -132,21 +132,33 @@ void phrase_open(struct clause *c)
 /* --------------------------------------------------------------------------------------------------- all of the words
  */
 
-static void move(struct phrase *p, size_t lists, size_t from, size_t to)
+/* The places in `kept` rise. */
+static void keep(uint32_t *values, const uint32_t *kept, size_t count)
 {
-    p->documents[to] = p->documents[from];
-    p->numbers[to] = p->numbers[from];
-    for (size_t list = 0; list < lists; list++)
-        p->ordinals[list * POSTING_BLOCK + to] = p->ordinals[list * POSTING_BLOCK + from];
-    p->place_starts[to] = p->place_starts[from];
-    p->place_counts[to] = p->place_counts[from];
+    for (size_t i = 0; i < count; i++)
+        values[i] = values[kept[i]];
 }
 
-/* Of the candidates those that the list has, with what it adds, too. Of the last list the positions are read at once, of
- * those that may still do: no position is read of a document whose words alone, phrase or not, are too little. */
+/* What is known of some of the candidates, with ordinals in so many lists; of the last list places are known. */
+static void keep_some(struct phrase *p, size_t lists, bool is_last, const uint32_t *kept, size_t count)
+{
+    keep(p->documents, kept, count);
+    keep(p->numbers, kept, count);
+    for (size_t i = 0; i < count; i++)
+        p->sums[i] = p->sums[kept[i]];
+    for (size_t list = 0; list < lists; list++)
+        keep(p->ordinals + list * POSTING_BLOCK, kept, count);
+    keep(p->place_starts, kept, is_last ? count : 0);
+    keep(p->place_counts, kept, is_last ? count : 0);
+}
+
+/* Of the candidates those that the list has, with what it adds, too: without branches, since which they are cannot be
+ * foreseen. Of the last list the positions are read at once, of those that may still do: no position is read of a document
+ * whose words alone, phrase or not, are too little. */
 static void keep_those_with(struct clause *c, size_t list, const struct candidates *few)
 {
     struct phrase *p = c->phrase;
+    uint32_t kept[POSTING_BLOCK];
     bool is_last = list + 1 == c->list_count, is_bounded = few->scores && !p->in_field;
     struct candidates found = {
         .documents = p->documents,
@@ -160,16 +172,17 @@ static void keep_those_with(struct clause *c, size_t list, const struct candidat
         .place_counts = p->place_counts,
     };
     scored_look_up(&c->lists[list], &found);
-    size_t kept = 0;
+    size_t count = 0;
     for (size_t i = 0; i < p->count; i++) {
-        if (p->scratch[i] == HOPELESS)
-            few->out[p->numbers[i]] = HOPELESS;
-        if (p->scratch[i] < 0)
-            continue;
-        p->sums[kept] = p->sums[i] + p->scratch[i];
-        move(p, list + !is_last, i, kept++);
+        int32_t added = p->scratch[i];
+        few->out[p->numbers[i]] = added < 0 ? added : ABSENT;
+        p->sums[i] += added;
+        kept[count] = (uint32_t)i;
+        count += added >= 0;
     }
-    p->count = kept;
+    if (count < p->count)
+        keep_some(p, list + !is_last, is_last, kept, count);
+    p->count = count;
 }
 
 /* Sums have in front what the candidates had before. */

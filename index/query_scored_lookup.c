@@ -54,6 +54,12 @@ static void score_matches(struct scored_list *l, const struct candidates *c, con
         give(c, m, NULL);
         return;
     }
+    if (l->is_block_scored) {
+        for (size_t i = 0; i < m->count; i++)
+            scores[i] = l->scores[m->places[i]];
+        give(c, m, scores);
+        return;
+    }
     if (m->count >= ALL_AT_ONCE)
         block_frequencies(&l->list, &l->block);
     for (size_t i = 0; i < m->count; i++) {
