@@ -34,6 +34,9 @@ struct kernels {
     /* How many bits are set. */
     size_t (*count_bits)(const uint8_t *words, size_t count);
 
+    /* How many bits are set in both. */
+    size_t (*count_both)(const uint8_t *a, const uint8_t *b, size_t words);
+
     /* As intersect, with a set of bits in place of b: its first bit is `base`, and no element of `a` is above its last. */
     size_t (*match_bits)(const uint32_t *a, size_t count, uint32_t base, const uint8_t *words, uint32_t *out_a,
                          uint32_t *out_places);

@@ -165,6 +165,11 @@ AVX2 static size_t count_bits(const uint8_t *words, size_t count)
     return count_bits_inline(words, count);
 }
 
+AVX2 static size_t count_both(const uint8_t *a, const uint8_t *b, size_t count)
+{
+    return count_both_inline(a, b, count);
+}
+
 AVX2 static size_t match_bits(const uint32_t *a, size_t count, uint32_t base, const uint8_t *words, uint32_t *out_a,
                          uint32_t *out_places)
 {
@@ -189,6 +194,7 @@ const struct kernels kernels_avx2 = {
     .unpack_run = unpack_run,
     .expand_bits = expand_bits,
     .count_bits = count_bits,
+    .count_both = count_both,
     .match_bits = match_bits,
     .score = score,
     .bound = bound,

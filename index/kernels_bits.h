@@ -40,6 +40,14 @@ KERNEL_INLINE size_t count_bits_inline(const uint8_t *words, size_t count)
     return n;
 }
 
+KERNEL_INLINE size_t count_both_inline(const uint8_t *a, const uint8_t *b, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += (size_t)__builtin_popcountll(word_at(a, i) & word_at(b, i));
+    return n;
+}
+
 /* A place in the set is the number of bits before; they are counted once from word to word. */
 KERNEL_INLINE size_t match_bits_inline(const uint32_t *a, size_t count, uint32_t base, const uint8_t *words,
                                        uint32_t *out_a, uint32_t *out_places)

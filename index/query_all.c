@@ -321,11 +321,24 @@ static void estimate(struct all *x)
     x->s->counts[0] += hits > x->counted ? hits - x->counted : 0;
 }
 
+/* Two words, of which nothing but the number of documents is asked. */
+static bool is_count_of_two(const struct all *x)
+{
+    const struct scan *s = x->s;
+    return s->scope.unscored && is_complete(x) && !x->incomplete_only && x->required_count == 2 &&
+           x->required[0]->kind == CLAUSE_WORD && x->required[1]->kind == CLAUSE_WORD && s->core->deleted == 0 &&
+           s->plan->excluded_count == 0;
+}
+
 void prune_all(struct scan *s, size_t must, bool incomplete_only)
 {
     struct all x = {.s = s, .batch = &s->prune->batch, .must = must, .incomplete_only = incomplete_only};
     if (!may_have_all(&x) || !open_all(&x))
         return;
+    if (s->scope.unscored && require(&x, must) && is_count_of_two(&x)) {
+        s->counts[0] += prune_count_both(x.required[0]->lists, x.required[1]->lists);
+        return;
+    }
     while (x.from < s->scope.documents && !s->scope.err && !s->scope.late && require(&x, scan_rungs_needed(s, x.must))) {
         if (x.lead->kind == CLAUSE_GROUP)
             walk_windows(&x);

@@ -60,4 +60,7 @@ void prune_word(struct scan *s, struct clause *c); /* the only clause that the s
 void prune_count_any(struct scan *s); /* no hits are wanted */
 void prune_all(struct scan *s, size_t must, bool incomplete_only);
 
+/* How many documents have both words, deleted ones among them. */
+uint64_t prune_count_both(struct scored_list *a, struct scored_list *b);
+
 #endif

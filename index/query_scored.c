@@ -61,6 +61,10 @@ bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored
         scope_fail(s, err, "postings");
         return false;
     }
+    if (s->unscored) {
+        out->bound = 0;
+        return true;
+    }
     if (out->list.blocks == 1 && scored_enter(out, 0))
         scored_score_block(out);
     return !s->err && scored_open_bounds(out);

@@ -26,8 +26,8 @@ struct scored_list {
     struct posting_list list;
     struct str key;
     uint32_t weight;
-    int32_t bound;          /* no posting adds more */
-    int32_t *bounds;        /* of each block, once its group was asked for; one block: NULL */
+    int32_t bound;          /* no posting adds more; 0 where nothing is scored */
+    int32_t *bounds;        /* of each block, once its group was asked for; one block, or unscored: NULL */
     int32_t *group_bounds;  /* of each group */
     uint64_t *groups_known; /* bits: whose blocks' bounds are filled in */
     struct posting_block block;

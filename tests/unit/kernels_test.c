@@ -136,6 +136,22 @@ static void matches_bits(void **state)
     }
 }
 
+static void counts_what_both_have(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint8_t a[8 * 64 + 1], b[8 * 64 + 3];
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t words = next() % 64, n = 0;
+        for (size_t i = 0; i < sizeof a; i++)
+            a[i] = (uint8_t)next();
+        for (size_t i = 0; i < sizeof b; i++)
+            b[i] = (uint8_t)(round % 4 == 0 ? next() & next() & next() : next());
+        for (size_t bit = 0; bit < 64 * words; bit++)
+            n += a[1 + bit / 8] >> bit % 8 & b[3 + bit / 8] >> bit % 8 & 1;
+        assert_int_equal(k->count_both(a + 1, b + 3, words), n); /* at odd addresses */
+    }
+}
+
 static void scores_to_the_last_bit(void **state)
 {
     const struct kernels *k = kernels_of(state);
@@ -284,9 +300,17 @@ static char portable[] = "portable", avx2[] = "avx2", avx512[] = "avx512";
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_ALL(unpacks_every_width), ON_ALL(unpacks_from_any_value), ON_ALL(expands_bits), ON_ALL(matches_bits),
-        ON_ALL(scores_to_the_last_bit), ON_ALL(bounds_are_the_largest_of_all_pairs), ON_ALL(keeps_scores_in_place),
-        ON_ALL(drains_what_is_marked), ON_ALL(intersects), cmocka_unit_test(the_environment_chooses),
+        ON_ALL(unpacks_every_width),
+        ON_ALL(unpacks_from_any_value),
+        ON_ALL(expands_bits),
+        ON_ALL(matches_bits),
+        ON_ALL(counts_what_both_have),
+        ON_ALL(scores_to_the_last_bit),
+        ON_ALL(bounds_are_the_largest_of_all_pairs),
+        ON_ALL(keeps_scores_in_place),
+        ON_ALL(drains_what_is_marked),
+        ON_ALL(intersects),
+        cmocka_unit_test(the_environment_chooses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
