@@ -27,14 +27,14 @@ bool clause_may_be(struct scope *s, const struct tree_leaf *leaf)
 {
     if (leaf->element_count > 1 || leaf->field.len > 0) {
         for (size_t i = 0; i < leaf->element_count; i++) {
-            if (!scored_is_there(s, leaf->elements[i].key))
+            if (scored_documents(s, leaf->elements[i].key) == 0)
                 return false;
         }
         return true;
     }
     const struct query_weights *w = &s->run->weights[leaf->elements[0].word];
     for (size_t i = 0; i < w->term_count; i++) {
-        if (scored_is_there(s, w->terms[i].key))
+        if (scored_documents(s, w->terms[i].key) > 0)
             return true;
     }
     return false;

@@ -43,35 +43,40 @@ static size_t first_alike(const struct tree_leaf *leaf, size_t element)
     return i;
 }
 
-static void sort_lists(struct clause *c)
+/* The first element with each word, the rarest word first: how many words; 0 if one is not in the segment. */
+static size_t rank_elements(const struct clause *c, uint32_t *out)
 {
-    for (size_t i = 1; i < c->list_count; i++) {
-        for (size_t at = i; at > 0 && c->lists[at - 1].list.documents > c->lists[at].list.documents; at--) {
-            struct scored_list l = c->lists[at];
-            c->lists[at] = c->lists[at - 1];
-            c->lists[at - 1] = l;
-        }
+    const struct tree_leaf *leaf = c->leaf;
+    uint32_t *documents = c->phrase->from; /* of each element; it is set when there is a document in hand */
+    size_t count = 0;
+    for (uint32_t i = 0; i < leaf->element_count; i++) {
+        if (first_alike(leaf, i) < i)
+            continue;
+        documents[i] = scored_documents(c->scope, leaf->elements[i].key);
+        if (documents[i] == 0)
+            return 0;
+        size_t at = count++;
+        for (; at > 0 && documents[out[at - 1]] > documents[i]; at--)
+            out[at] = out[at - 1];
+        out[at] = i;
     }
+    return count;
 }
 
 /* Each distinct word once, the rarest first; false if one is not in the segment. */
 static bool open_lists(struct clause *c)
 {
-    const struct tree_leaf *leaf = c->leaf;
-    for (size_t i = 0; i < leaf->element_count; i++) {
-        const struct tree_element *e = &leaf->elements[i];
-        if (first_alike(leaf, i) < i)
-            continue;
+    uint32_t *ranked = c->phrase->lists; /* it is set once the lists are known */
+    size_t count = rank_elements(c, ranked);
+    for (; c->list_count < count; c->list_count++) {
+        const struct tree_element *e = &c->leaf->elements[ranked[c->list_count]];
         struct scored_list *l = &c->lists[c->list_count];
         if (!scored_open(c->scope, e->key, scope_element_weight(c->scope, e), l))
             return false;
-        l->key = e->key;
         c->bound += l->bound;
-        c->list_count++;
     }
-    sort_lists(c);
-    c->cost = c->lists[0].list.documents;
-    return true;
+    c->cost = count > 0 ? c->lists[0].list.documents : 0;
+    return count > 0;
 }
 
 /* Of a phrase in any field there is nothing to find. */

@@ -37,10 +37,10 @@ static bool find_term(struct scope *s, struct str key, struct term *out)
     return found;
 }
 
-bool scored_is_there(struct scope *s, struct str key)
+uint32_t scored_documents(struct scope *s, struct str key)
 {
     struct term term;
-    return find_term(s, key, &term);
+    return find_term(s, key, &term) ? term.documents : 0;
 }
 
 bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out)

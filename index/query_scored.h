@@ -41,8 +41,8 @@ struct scored_list {
 /* So many, to be opened; NULL past the arena's cap. */
 struct scored_list *scored_array(struct arena *a, size_t count);
 
-/* Whether the segment has the term at all: far cheaper than to open it. */
-bool scored_is_there(struct scope *s, struct str key);
+/* How many documents of the segment have the term: far cheaper than to open it. */
+uint32_t scored_documents(struct scope *s, struct str key);
 
 /* False if the segment has no such term, or on failure. */
 bool scored_open(struct scope *s, struct str key, uint32_t weight, struct scored_list *out);
