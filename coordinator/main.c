@@ -344,6 +344,8 @@ static void on_upkeep(uv_timer_t *timer)
 {
     struct coordinator *c = timer->data;
     weights_sweep(c->server.weights, &c->server.indexes);
+    workspaces_sweep(&c->server.spare);
+    shards_sweep(c->server.shards);
     heap_give_back(&c->heap);
 }
 

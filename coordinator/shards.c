@@ -428,6 +428,16 @@ static void tell(struct shards *s, uint32_t from, uint32_t count, Mayfly__Intern
             (void)queue(&s->readers[i], message); /* a reader also looks by itself */
 }
 
+void shards_sweep(struct shards *s)
+{
+    arena_reset(&s->arena, 0);
+    for (uint32_t i = 0; i < s->count; i++) {
+        buf_shrink(&s->readers[i].out, 0);
+        buf_shrink(&s->readers[i].envelope, 0);
+        buf_shrink(&s->readers[i].body, 0);
+    }
+}
+
 void shards_nudge(struct shards *s, uint32_t shard, uint32_t index, uint32_t edition, uint64_t generation)
 {
     Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;

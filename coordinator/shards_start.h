@@ -61,6 +61,7 @@ int shards_send_to(struct shards *s, uint32_t process, Mayfly__Internal__ShardEn
 int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards **out);
 void shards_start(struct shards *s);
 void shards_reconfigure(struct shards *s, uint64_t query_memory); /* also starts again what was given up */
+void shards_sweep(struct shards *s); /* once a second: buffers that nothing is in go */
 void shards_stop(struct shards *s, uint64_t limit_ms);
 bool shards_stopped(const struct shards *s);
 bool shards_gave_up(const struct shards *s); /* a reader is in a crash loop and not started any more */

@@ -30,17 +30,34 @@ struct workspace *workspace_take(struct workspaces *spare, uv_loop_t *loop)
     if (!w)
         return make(loop);
     spare->first = w->next;
-    spare->count--;
+    if (--spare->count < spare->least)
+        spare->least = spare->count;
     return w;
+}
+
+static void close_workspace(struct workspace *w)
+{
+    arena_finish(&w->arena);
+    w->timer.data = w;
+    uv_close((uv_handle_t *)&w->timer, free_workspace);
+}
+
+void workspaces_sweep(struct workspaces *spare)
+{
+    for (; spare->least > 0; spare->least--) {
+        struct workspace *w = spare->first;
+        spare->first = w->next;
+        spare->count--;
+        close_workspace(w);
+    }
+    spare->least = spare->count;
 }
 
 void workspace_give_back(struct workspaces *spare, struct workspace *w)
 {
     uv_timer_stop(&w->timer);
     if (spare->count >= SPARE_MOST) {
-        arena_finish(&w->arena);
-        w->timer.data = w;
-        uv_close((uv_handle_t *)&w->timer, free_workspace);
+        close_workspace(w);
         return;
     }
     if (w->arena.dirty > KEPT)

@@ -16,6 +16,7 @@ struct workspace {
 struct workspaces { /* zeroed: none */
     struct workspace *first;
     uint32_t count;
+    uint32_t least; /* of them that have waited all the time since the last sweep */
 };
 
 /* With an empty arena and a timer that does not run; NULL: no memory. */
@@ -23,5 +24,8 @@ struct workspace *workspace_take(struct workspaces *spare, uv_loop_t *loop);
 
 /* Stops the timer. What the arena had of memory beyond a little goes back to the kernel at once. */
 void workspace_give_back(struct workspaces *spare, struct workspace *w);
+
+/* Once a second: those go that nobody has wanted since the last time. */
+void workspaces_sweep(struct workspaces *spare);
 
 #endif

@@ -74,6 +74,22 @@ def test_row_1_bursts_and_queries_leave_the_baseline_where_it_was(make_server):
         assert coordinator + shard <= MIB
 
 
+def test_row_1_many_searches_at_once_leave_nothing_behind(make_server):
+    server = make_server(shards=2)
+    with server.client() as m:
+        m.add("docs", ({"id": n, "text": f"bridge water{n % 100} " + "word " * 100} for n in range(5000)), wait="searchable")
+        for n in range(8):
+            m.search("docs", f"bridge water{n}", limit=1000)
+        before = own_memory(settled(m))
+        requests = [m.send_search("docs", f"bridge water{n}", limit=1000) for n in range(64)]
+        for request in requests:
+            assert m.search_answer(request).hits
+        coordinator, shard = moved(before, own_memory(settled(m)))
+        note(f"row 1: 64 searches at once for 1,000 documents: own memory moved by {mib(coordinator)} in the coordinator, "
+             f"{mib(shard)} in a shard; promised 1 MiB together")
+        assert coordinator + shard <= MIB
+
+
 def text_document(key, size, chance):
     """A JSON object of about `size` bytes, never more, of different words."""
     parts, left = [], size - 64
