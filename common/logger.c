@@ -5,16 +5,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_LINE = 4096, MAX_PROCESS = 32 };
+#include "common/journal.h"
 
-/* What a process is called and how much it says: set once by main(). */
+enum { MAX_LINE = 4000, MAX_PROCESS = 32, MAX_HEAD = 96 /* together what a pipe takes whole */ };
+
+/* What a process is called, how much it says and to whom: set once by main(). */
 static struct {
     char process[MAX_PROCESS];
     enum log_level least;
-    bool journal;
-} logger = {.process = "mayfly", .least = LOG_INFO};
+    bool journal;   /* reads standard error: lines have a priority */
+    int descriptor; /* and takes entries with fields; -1: it does not */
+} logger = {.process = "mayfly", .least = LOG_INFO, .descriptor = -1};
 
 static const struct {
     const char *name;
@@ -30,7 +34,8 @@ void log_open(const char *process, enum log_level least)
 {
     snprintf(logger.process, sizeof logger.process, "%s", process);
     logger.least = least;
-    logger.journal = getenv("JOURNAL_STREAM") != NULL;
+    logger.journal = journal_is_stderr();
+    logger.descriptor = logger.journal ? journal_open(JOURNAL_SOCKET) : -1;
 }
 
 void log_set_level(enum log_level least)
@@ -38,40 +43,58 @@ void log_set_level(enum log_level least)
     logger.least = least;
 }
 
-/* One write per line, so that lines of several processes do not mix. Control characters must not forge a line. */
+/* Control characters must not forge a line. */
 static void __attribute__((format(printf, 2, 0)))
-write_line(enum log_level level, const char *format, va_list arguments)
+format_sentence(char to[MAX_LINE], const char *format, va_list arguments)
 {
-    char line[MAX_LINE];
-    int used = logger.journal ? snprintf(line, sizeof line, "<%d>", levels[level].priority) : 0;
-    used += snprintf(line + used, sizeof line - (size_t)used, "%s %s: ", levels[level].name, logger.process);
-    int more = vsnprintf(line + used, sizeof line - (size_t)used - 1, format, arguments);
-    size_t length = (size_t)used + (more < 0 ? 0 : (size_t)more);
-    if (length > sizeof line - 2)
-        length = sizeof line - 2;
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = ' ';
-    line[length++] = '\n';
-    ssize_t ignored = write(STDERR_FILENO, line, length);
+    to[0] = 0;
+    vsnprintf(to, MAX_LINE, format, arguments);
+    for (char *at = to; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = ' ';
+}
+
+/* One write per line, so that lines of several processes do not mix. */
+static void write_line(enum log_level level, const char *sentence)
+{
+    char line[MAX_HEAD + MAX_LINE], priority[8] = "";
+    if (logger.journal)
+        snprintf(priority, sizeof priority, "<%d>", levels[level].priority);
+    int length = snprintf(line, sizeof line, "%s%s %s: %s\n", priority, levels[level].name, logger.process, sentence);
+    ssize_t ignored = write(STDERR_FILENO, line, (size_t)length);
     (void)ignored;
+}
+
+/* False: it must be said as a line. */
+static bool send_entry(enum log_level level, const char *sentence)
+{
+    char fields[3 * MAX_LINE];
+    const struct journal_entry entry = {levels[level].priority, logger.process, sentence};
+    size_t size = logger.descriptor >= 0 ? journal_format(&entry, fields, sizeof fields) : 0;
+    return size && send(logger.descriptor, fields, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
 }
 
 void log_at(enum log_level level, const char *format, ...)
 {
     if (level < logger.least)
         return;
+    char sentence[MAX_LINE];
     va_list arguments;
     va_start(arguments, format);
-    write_line(level, format, arguments);
+    format_sentence(sentence, format, arguments);
     va_end(arguments);
+    if (!send_entry(level, sentence))
+        write_line(level, sentence);
 }
 
+/* By the stream: an entry of a process that is gone when the journal looks at it would not be known as the unit's. */
 _Noreturn void log_die(const char *format, ...)
 {
+    char sentence[MAX_LINE];
     va_list arguments;
     va_start(arguments, format);
-    write_line(LOG_ERROR, format, arguments);
+    format_sentence(sentence, format, arguments);
     va_end(arguments);
+    write_line(LOG_ERROR, sentence);
     exit(EXIT_FAILURE);
 }

@@ -1,7 +1,8 @@
 /* logger.h - one line per decision, to stderr: `level process[shard]: sentence key=value`.
  *
- * Only processes log, libraries return codes. Under systemd (JOURNAL_STREAM set) lines begin with <N>. A sentence is
- * lower case without full stop; errors end in `: <err_str>`; a failure that is survived says what happens next. */
+ * Only processes log, libraries return codes. Where stderr is the journal (JOURNAL_STREAM), entries go there with fields
+ * instead (journal.h), or lines begin with <N>. A sentence is lower case without full stop; errors end in `: <err_str>`; a
+ * failure that is survived says what happens next. */
 #ifndef COMMON_LOGGER_H
 #define COMMON_LOGGER_H
 

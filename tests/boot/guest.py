@@ -162,6 +162,14 @@ def try_hardening():
     assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status and "CapEff:\t0000000000000000" in status
 
 
+def try_journal():
+    """Entries have fields, and belong to the unit."""
+    found = run("journalctl", "-o", "json", "-n", "1", "--no-pager", "MAYFLY_SOCKET=/run/mayfly.sock").stdout
+    entry = json.loads(found.splitlines()[-1])
+    assert entry["_SYSTEMD_UNIT"] == UNIT and entry["SYSLOG_IDENTIFIER"] == "mayflyd" and entry["PRIORITY"] == "6", entry
+    assert entry["MESSAGE"].startswith("ready socket="), entry
+
+
 def try_socket_activation():
     run("systemctl", "stop", UNIT)
     assert property_of("ActiveState") == "inactive"
@@ -265,19 +273,9 @@ def parent(pid):
 
 
 def worker_groups():
-    """Control groups of workers: those that hold a worker and nothing else."""
-    found = []
-    for pid in workers():
-        with contextlib.suppress(OSError):
-            own = pathlib.Path(f"/proc/{pid}/cgroup").read_text().strip().rpartition(":")[2]
-            group = pathlib.Path("/sys/fs/cgroup" + own)
-            if group != GROUP and (group / "memory.max").exists() and main_pid() not in processes_of(group):
-                found.append(group)
-    return found
-
-
-def processes_of(group):
-    return {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
+    """Control groups of workers, from the moment that they are made."""
+    with os.scandir(GROUP) as entries:
+        return [GROUP / entry.name for entry in entries if entry.name.startswith("mayfly-")]
 
 
 def try_memory_limit():
@@ -309,7 +307,7 @@ def try_oom_kill_of_a_worker():
         while not squeezed and adding.poll() is None:
             for group in worker_groups():
                 with contextlib.suppress(OSError):
-                    (group / "memory.max").write_text("65536")
+                    (group / "memory.max").write_text("1M")
                     squeezed += 1
         feeder.join(LIMIT)
         stream.moves()
