@@ -339,6 +339,37 @@ def try_upgrade_under_queries():
         stream.moves()
 
 
+DATA = pathlib.Path("/var/lib/mayfly")
+
+
+def try_backup_and_restore():
+    """As docs/OPERATING.md has it: copied while it stands still, lost, and put back."""
+    run("systemctl", "stop", "mayfly.socket", UNIT)
+    run("cp", "-a", str(DATA), "/var/backups/mayfly")
+    for path in DATA.iterdir():
+        run("rm", "-rf", str(path))
+    run("systemctl", "start", UNIT)
+    assert run("mayfly", "search", "films", "city", check=False).returncode == 1  # it is all gone
+    run("systemctl", "stop", "mayfly.socket", UNIT)
+    run("rm", "-rf", str(DATA))
+    run("cp", "-a", "/var/backups/mayfly", str(DATA))
+    run("systemctl", "start", UNIT)
+    assert hits() == 20
+
+
+def try_moved_data():
+    """As docs/OPERATING.md has it: another directory, which the unit must be let write to."""
+    before = CONFIG.read_text()
+    run("systemctl", "stop", "mayfly.socket", UNIT)
+    run("cp", "-a", str(DATA), "/srv/mayfly")
+    CONFIG.write_text(before + "\ndata = /srv/mayfly\n")
+    with drop_in("ReadWritePaths=/srv/mayfly\n"):
+        assert hits() == 20
+        run("mayfly", "add", "films", "-", "--wait", "searchable", input=documents(DOCUMENTS, 10))
+        CONFIG.write_text(before)
+    assert hits() == 20
+
+
 def try_another_instance():
     pathlib.Path("/etc/mayfly/two.conf").write_text("shards = 1\nreaders = 1\n")
     run("systemctl", "start", "mayfly@two.service")
