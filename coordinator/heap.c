@@ -3,12 +3,12 @@
 #include <malloc.h>
 
 enum {
-    LARGE = 64 << 10, /* bytes of a block that never comes from the heap */
+    LARGE = 64 << 10,  /* bytes of a block that never comes from the heap */
     LEAST = 256 << 10, /* free bytes that are not worth a walk */
 };
 
-/* Left alone, libc raises the limit of large blocks up to 32 MiB as soon as some are freed. Then buffers of messages, which
- * come and go, leave holes between what is remembered of searches, and a third of the heap is holes. */
+/* Left alone, libc raises the limit of large blocks up to 32 MiB as soon as some are freed. Then buffers of messages,
+ * which come and go, leave holes between what is remembered of searches, and a third of the heap is holes. */
 void heap_setup(void)
 {
     mallopt(M_MMAP_THRESHOLD, LARGE);

@@ -1,5 +1,5 @@
-/* heap.h - the coordinator's malloc is libc's, kept flat: large blocks come from mmap and go back when they are freed, and
- * what is free in the heap goes back within a second. By itself it would keep most of it for ever. */
+/* heap.h - the coordinator's malloc is libc's, kept flat: large blocks come from mmap and go back when they are freed,
+ * and what is free in the heap goes back within a second. By itself it would keep most of it for ever. */
 #ifndef COORDINATOR_HEAP_H
 #define COORDINATOR_HEAP_H
 

@@ -8,7 +8,7 @@
 #include "common/hash.h"
 
 enum {
-    LARGEST_SHARE = 64,      /* of the bytes that one entry may take: 1 / so much */
+    LARGEST_SHARE = 64, /* of the bytes that one entry may take: 1 / so much */
     ENTRIES_PER_BUCKET = 4,
     SWEPT_BUCKETS = 4096, /* at a time: a millisecond or two where all are full */
 };
