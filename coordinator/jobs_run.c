@@ -253,7 +253,7 @@ static int send_ticket(struct job *job, int words, int worker_end, int message, 
         fds[count++] = b->region.fd;
     if (entrance >= 0)
         fds[count++] = entrance;
-    return nursery_send(job->jobs->to.nursery, job->number, fds, count, entrance >= 0);
+    return nursery_send(job->jobs->to.nursery, job->number, fds, count, entrance >= 0, job->small);
 }
 
 /* Page tables of what a worker maps: the segments of its stream. */

@@ -127,7 +127,8 @@ void nursery_stop(struct nursery *n, uint64_t limit_ms)
     child_stop(&n->child, limit_ms);
 }
 
-int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, bool has_group)
+int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, bool has_group,
+                 bool urgent)
 {
     Mayfly__Internal__JobTicket ticket = MAYFLY__INTERNAL__JOB_TICKET__INIT;
     uint8_t bytes[32];
@@ -135,6 +136,7 @@ int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, 
         return ERR_CLOSED;
     ticket.job = job;
     ticket.has_group = has_group;
+    ticket.urgent = urgent;
     size_t size = mayfly__internal__job_ticket__pack(&ticket, bytes);
     return fd_send(n->child.socket, bytes, size, fds, count);
 }

@@ -33,6 +33,7 @@ enum { NURSERY_MAX_REGIONS = 240 };
 
 /* Descriptors: job, last words, lifeline, regions, with `has_group` the entrance to the worker's group. They stay the
  * caller's. 0, -EAGAIN (later), or that it is not there. */
-int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, bool has_group);
+int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, bool has_group,
+                 bool urgent);
 
 #endif

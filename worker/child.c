@@ -61,10 +61,11 @@ static void unblock_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void child_begin(pid_t nursery)
+void child_begin(pid_t nursery, bool urgent)
 {
     die_with(nursery);
     be_killed_first();
-    step_back();
+    if (!urgent)
+        step_back();
     unblock_signals();
 }

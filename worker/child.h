@@ -3,6 +3,7 @@
 #ifndef WORKER_CHILD_H
 #define WORKER_CHILD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Where things stand among a ticket's descriptors. */
@@ -11,6 +12,7 @@ enum { TICKET_JOB, TICKET_WORDS, TICKET_LIFELINE, TICKET_REGIONS };
 /* Before anything else; closes the descriptor. -1 is no group. 0, or a negative errno. */
 int child_enter_group(int *entrance);
 
-void child_begin(pid_t nursery);
+/* One that is urgent does not step back: it has a few milliseconds of work, and somebody waits for it. */
+void child_begin(pid_t nursery, bool urgent);
 
 #endif

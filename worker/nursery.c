@@ -40,7 +40,7 @@ static int say_refused(uint64_t job, int err)
     return say(&event, -1);
 }
 
-/* protobuf-c unpacks into these bytes: a ticket is one number, and the nursery does not allocate. */
+/* protobuf-c unpacks into these bytes: a ticket is two numbers, and the nursery does not allocate. */
 struct scratch {
     size_t used;
     _Alignas(max_align_t) uint8_t bytes[TICKET_BYTES];
@@ -70,6 +70,7 @@ static bool decode_ticket(const uint8_t *bytes, size_t size, struct ticket *t)
     if (!ticket)
         return false;
     t->job = ticket->job;
+    t->urgent = ticket->urgent;
     if (ticket->has_group && t->count)
         t->group = t->fds[--t->count];
     return t->count >= TICKET_REGIONS;
@@ -100,7 +101,7 @@ static _Noreturn void be_worker(struct nursery *n, pid_t parent)
     close(NURSERY_SOCKET);
     close(NURSERY_WORDS);
     close(n->signals);
-    child_begin(parent);
+    child_begin(parent, n->ticket.urgent);
     n->work(n->context, &n->ticket);
     _exit(EXIT_FAILURE);
 }

@@ -4,6 +4,7 @@
 #ifndef WORKER_NURSERY_H
 #define WORKER_NURSERY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,6 +19,7 @@ enum {
 /* Descriptors of a ticket, in the order of proto/internal.proto. */
 struct ticket {
     uint64_t job;
+    bool urgent;
     int group;     /* the file by which the worker enters its control group; -1: it has none */
     int group_err; /* in the worker: of entering it */
     int fds[FD_PASS_MAX];

@@ -140,14 +140,15 @@ class Nursery:
         event, _ = self.event()
         assert event.kind == self.internal.NurseryEvent.READY and event.pid == self.process.pid
 
-    def start(self, region_fds=(), cap=256 << 20, **fields):
+    def start(self, region_fds=(), cap=256 << 20, urgent=False, **fields):
         self.last_job += 1
         job = self.internal.Job(job=self.last_job, memory_cap=cap, max_document_size=16 << 20, **fields)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         worker = Worker(self.last_job, ours, Words())
         job_fd = sealed(job.SerializeToString())
         fds = [job_fd, worker.words.fd, theirs.fileno(), *region_fds]
-        socket.send_fds(self.socket, [self.internal.JobTicket(job=self.last_job).SerializeToString()], fds)
+        ticket = self.internal.JobTicket(job=self.last_job, urgent=urgent)
+        socket.send_fds(self.socket, [ticket.SerializeToString()], fds)
         theirs.close()
         os.close(job_fd)
         worker.words.close_fd()

@@ -302,10 +302,10 @@ def test_a_killed_worker_is_reaped_and_the_next_one_works(make_nursery, internal
     assert worker.outcome().state.documents == 99
 
 
-def stop_in_the_middle(nursery):
+def stop_in_the_middle(nursery, **how):
     """A worker that has begun its job, stopped; a short one may be done before that, then another is tried."""
     for attempt in range(20):
-        worker = nursery.build([puts(documents(3000, words=60))], [(1, 3001)], segment=attempt + 1)
+        worker = nursery.build([puts(documents(3000, words=60))], [(1, 3001)], segment=attempt + 1, **how)
         while worker.pid is None:
             nursery.take_event(START_LIMIT)
         while worker.words.read()["stage"] in ("none", "born"):
@@ -332,6 +332,17 @@ def test_a_worker_is_killed_before_search_and_runs_behind_it(nursery):
         assert pathlib.Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000"
         assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= 10
         assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    assert nursery.run(worker)["reason"] == "done"
+
+
+def test_an_urgent_worker_does_not_step_back(nursery):
+    worker = stop_in_the_middle(nursery, urgent=True)
+    try:
+        assert pathlib.Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000"
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) == os.getpriority(os.PRIO_PROCESS, nursery.process.pid)
+        assert os.sched_getscheduler(worker.pid) == os.sched_getscheduler(nursery.process.pid)
     finally:
         os.kill(worker.pid, signal.SIGCONT)
     assert nursery.run(worker)["reason"] == "done"
