@@ -332,6 +332,7 @@ def test_a_worker_is_killed_before_search_and_runs_behind_it(nursery):
         assert pathlib.Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000"
         assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= 10
         assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
+        assert subprocess.run(["ionice", "-p", str(worker.pid)], capture_output=True, text=True, check=True).stdout.startswith("idle")
     finally:
         os.kill(worker.pid, signal.SIGCONT)
     assert nursery.run(worker)["reason"] == "done"
