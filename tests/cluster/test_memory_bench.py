@@ -1,4 +1,4 @@
-"""bench/memory-lab and bench/memory-soak in short: that what they look at is what there is, and that they tell a broken promise."""
+"""bench/memory-lab, memory-soak and search-latency in short: that they look at what there is, and tell a broken promise."""
 import copy
 import json
 import pathlib
@@ -125,6 +125,27 @@ def test_promises_are_told_from_broken_ones(capsys):
     assert broken(lambda seen: seen["samples"].append([2.0, {"workers": 33 * MIB}, 33 * MIB])) == [4]
     assert broken(lambda seen: seen["samples"].append([2.0, {"shards": 41 * MIB}, 0])) == [5]
     assert broken(lambda seen: seen["counts"]["refused"].update(indexed=1)) == [2]
+
+
+def test_searches_are_timed_while_documents_are_indexed_and_while_not(tmp_path, corpus):
+    out = tmp_path / "latency.json"
+    command = [ROOT / "bench/search-latency", corpus, "--bin", BIN, "--windows", "2", "--seconds", "1", "--rate", "50", "--out", out]
+    done = subprocess.run([sys.executable, "-B", *map(str, command)], capture_output=True, text=True, check=False)
+    assert out.exists(), done.stderr
+    seen = json.loads(out.read_text())
+    assert [len(times) for times in seen["idle"] + seen["indexing"]] == [50] * 4 and min(map(min, seen["idle"])) > 0
+    assert seen["documents"] == 600 and seen["added"] >= 2
+    assert "| p99 | " in done.stdout and done.returncode == ("DOES NOT HOLD" in done.stdout)
+
+
+def test_a_promise_of_latency_is_told_from_a_broken_one(capsys):
+    sys.path.insert(0, str(ROOT / "bench/latency"))
+    import report
+    seen = {"idle": [[0.001] * 99 + [0.010]] * 3, "indexing": [[0.002] * 99 + [0.0129]] * 2 + [[1.0] * 100], "added": 1, "bytes": 1,
+            "documents": 1, "cpus": 2, "workers": 1, "rate": 100}
+    assert report.say(seen) and "| p99 | 10.00 | 12.90 | 1.29 |" in capsys.readouterr().out
+    seen["indexing"][0] = [0.0131] * 100
+    assert not report.say(seen)
 
 
 def test_the_plots_are_drawn(tmp_path, lab_of_glibc):
