@@ -237,39 +237,42 @@ def try_crash_of_a_shard():
     until(lambda: hits() == 20, "answers without a gap")
 
 
+def while_adding(strike):
+    """Adds documents until strike() has hit a worker, which may be gone before it is seen; all are to be added."""
+    for first in range(10000, 110000, 10000):
+        adding = subprocess.Popen(["mayfly", "add", "films", "-", "--wait", "searchable"], stdin=subprocess.PIPE, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        feeder = threading.Thread(target=adding.communicate, args=(documents(first, 10000),))
+        feeder.start()
+        struck = False
+        while not struck and adding.poll() is None:
+            struck = strike()
+        feeder.join(LIMIT)
+        assert adding.returncode == 0, adding.returncode
+        if struck:
+            return
+    raise AssertionError("no worker was seen")
+
+
+def children(pid):
+    with contextlib.suppress(OSError):
+        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def kill_one(nursery):
+    for pid in children(nursery):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            return True
+    return False
+
+
 def try_crash_of_a_worker():
-    adding = subprocess.Popen(["mayfly", "add", "films", "-", "--wait", "searchable"], stdin=subprocess.PIPE, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    feeder = threading.Thread(target=lambda: adding.communicate(documents(10000, 20000)))
-    feeder.start()
-    killed = 0
-    while not killed and adding.poll() is None:
-        for pid in workers():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                killed += 1
-    feeder.join(LIMIT)
-    assert killed and adding.returncode == 0, (killed, adding.returncode)
+    (nursery,) = pids("nursery")
+    while_adding(lambda: kill_one(nursery))
     assert stats()["worker_exits"]["killed"] > 0
     assert hits() == 20
-
-
-def workers():
-    """Children of the nursery: seen from outside, which is faster than to ask."""
-    found = []
-    for role in pathlib.Path("/proc").glob("[0-9]*/comm"):
-        with contextlib.suppress(OSError):
-            if role.read_text().startswith("mayfly-worker"):
-                found.append(int(role.parent.name))
-    nurseries = {pid for pid in found if parent(pid) == main_pid()}
-    return [pid for pid in found if parent(pid) in nurseries]
-
-
-def parent(pid):
-    try:
-        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    except OSError:
-        return 0
 
 
 def worker_groups():
@@ -292,27 +295,24 @@ def need_memory_controller():
         raise Skip("the host gives this guest no memory controller (cgroup v2)")
 
 
+def squeeze_one():
+    for group in worker_groups():
+        with contextlib.suppress(OSError):
+            (group / "memory.max").write_text("1M")
+            return True
+    return False
+
+
 def try_oom_kill_of_a_worker():
     """The kernel ends a worker at the limit of its own group; searches are answered, the service does not restart."""
     need_memory_controller()
     if stats().get("cap_enforced_by") == "rlimit":
         raise Skip("this mayflyd caps workers by rlimit, not by control groups")
     restarts, pid = property_of("NRestarts"), main_pid()
-    adding = subprocess.Popen(["mayfly", "add", "films", "-", "--wait", "searchable"], stdin=subprocess.PIPE, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    feeder = threading.Thread(target=lambda: adding.communicate(documents(40000, 20000)))
     with Stream(1) as stream:
-        feeder.start()
-        squeezed = 0
-        while not squeezed and adding.poll() is None:
-            for group in worker_groups():
-                with contextlib.suppress(OSError):
-                    (group / "memory.max").write_text("1M")
-                    squeezed += 1
-        feeder.join(LIMIT)
+        while_adding(squeeze_one)
         stream.moves()
     kills = int(dict(line.split() for line in (GROUP / "memory.events").read_text().splitlines())["oom_kill"])
-    assert squeezed and adding.returncode == 0, (squeezed, adding.returncode)
     assert kills >= 1
     assert property_of("NRestarts") == restarts and main_pid() == pid
     assert hits() == 20
