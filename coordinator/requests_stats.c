@@ -119,8 +119,9 @@ void handle_budget(struct session *s, const Mayfly__Envelope *e)
         rows[i].count = b.lines[i].count;
         rows[i].each = b.lines[i].each;
     }
-    Mayfly__Budget budget = MAYFLY__BUDGET__INIT;
+    Mayfly__Budget budget;
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
+    mayfly__budget__init(&budget);
     budget.lines = pointers;
     budget.n_lines = b.count;
     budget.total = b.total;

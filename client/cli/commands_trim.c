@@ -55,7 +55,8 @@ static void print_text(const Mayfly__Trimmed *trimmed)
 /* Status 1 if a process did not answer: it may hold what it held. */
 int command_trim(struct cli *c)
 {
-    Mayfly__Trim trim = MAYFLY__TRIM__INIT;
+    Mayfly__Trim trim;
+    mayfly__trim__init(&trim);
     REQUEST(request, trim, TRIM, trim);
     struct mayfly_answer answer;
     trim.index = message_string(c->count ? c->words[0] : "");
