@@ -76,11 +76,12 @@ void holdings_tell(struct shard *s, struct buf *out)
 /* ---------------------------------------------------------------------------------------------------------------- Trim
  */
 
+/* On a file system in memory they count as shared memory, of which a shard has a few pages otherwise. */
 static uint64_t resident_files(void)
 {
     struct process_memory memory;
     process_memory_read(getpid(), &memory);
-    return memory.rss_file;
+    return memory.rss_file + memory.rss_shmem;
 }
 
 static void trim(void *context, const struct open_place *place)

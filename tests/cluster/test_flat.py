@@ -94,12 +94,12 @@ def test_trim_lets_go_of_mapped_pages_and_the_kernel_keeps_them(server, films):
         films.search("films", f"water{n}", limit=1000)
     files = list((server.data / "indexes").rglob("seg-*.mdb"))
     cached = pages_in_cache(files)
-    before = {p.pid: p.rss_file for p in of_role(films.stats(), "shard")}
+    before = {p.pid: p.rss_file + p.rss_shmem for p in of_role(films.stats(), "shard")}
     trimmed = films.trim("films")
     assert trimmed.silent == 0 and {p.pid for p in trimmed.processes} == set(before)
     assert sum(p.before - p.after for p in trimmed.processes) > MIB > 0, (trimmed, most)
     for p in trimmed.processes:
-        assert p.before == before[p.pid] and p.after == status(p.pid, "RssFile")
+        assert p.before == before[p.pid] and p.after == status(p.pid, "RssFile") + status(p.pid, "RssShmem")
     assert pages_in_cache(files) >= cached > 0
     assert films.search("films", "water7", no_prefix=True).estimated_total == len(range(7, 20000, 977))
 
@@ -108,7 +108,7 @@ def test_trim_of_one_index_leaves_the_others(films):
     films.add("other", [{"id": 1, "text": "bridge"}], wait="searchable")
     for _ in range(8):
         films.search("other", "bridge")
-    resident = sum(p.rss_file for p in of_role(films.stats(), "shard"))
+    resident = sum(p.rss_file + p.rss_shmem for p in of_role(films.stats(), "shard"))
     of_other = sum(p.before - p.after for p in films.trim("other").processes)
     of_all = sum(p.before - p.after for p in films.trim().processes)
     assert 0 < of_other < of_all < resident
