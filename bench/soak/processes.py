@@ -95,21 +95,6 @@ def workers(server):
     return [pid for pid, phase in phases(server).items() if phase == "workers"]
 
 
-def await_ends(pids, limit):
-    """The time at which the last of them has ended."""
-    end = time.monotonic() + limit
-    for pid in pids:
-        try:
-            pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        ready, _, _ = select.select([pidfd], [], [], max(0, end - time.monotonic()))
-        os.close(pidfd)
-        if not ready:
-            raise TimeoutError(f"process {pid} has not ended within {limit} s")
-    return time.monotonic()
-
-
 class Sampler:
     """Samples in a process of its own until it is stopped; `rows` of (time, {phase: bytes}, most of one worker)."""
 

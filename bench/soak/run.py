@@ -6,7 +6,7 @@ import struct
 import time
 
 import mayfly_pb2 as pb
-from conftest import Server
+from conftest import Server, await_ends
 
 import processes
 
@@ -67,7 +67,7 @@ class Soak:
         while quiet < 3:
             busy = processes.workers(self.pid)
             quiet = 0 if busy else quiet + 1
-            processes.await_ends(busy, LIMIT)
+            await_ends(busy, LIMIT)
             time.sleep(0.05)
 
     def note_declared(self):
@@ -163,7 +163,10 @@ class Soak:
         self.burst(0)
         ended = time.monotonic()
         while True:
-            ended = processes.await_ends(processes.workers(self.pid), LIMIT) if processes.workers(self.pid) else ended
+            busy = processes.workers(self.pid)
+            if busy:
+                await_ends(busy, LIMIT)
+                ended = time.monotonic()
             time.sleep(max(0, ended + BACK_WITHIN - time.monotonic()))
             held = processes.own_by_pid(self.pid)
             if not processes.workers(self.pid):
