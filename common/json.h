@@ -54,6 +54,17 @@ bool json_int(const struct json *number, int64_t *out); /* false if it is not a 
 bool json_scan_member(struct str object, struct str key, struct str *out_raw, bool *out_quoted);
 bool json_scan_beginning(struct str object, struct str key, struct str *out_raw, bool *out_quoted);
 
+/* The top-level members of an object as they are written, one after the other: of text that a parse has accepted. */
+struct json_written {
+    struct str key; /* between its quotes, still escaped */
+    struct str value;
+};
+struct json_members {
+    const char *at, *end;
+};
+struct json_members json_members(struct str object);
+bool json_members_next(struct json_members *m, struct json_written *out);
+
 /* Undoes the escapes of a string's inside (as json_scan_member returns it). NULL ptr past the cap or if malformed. */
 struct str json_unescape(struct arena *arena, struct str inside);
 

@@ -119,6 +119,28 @@ bool json_scan_beginning(struct str object, struct str key, struct str *out_raw,
     return scan(object, key, false, out_raw, out_quoted);
 }
 
+struct json_members json_members(struct str object)
+{
+    const char *end = object.ptr + object.len, *at = skip_space(object.ptr, end);
+    return (struct json_members){.at = at < end ? at + 1 : end, .end = end};
+}
+
+bool json_members_next(struct json_members *m, struct json_written *out)
+{
+    const char *key = skip_space(m->at, m->end), *close = key < m->end ? string_end(key + 1, m->end) : NULL;
+    if (!close || *key != '"')
+        return false;
+    const char *colon = skip_space(close + 1, m->end), *value = colon < m->end ? skip_space(colon + 1, m->end) : NULL;
+    const char *behind = value ? skip_value(value, m->end) : NULL;
+    if (!behind)
+        return false;
+    m->at = *behind == ',' ? behind + 1 : m->end;
+    while (behind > value && strchr(" \t\n\r", behind[-1]))
+        behind--;
+    *out = (struct json_written){.key = {key + 1, (size_t)(close - key - 1)}, .value = {value, (size_t)(behind - value)}};
+    return true;
+}
+
 /* The code point of \\uXXXX, or of a pair of them, behind the `u`. A lone surrogate is malformed. */
 static const char *unescape_u(const char *at, const char *end, uint32_t *out)
 {
