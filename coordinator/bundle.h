@@ -37,6 +37,7 @@ struct bundle {
     uint64_t first, end; /* sequence numbers */
     uint64_t bytes;      /* of operations */
     bool small;          /* a job of its own, in the slot kept for small ones */
+    bool ordered;        /* of partial updates: everything of the stream before it is applied first */
 
     /* Exactly once, when the whole range is applied; the bundle is the callee's again. */
     void (*on_applied)(struct bundle *b, void *context);

@@ -197,12 +197,22 @@ int ingest_seal(struct load *l)
     return err;
 }
 
+/* All operations of a region are of one kind, since they are one client's stream, or stand-ins for what was lost. */
+static enum operation_kind kind_of(const struct bundle *b)
+{
+    struct str operations = {b->region.base + BATCH_HEADER, b->bytes};
+    struct operation first;
+    require(operation_decode(&operations, &first) == 0);
+    return first.kind;
+}
+
 static void finish_load(struct load *l)
 {
     struct bundle *b = &l->bundle;
     require(seal_region(l) == 0); /* our own memory: nothing but a bug fails here */
     b->end = b->first + l->count;
     b->small = b->bytes <= SMALL_BUNDLE;
+    b->ordered = kind_of(b) == OPERATION_PATCH;
     b->state = BUNDLE_LOGGING;
 }
 

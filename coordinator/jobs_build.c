@@ -26,10 +26,16 @@ static void give_back(struct bundle *b)
     b->on_applied(b, b->context);
 }
 
-static struct bundle **first_small(struct stream_jobs *sj)
+/* Who changes what was there before waits until all of that is applied. */
+static bool is_ready(const struct bundle *b, bool small_only)
+{
+    return (b->small || !small_only) && (!b->ordered || b->first <= b->stream->watermark);
+}
+
+static struct bundle **first_ready(struct stream_jobs *sj, bool small_only)
 {
     struct bundle **at = &sj->waiting;
-    while (*at && !(*at)->small)
+    while (*at && !is_ready(*at, small_only))
         at = &(*at)->next;
     return at;
 }
@@ -41,6 +47,13 @@ static uint64_t batch_limit(const struct jobs *j)
     return most < share ? most : share; /* several must fit the memory of regions at once */
 }
 
+/* One that waits for its predecessors holds up no other: it begins a batch, or follows in one that begins so. */
+static bool may_follow(const struct bundle *last, const struct bundle *first)
+{
+    const struct bundle *next = last->next;
+    return next && next->first == last->end && next->small == first->small && (first->ordered || !next->ordered);
+}
+
 /* Takes a run of bundles of one kind, whose sequence numbers follow each other, out of the queue. */
 static struct batch *make_batch(struct jobs *j, struct stream_jobs *sj, struct bundle **at)
 {
@@ -49,8 +62,8 @@ static struct batch *make_batch(struct jobs *j, struct stream_jobs *sj, struct b
     struct bundle *first = *at, *last = first;
     uint64_t bytes = first->bytes;
     made->bundle_count = 1;
-    while (last->next && last->next->first == last->end && last->next->small == first->small &&
-           bytes + last->next->bytes <= batch_limit(j) && made->bundle_count < MAX_BUNDLES) {
+    while (may_follow(last, first) && bytes + last->next->bytes <= batch_limit(j) &&
+           made->bundle_count < MAX_BUNDLES) {
         last = last->next;
         bytes += last->bytes;
         made->bundle_count++;
@@ -120,9 +133,9 @@ static struct batch *next_batch(struct jobs *j, struct stream_jobs *sj, bool sma
     for (struct batch *b = sj->batches; b; b = b->next)
         if (may_run(j, b, small_only))
             return b;
-    struct bundle **at = first_small(sj);
+    struct bundle **at = first_ready(sj, true);
     if (!*at && !small_only)
-        at = &sj->waiting;
+        at = first_ready(sj, false);
     return *at ? make_batch(j, sj, at) : NULL;
 }
 
@@ -134,7 +147,7 @@ bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool sma
         if (may_run(j, b, small_only))
             return true;
     for (const struct bundle *b = sj->waiting; b; b = b->next)
-        if (b->small || !small_only)
+        if (is_ready(b, small_only))
             return true;
     return false;
 }

@@ -79,11 +79,15 @@ static void fail(struct session *s, struct write_stream *w, const char *message)
 /* ------------------------------------------------------------------------------------------------------------- frames
  */
 
+static const enum operation_kind kinds[] = {[MAYFLY__WRITE__KIND__PUT] = OPERATION_PUT,
+                                            [MAYFLY__WRITE__KIND__DELETE] = OPERATION_DELETE,
+                                            [MAYFLY__WRITE__KIND__PATCH] = OPERATION_PATCH};
+
 static bool is_supported(struct session *s, const Mayfly__Envelope *e)
 {
-    if (e->write->kind == MAYFLY__WRITE__KIND__PUT || e->write->kind == MAYFLY__WRITE__KIND__DELETE)
+    if ((unsigned)e->write->kind < sizeof kinds / sizeof kinds[0])
         return true;
-    session_error(s, e->request, CODE_NOT_SUPPORTED, "kind", "partial updates are not available in this version");
+    session_error(s, e->request, CODE_NOT_SUPPORTED, "kind", "this version does not know such operations");
     return false;
 }
 
@@ -110,8 +114,7 @@ void handle_write(struct session *s, const Mayfly__Envelope *e)
     unsigned wait = (unsigned)e->write->wait;
     struct write_stream *w = calloc(1, sizeof *w);
     require(w != NULL);
-    w->intake = intake_begin(server->ingest, index,
-                             e->write->kind == MAYFLY__WRITE__KIND__DELETE ? OPERATION_DELETE : OPERATION_PUT,
+    w->intake = intake_begin(server->ingest, index, kinds[e->write->kind],
                              wait < sizeof waits / sizeof waits[0] ? waits[wait] : WAIT_ACCEPTED, tell, w);
     if (!w->intake) {
         free(w);

@@ -19,7 +19,7 @@ enum { SOFT_RESERVE = 4 << 20, WRITER = 10 << 20, BYTES_PER_ID = 64 };
 /* What the arenas have committed, malloc has not: told before it goes on, or the kernel is the first to say so. */
 static void charge_arenas(struct build *b)
 {
-    heap_charge(b->worker->scratch.committed + b->texts.committed);
+    heap_charge(b->worker->scratch.committed + b->texts.committed + b->patcher.bodies.committed);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- opening
@@ -57,6 +57,7 @@ static void open_build(struct build *b, struct worker *w)
     fields_init(&b->fields, &b->settings);
     document_reader_init(&b->reader, &b->fields, str_of(w->job->primary_key), &w->scratch, &b->texts);
     inverter_init(&b->inverter, b->analyzer, &b->fields);
+    patcher_open(&b->patcher, w, b->core, b->directory, &b->regions);
     b->done = b->regions.first;
     b->extent_before = heap_use().extent;
     w->words->documents_total = b->regions.end - b->regions.first;
@@ -109,6 +110,7 @@ static void delete (struct build *b, const struct operation *o)
     }
     b->deletions[b->deletion_count++] =
         (struct core_tombstone){.hash = o->hash, .stamp = o->stamp, .sequence = o->sequence, .id = o->id};
+    earlier_note(&b->patcher.earlier, o, (struct str){0});
 }
 
 /* From the numbers of the job's fields to those of the segment's: names that no document has text in are in none. */
@@ -123,7 +125,7 @@ static void number_fields(struct build *b)
     }
 }
 
-static void add_document(struct build *b, const struct operation *o)
+static void add_document(struct build *b, const struct operation *o, struct str body)
 {
     if (!b->writer)
         open_writer(b);
@@ -133,26 +135,45 @@ static void add_document(struct build *b, const struct operation *o)
         .stamp = o->stamp,
         .hash = o->hash,
         .id = o->id,
-        .body = o->body,
+        .body = body,
         .length_code = length_encode(length),
         .ranges = b->inverter.ranges,
         .range_count = b->inverter.range_count,
     };
     segment_writer_document(b->writer, &document);
     b->documents++;
+    earlier_note(&b->patcher.earlier, o, body);
 }
 
-static void put(struct build *b, const struct operation *o, uint64_t task)
+static void put(struct build *b, const struct operation *o, struct str body, uint64_t task)
 {
     struct refused why;
-    int err = document_read(&b->reader, o->id, o->body, &why);
+    int err = document_read(&b->reader, o->id, body, &why);
+    b->worker->words->bytes += body.len;
     charge_arenas(b);
     if (err == ERR_FULL)
         job_scratch_full(b->worker);
     if (err)
         refuse(b, o, task, why.code, why.message);
     else
-        add_document(b, o);
+        add_document(b, o, body);
+}
+
+static void put_patched(struct build *b, const struct operation *o, uint64_t task)
+{
+    struct refused why;
+    struct str body;
+    size_t mark = arena_mark(&b->worker->scratch);
+    int err = patch(&b->patcher, o, &body, &why);
+    charge_arenas(b);
+    if (err) {
+        refuse(b, o, task, why.code, why.message);
+    } else {
+        if (b->regions.largest < body.len)
+            b->regions.largest = body.len; /* others may become as large */
+        put(b, o, body, task);
+    }
+    arena_rewind(&b->worker->scratch, mark);
 }
 
 /* Its id is gone with it: it is named by its number. Where nobody knows the task, nobody is to be told. */
@@ -184,13 +205,13 @@ static void apply(struct build *b, const struct operation *o, uint64_t task)
     hooks_obey(o);
     switch (o->kind) {
     case OPERATION_PUT:
-        put(b, o, task);
+        put(b, o, o->body, task);
         break;
     case OPERATION_DELETE:
         delete (b, o);
         break;
     case OPERATION_PATCH:
-        refuse(b, o, task, CODE_NOT_SUPPORTED, "partial updates are not supported yet");
+        put_patched(b, o, task);
         break;
     case OPERATION_LOST:
         refuse_lost(b, o, task);
@@ -242,7 +263,6 @@ static void read_operations(struct build *b)
         words->sequence = o.sequence;
         apply(b, &o, task);
         words->documents++;
-        words->bytes += o.body.len;
         b->done = o.sequence + 1;
         if (is_past_soft_mark(b))
             break;

@@ -8,6 +8,7 @@
 #include "worker/document.h"
 #include "worker/invert.h"
 #include "worker/job.h"
+#include "worker/patch.h"
 #include "worker/regions.h"
 
 enum { SEGMENT_PATH_MAX = PLACE_PATH_MAX + 40 };
@@ -21,6 +22,7 @@ struct build {
     struct arena texts;
     struct document_reader reader;
     struct inverter inverter;
+    struct patcher patcher;
 
     char directory[PLACE_PATH_MAX];
     char path[SEGMENT_PATH_MAX];

@@ -34,8 +34,13 @@ SETTLE = 120  # seconds until everything accepted is applied
 LEAK_LIMIT = 2  # seconds until everything is given back
 
 
-def document(name, number):
+def changed(name, number):
+    """What a partial update gives: enough to be found by, where there was nothing."""
     return {"id": name, "number": number, "text": f"common u{name} n{number % 7} words that stand in every document"}
+
+
+def document(name, number):
+    return {"origin": number, **changed(name, number)}
 
 
 class Lab:
@@ -75,14 +80,13 @@ class Lab:
         def on_written(message):
             self.model.acknowledge(done, message.accepted, message.searchable)
 
-        if kind == "put":
-            first = pb.Write(index=INDEX, kind=pb.Write.PUT, create=True, primary_key="id",
-                                    wait=pb.Write.Wait.Value(wait.upper()))
-            operations = [(e.name, json.dumps(document(e.name, n)).encode()) for e, n in done]
-        else:
-            first = pb.Write(index=INDEX, kind=pb.Write.DELETE,
-                                    wait=pb.Write.Wait.Value(wait.upper()))
+        first = pb.Write(index=INDEX, kind=pb.Write.Kind.Value(kind.upper()), create=kind != "delete", primary_key="id",
+                         wait=pb.Write.Wait.Value(wait.upper()))
+        if kind == "delete":
             operations = [(e.name, b"") for e, n in done]
+        else:
+            body = document if kind == "put" else changed
+            operations = [(e.name, json.dumps(body(e.name, n)).encode()) for e, n in done]
         written = client.write(first, operations, on_written)
         if written.refused:
             self.model.blame(f"refused: {written.refusals[:3]}")
@@ -93,7 +97,7 @@ class Lab:
 
         def work(client):
             chosen = [rng.choice(mine) for _ in range(rng.choice([1, 1, 2, 5, 30]))]
-            self.write(client, chosen, "put" if rng.random() < 0.7 else "delete",
+            self.write(client, chosen, rng.choices(["put", "patch", "delete"], [4, 4, 3])[0],
                        "searchable" if rng.random() < 0.3 else "accepted")
 
         return lambda: self.connected(work)
@@ -104,7 +108,8 @@ class Lab:
 
         def work(client):
             begin = rng.randrange(BULK_IDS)
-            self.write(client, mine[begin:begin + rng.choice([200, 600, 1500])], "put", "searchable")
+            self.write(client, mine[begin:begin + rng.choice([200, 600, 1500])], rng.choice(["put", "put", "patch"]),
+                       "searchable")
 
         return lambda: self.connected(work)
 
@@ -117,7 +122,7 @@ class Lab:
         documents = [hit.document for hit in result.hits if hit.document]
         if len(documents) < len(result.hits) and not result.partial:
             self.model.blame(f"a whole answer has {len(result.hits)} hits and {len(documents)} documents")
-        self.model.check(entry, seen, [d["number"] for d in documents], not result.partial, "search")
+        self.model.check(entry, seen, documents, not result.partial, "search")
         return result
 
     def searcher(self):
@@ -130,7 +135,7 @@ class Lab:
                 return
             seen = self.model.before(entry)
             found = client.get(INDEX, entry.name)
-            self.model.check(entry, seen, [found["number"]] if found else [], True, "get")
+            self.model.check(entry, seen, [found] if found else [], True, "get")
 
         names = sorted(self.model.ids)
         return lambda: self.connected(work)
@@ -234,6 +239,7 @@ class Lab:
                 stored = client.get(INDEX, entry.name)
                 number = stored["number"] if stored else 0
                 live += stored is not None
+                self.model.check_origin(entry, [stored] if stored else [], "at the end")
                 if number not in self.model.final_states(entry):
                     self.model.blame(f"at the end {entry.name} is {number}, not {self.model.final_states(entry)}; "
                                      f"acked={entry.acked} seen={entry.seen} sent={entry.sent}")

@@ -1,7 +1,8 @@
 """What clients know of documents while a server is killed under them: which states of an id are right answers now.
 
 Each id is written by one thread. Its operations are numbered from 1; 0 is the state before them: no document. A document
-holds its number. `sent` was written to a socket, `acked` is known to be in the log, `seen` to be searchable (said by the
+holds its number, and the number of the operation that wrote its other fields: a partial update keeps those of whatever
+it found. `sent` was written to a socket, `acked` is known to be in the log, `seen` to be searchable (said by the
 server, or answered to a query): neither can be undone by any death. An operation between, of which no answer came, may
 be there or not.
 """
@@ -9,16 +10,25 @@ import threading
 
 
 class Id:
-    __slots__ = ("name", "kinds", "sent", "acked", "seen")
+    __slots__ = ("name", "kinds", "origins", "sent", "acked", "seen")
 
     def __init__(self, name):
         self.name = name
         self.kinds = ["delete"]  # by operation number
+        self.origins = [{None}]  # by operation number: which puts may have written the fields that a patch keeps
         self.sent = self.acked = self.seen = 0
+
+    def append(self, kind):
+        self.kinds.append(kind)
+        self.sent = len(self.kinds) - 1
+        known = max(self.acked, self.seen)  # of operations after it nobody can say whether they came before this one
+        kept = set().union(*self.origins[known:])
+        self.origins.append({"put": {self.sent}, "delete": {None}, "patch": kept}[kind])
+        return self.sent
 
     def states(self, first, last):
         """Document numbers that may be found when the newest applied operation is one of first..last; 0: none."""
-        return {n if self.kinds[n] == "put" else 0 for n in range(first, last + 1)}
+        return {0 if self.kinds[n] == "delete" else n for n in range(first, last + 1)}
 
 
 class Model:
@@ -40,9 +50,7 @@ class Model:
     def send(self, entry, kind):
         """A new operation of that id; its number."""
         with self.lock:
-            entry.kinds.append(kind)
-            entry.sent = len(entry.kinds) - 1
-            return entry.sent
+            return entry.append(kind)
 
     def acknowledge(self, done, accepted, searchable):
         """`done` are (Id, number) in the order of the stream."""
@@ -57,10 +65,12 @@ class Model:
         with self.lock:
             return entry.seen
 
-    def check(self, entry, seen_before, found, complete, how):
-        """An answer to a query that began when `seen_before` was searchable: `found` are document numbers."""
+    def check(self, entry, seen_before, documents, complete, how):
+        """An answer to a query that began when `seen_before` was searchable."""
+        found = [d["number"] for d in documents]
         with self.lock:
             self.answers += 1
+            self.check_origin(entry, documents, how)
             allowed = entry.states(seen_before, entry.sent)
             if not complete:
                 allowed.add(0)
@@ -72,6 +82,11 @@ class Model:
                                   f"seen={entry.seen} acked={entry.acked} sent={entry.sent} kinds={entry.kinds[-8:]}")
             elif number:
                 entry.seen = max(entry.seen, number)
+
+    def check_origin(self, entry, documents, how):
+        for d in documents:
+            if d["number"] <= entry.sent and d.get("origin") not in entry.origins[d["number"]]:
+                self.wrong.append(f"{how}: {entry.name} is {d}, its other fields may be of {entry.origins[d['number']]}")
 
     def final_states(self, entry):
         """When everything that was accepted is applied."""

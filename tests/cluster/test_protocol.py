@@ -284,7 +284,7 @@ def test_requests_about_what_is_not_there(client):
                           (dict(task_wait=pb.TaskWait(uid=1 << 40)), "task_not_found"),
                           (dict(index_create=pb.IndexCreate(index="books")), "index_exists"),
                           (dict(write=pb.Write(index="absent", last=True)), "index_not_found"),
-                          (dict(write=pb.Write(index="books", kind=2, last=True)), "not_supported")]:
+                          (dict(write=pb.Write(index="books", kind=9, last=True)), "not_supported")]:
         assert refusal(client, client.send(**message)).code == code, message
 
 

@@ -128,13 +128,13 @@ def test_refuses_by_id_and_goes_on(nursery, directory):
     good = [{"id": "fine", "a": "text"}, {"id": 12, "b": ["x", {"c": "y"}]}, {"id": "deepest"}]
     good[2]["a"] = eval("[" * 126 + "]" * 126)  # 127 levels below the document's own
     operations += [operation(PUT, str(d["id"]), d, 500 + i, 50 + i) for i, d in enumerate(good)]
-    operations.append(operation(PATCH, "patched", {"id": "patched"}, 900, 90))
+    operations.append(operation(PATCH, "patched", "[1]", 900, 90))
     last = len(operations) + 1
     worker = nursery.build([region(operations, 1, task=77)], [(1, last)])
     assert nursery.run(worker)["reason"] == "done"
     refused = worker.refused()
     assert {k: v.code for k, v in refused.items()} == {**{k: v[1] for k, v in REFUSED.items()},
-                                                       "patched": "not_supported"}
+                                                       "patched": "invalid_document"}
     assert all(r.task == 77 and r.message and r.generation == 1 for r in refused.values())
     assert refused["patched"].position == 90
     outcome = worker.outcome()

@@ -178,15 +178,18 @@ class Client:
         packed = change if isinstance(change, bytes) else json.dumps(change).encode()
         return self.call(settings_set=pb.SettingsSet(index=index, json=packed))[0]
 
-    def add(self, index, documents, wait="accepted", primary_key="id", create=True, on_written=None):
-        """Adds dicts (or (id, bytes) pairs, sent as they are); a Written with everything that was refused."""
+    def add(self, index, documents, wait="accepted", primary_key="id", create=True, on_written=None,
+            partial=False):
+        """Adds dicts (or (id, bytes) pairs, sent as they are); a Written with everything that was refused. With `partial`
+        their fields replace those of documents that are there, which keep the others."""
         def operations():
             for document in documents:
                 if isinstance(document, tuple):
                     yield document
                 else:
                     yield document[primary_key], json.dumps(document, ensure_ascii=False).encode()
-        first = pb.Write(index=index, kind=pb.Write.PUT, wait=pb.Write.Wait.Value(wait.upper()), create=create,
+        kind = pb.Write.PATCH if partial else pb.Write.PUT
+        first = pb.Write(index=index, kind=kind, wait=pb.Write.Wait.Value(wait.upper()), create=create,
                          primary_key=primary_key)
         return self.write(first, operations(), on_written)
 
