@@ -124,7 +124,7 @@ static struct query_result run_query(struct bench *b, const struct request_mode 
     b->snapshot->asks = b->asks == ASKS_AUTO ? page_waits_ask(&b->waits) : b->asks;
     struct query_word *words = arena_new_array(&b->arena, query_words(q), struct query_word);
     struct query_weights *weights = arena_new_array(&b->arena, query_words(q), struct query_weights);
-    must(query_prepare(&b->arena, q, b->snapshot, words, &fault), "counting");
+    must(query_prepare_alone(&b->arena, q, b->snapshot, words, &fault), "counting");
     for (size_t i = 0; i < query_words(q); i++)
         weigh(b, &words[i], &weights[i]);
     struct query_run run = {.weights = weights, .limit = mode->is_count ? 0 : k};

@@ -1,5 +1,6 @@
-/* The rounds of a search. One shard: one round. Several: Prepare to all, the candidates' frequencies added up, Execute
- * with weights, the hits merged, Fetch to the winners' shards. Execute is the first round where an equal search has left
+/* The rounds of a search. One shard: one round. Several: Prepare to all; Guess, if a word is misspelt, which only all of
+ * them together know; the candidates' frequencies added up; Execute with weights; the hits merged; Fetch to the winners'
+ * shards. Execute is the first round where an equal search has left
  * its weights and nothing has changed since (weights_cache.h). Whoever fails or is late is left out of what follows, and
  * the answer is partial. */
 #include "coordinator/scatter_state.h"
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/err.h"
 #include "proto/thresholds.h"
 
 enum {
@@ -89,6 +91,19 @@ static void weigh_and_execute(struct search *s)
     start_round(s, ROUND_EXECUTE);
 }
 
+static void guess_or_execute(struct search *s)
+{
+    int err = search_find_misspelt(s);
+    if (err == ERR_CORRUPT)
+        search_fail(s, CODE_INTERNAL, "the shards do not agree on the words of the query");
+    else if (err)
+        search_fail(s, CODE_QUERY_TOO_LARGE, "the query has more words than a search may take");
+    else if (s->misspelt_count)
+        start_round(s, ROUND_GUESS);
+    else
+        weigh_and_execute(s);
+}
+
 static void merge(struct search *s)
 {
     const struct merged_hit **lists = arena_new_array(s->arena, s->count, const struct merged_hit *);
@@ -137,7 +152,10 @@ static void restart(struct search *s)
 void search_round_over(struct search *s)
 {
     static void (*const next[])(struct search *) = {
-        [ROUND_PREPARE] = weigh_and_execute, [ROUND_EXECUTE] = merge, [ROUND_FETCH] = after_fetch};
+        [ROUND_PREPARE] = guess_or_execute,
+                                                     [ROUND_GUESS] = weigh_and_execute,
+                                                     [ROUND_EXECUTE] = merge,
+                                                     [ROUND_FETCH] = after_fetch};
     if (s->moved)
         restart(s);
     else if (survives(s))
@@ -153,10 +171,11 @@ static uint64_t left_ms(const struct search *s)
     return s->deadline_us > now ? (s->deadline_us - now) / 1000 : 0;
 }
 
-/* Round 1 has half of what is left, so that those who answered have the other half; unless all are wanted or none. */
+/* Before Execute a round has half of what is left, so that those who answered have the other half; unless all are wanted
+ * or none. */
 static uint64_t limit_ms(const struct search *s)
 {
-    return s->round == ROUND_PREPARE && !s->request->no_partial ? left_ms(s) / 2 : left_ms(s) + GRACE_MS;
+    return s->round < ROUND_EXECUTE && !s->request->no_partial ? left_ms(s) / 2 : left_ms(s) + GRACE_MS;
 }
 
 static bool has_statistics(const struct search *s)

@@ -75,6 +75,25 @@ static void send_prepare(struct part *p)
     send_to(p, NULL, &message);
 }
 
+static void send_guess(struct part *p)
+{
+    struct search *s = p->search;
+    Mayfly__Internal__Place place;
+    Mayfly__Internal__QueryText text;
+    Mayfly__Internal__Guess guess = MAYFLY__INTERNAL__GUESS__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    fill_text(p, &text, &place);
+    guess.text = &text;
+    guess.generation = p->statistics->generation;
+    guess.prepared_by = p->prepared.request;
+    guess.n_words = s->misspelt_count;
+    guess.words = s->misspelt;
+    guess.deadline_us = time_left(s);
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_GUESS;
+    message.guess = &guess;
+    send_to(p, &p->prepared, &message);
+}
+
 static void send_execute(struct part *p)
 {
     struct search *s = p->search;
@@ -156,7 +175,7 @@ void search_let_go(struct part *p)
 void search_send(struct part *p)
 {
     static void (*const senders[])(struct part *) = {
-        [ROUND_PREPARE] = send_prepare, [ROUND_EXECUTE] = send_execute, [ROUND_FETCH] = send_fetch};
+        [ROUND_PREPARE] = send_prepare, [ROUND_GUESS] = send_guess, [ROUND_EXECUTE] = send_execute, [ROUND_FETCH] = send_fetch};
     struct search *s = p->search;
     if (s->count > 1 && s->settings_id != s->index->settings_id)
         s->moved = true; /* what the words were by then they may not be now */

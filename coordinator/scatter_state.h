@@ -20,7 +20,7 @@ struct part { /* a shard's share of the search */
     struct shard_ticket wanting;  /* what a reader has answered by asking for the settings' text; request 0: nothing */
     bool failed;
     char code[40], message[200];                  /* why it failed */
-    const Mayfly__Internal__Prepared *statistics; /* NULL: none, or remembered */
+    Mayfly__Internal__Prepared *statistics; /* NULL: none, or remembered */
     struct merged_hit *hits;
     size_t hit_count;
     uint64_t estimated;
@@ -30,7 +30,7 @@ struct part { /* a shard's share of the search */
     struct buf body;
 };
 
-enum search_round { ROUND_PREPARE, ROUND_EXECUTE, ROUND_FETCH };
+enum search_round { ROUND_PREPARE, ROUND_GUESS, ROUND_EXECUTE, ROUND_FETCH };
 
 struct search {
     struct pending pending;
@@ -48,7 +48,9 @@ struct search {
     const struct weighed *weighed; /* remembered: there is no first round; held */
     bool counts;                   /* anew, whatever is remembered */
     uint32_t merged_without;       /* as many parts as had failed before the merge */
-    struct weighed weights;        /* what the second round is sent with */
+    uint32_t *misspelt;            /* words to be guessed, rising */
+    size_t misspelt_count;
+    struct weighed weights; /* what the second round is sent with */
     uint32_t threshold_tag;        /* of the second round; 0: it has no threshold to share */
     struct merged_hit *hits;
     size_t hit_count;
@@ -62,8 +64,14 @@ void search_send(struct part *p);
 shards_answer search_take;
 void search_round_over(struct search *s);
 
-/* Fills `weights`, and lets them be remembered. 0, ERR_FULL, or ERR_CORRUPT where the shards do not agree on what the
- * words are. */
+/* The words that no shard has and that may stand for others, into `misspelt`. 0, ERR_FULL, or ERR_CORRUPT where the
+ * shards do not agree on what the words are. */
+int search_find_misspelt(struct search *s);
+
+/* A shard's guesses take the place of the words that it has not; false if they do not fit. */
+bool search_take_guesses(struct part *p, const Mayfly__Internal__Guessed *guessed);
+
+/* Fills `weights`, and lets them be remembered. 0 or ERR_FULL. */
 int search_weigh(struct search *s);
 
 void search_part_fail(struct part *p, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -75,6 +75,12 @@ void search_part_fail(struct part *p, const char *code, const char *format, ...)
     p->failed = true;
 }
 
+static void take_guessed(struct part *p, const Mayfly__Internal__Guessed *guessed)
+{
+    if (!search_take_guesses(p, guessed))
+        search_part_fail(p, CODE_INTERNAL, "the shard guessed other words than it was asked for");
+}
+
 /* Its process has died, or can open nothing more: another reader of the shard may do. */
 static void take_failed(struct part *p, const Mayfly__Internal__Failed *failed)
 {
@@ -106,6 +112,10 @@ void search_take(void *context, const Mayfly__Internal__ShardEnvelope *answer, s
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARED:
         p->prepared = ticket;
         p->statistics = answer->prepared;
+        break;
+    case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_GUESSED:
+        p->prepared = prepared.request ? prepared : ticket;
+        take_guessed(p, answer->guessed);
         break;
     case MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTED:
         if (search_fetches(s)) /* what holds the generation for it: round 1, or this one if it was the first */

@@ -1,4 +1,5 @@
-/* Between the rounds: what the shards counted is added up and becomes one integer weight per term. */
+/* Between the rounds: which words are misspelt; and what the shards counted is added up and becomes one integer weight per
+ * term. */
 #include "coordinator/scatter_state.h"
 
 #include "common/err.h"
@@ -44,9 +45,72 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
     return 0;
 }
 
-static int add_up(struct search *s)
+/* ----------------------------------------------------------------------------------------------------- misspelt words
+ */
+
+/* Shards of one build agree on what a text's words are. */
+static int count_words(const struct search *s, size_t *out)
 {
     bool any = false;
+    *out = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!search_counts(&s->parts[i]))
+            continue;
+        if (any && s->parts[i].statistics->n_words != *out)
+            return ERR_CORRUPT;
+        *out = s->parts[i].statistics->n_words;
+        any = true;
+    }
+    return 0;
+}
+
+static bool nobody_has(const struct search *s, size_t word)
+{
+    bool misspelt = false;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!search_counts(&s->parts[i]))
+            continue;
+        misspelt = s->parts[i].statistics->words[word]->misspelt;
+        if (!misspelt)
+            return false;
+    }
+    return misspelt;
+}
+
+int search_find_misspelt(struct search *s)
+{
+    size_t words;
+    int err = count_words(s, &words);
+    s->misspelt_count = 0;
+    for (size_t i = 0; i < words && !err; i++) {
+        if (!nobody_has(s, i))
+            continue;
+        if (s->misspelt_count == 0)
+            s->misspelt = arena_new_array(s->arena, words, uint32_t);
+        if (!s->misspelt)
+            return ERR_FULL;
+        s->misspelt[s->misspelt_count++] = (uint32_t)i;
+    }
+    return err;
+}
+
+bool search_take_guesses(struct part *p, const Mayfly__Internal__Guessed *guessed)
+{
+    const struct search *s = p->search;
+    if (guessed->n_words != s->misspelt_count || !p->statistics)
+        return false;
+    for (size_t i = 0; i < guessed->n_words; i++) {
+        guessed->words[i]->count = p->statistics->words[s->misspelt[i]]->count;
+        p->statistics->words[s->misspelt[i]] = guessed->words[i];
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- weights
+ */
+
+static void add_up(struct search *s)
+{
     struct weighed *w = &s->weights;
     *w = (struct weighed){0};
     for (uint32_t i = 0; i < s->count; i++) {
@@ -55,12 +119,8 @@ static int add_up(struct search *s)
             continue;
         w->documents += p->documents;
         w->total_length += p->total_length;
-        if (any && w->word_count != p->n_words)
-            return ERR_CORRUPT; /* shards of one build agree on what a text's words are */
         w->word_count = p->n_words;
-        any = true;
     }
-    return 0;
 }
 
 static int weigh_words(struct search *s)
@@ -97,9 +157,8 @@ static int note_generations(struct search *s, bool *out_all)
 int search_weigh(struct search *s)
 {
     bool all = false;
-    int err = add_up(s);
-    if (!err)
-        err = weigh_words(s);
+    add_up(s);
+    int err = weigh_words(s);
     if (!err)
         err = note_generations(s, &all);
     if (!err && all && s->settings_id == s->index->settings_id)

@@ -60,6 +60,7 @@ struct query_word {
     uint32_t count; /* qtf */
     struct query_candidate *candidates;
     size_t candidate_count;
+    bool misspelt; /* no candidate, and it may stand for others */
 };
 
 /* Where a file was found damaged, when one of the functions below gives ERR_CORRUPT. */
@@ -68,10 +69,18 @@ struct query_fault {
     const char *part; /* of its file */
 };
 
-/* Round 1: for each word its candidates by (edits, distance, length, key), the first QUERY_CANDIDATES with a live
- * document. Some have edits only if none has none: where a word or what begins with it is there, it is not misspelt. */
+/* Round 1: for each word its candidates by (distance, length, key), the first QUERY_CANDIDATES with a live document. */
 int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
                   struct query_fault *fault);
+
+/* Between the rounds, of a word that is misspelt for all who answer the query: the candidates, by (edits, length, key), the
+ * first QUERY_CANDIDATES with a live document, take their place in `words`. A scan of all dictionaries. */
+int query_guess(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *words, size_t which,
+                struct query_fault *fault);
+
+/* Both, where there is nobody else. */
+int query_prepare_alone(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
+                        struct query_fault *fault);
 
 /* Round 2 gets what was made of the candidates of all shards (proto/select.h). */
 struct query_term {

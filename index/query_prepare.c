@@ -275,12 +275,9 @@ static void ask_for_dictionaries(const struct snapshot *s)
 /* Any stem counts, as for prefixes. */
 static int prepare_typos(struct preparation *p)
 {
-    uint32_t edits = typo_edits(p->word->folded);
     struct typo_word word;
     struct typo_search s = {.preparation = p};
-    if (edits == 0)
-        return 0;
-    typo_word_init(&word, p->word->folded, edits);
+    typo_word_init(&word, p->word->folded, typo_edits(p->word->folded));
     if (p->snapshot->asks)
         ask_for_dictionaries(p->snapshot);
     int err = shortlist_init(p->arena, &s.list);
@@ -343,7 +340,9 @@ static void add_up(struct preparation *p, struct query_word *out)
         else
             p->found[kept++] = p->found[i];
     }
-    *out = (struct query_word){p->word->count, p->found, kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES};
+    *out = (struct query_word){.count = p->word->count,
+                               .candidates = p->found,
+                               .candidate_count = kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES};
 }
 
 /* Where some of its documents are deleted, those of its terms are counted. */
@@ -399,11 +398,31 @@ int query_prepare(struct arena *a, const struct query *q, struct snapshot *s, st
         int err = prepare_stem(&p);
         if (!err && p.word->prefix && p.word->folded.len <= ANALYZER_MAX_WORD)
             err = prepare_prefix(&p);
-        if (!err && p.word->typos && p.found_count == 0)
-            err = prepare_typos(&p);
         if (err)
             return err;
         add_up(&p, &out_words[i]);
+        out_words[i].misspelt = p.found_count == 0 && p.word->typos && typo_edits(p.word->folded) > 0;
     }
     return 0;
+}
+
+int query_guess(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *words, size_t which,
+                struct query_fault *fault)
+{
+    struct preparation p = {.arena = a, .snapshot = s, .fault = fault, .word = &q->words[which]};
+    int err = prepare_typos(&p);
+    if (!err)
+        add_up(&p, &words[which]);
+    return err;
+}
+
+int query_prepare_alone(struct arena *a, const struct query *q, struct snapshot *s, struct query_word *out_words,
+                        struct query_fault *fault)
+{
+    int err = query_prepare(a, q, s, out_words, fault);
+    for (size_t i = 0; i < q->word_count && !err; i++) {
+        if (out_words[i].misspelt)
+            err = query_guess(a, q, s, out_words, i, fault);
+    }
+    return err;
 }

@@ -49,14 +49,6 @@ static size_t unite(struct candidate *c, size_t count)
     return kept;
 }
 
-/* Guesses, which stand behind all else, if there is anything else. */
-static size_t leave_out_guesses(const struct candidate *c, size_t count)
-{
-    while (count && c[0].edits == 0 && c[count - 1].edits > 0)
-        count--;
-    return count;
-}
-
 static bool is_sorted(const struct candidate *c, size_t count)
 {
     size_t i = 1;
@@ -86,7 +78,7 @@ int select_terms(struct arena *a, struct candidate *candidates, size_t count, ui
     struct candidate best[SELECT_MEMBERS];
     if (!is_sorted(candidates, count)) /* those of one shard are */
         qsort(candidates, count, sizeof *candidates, by_nearness);
-    size_t kept = leave_out_guesses(candidates, unite(candidates, count));
+    size_t kept = unite(candidates, count);
     kept = choose_members(candidates, kept < SELECT_CANDIDATES ? kept : SELECT_CANDIDATES, best);
     struct weighted_word word = {.terms = arena_new_array(a, kept, struct weighted_term), .count = kept};
     if (!word.terms)

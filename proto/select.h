@@ -1,10 +1,8 @@
 /* select.h - from the candidates of all shards to weighted terms: between the two rounds of a query.
  *
- * Per word: equal terms are added up; if any is the word or begins with it, those that are edits away are left out, since
- * then the word is not misspelt, and only shards without it guessed; the first 1,000 by (edits, distance, length, term)
- * are kept, whose frequencies are then complete; of those the 50 best by (edits, distance, frequency descending, term),
- * each with its weight (proto/weight.h), divided by 1 + edits and rounded down, so that a guess counts less than a word
- * that was typed right. Pure: used by the coordinator for several shards, and by a shard that is the only one. */
+ * Per word: equal terms are added up; the first 1,000 by (edits, distance, length, term) are kept, whose frequencies are
+ * then complete; of those the 50 best by (edits, distance, frequency descending, term), each with its weight
+ * (proto/weight.h), divided by 1 + edits and rounded down, so that a guess counts less than a word that was typed right. Pure: used by the coordinator for several shards, and by a shard that is the only one. */
 #ifndef PROTO_SELECT_H
 #define PROTO_SELECT_H
 

@@ -31,6 +31,12 @@ void reply_prepared(struct reply *r, Mayfly__Internal__Prepared *m)
     r->envelope.prepared = m;
 }
 
+void reply_guessed(struct reply *r, Mayfly__Internal__Guessed *m)
+{
+    r->envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_GUESSED;
+    r->envelope.guessed = m;
+}
+
 void reply_executed(struct reply *r, Mayfly__Internal__Executed *m)
 {
     r->envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTED;

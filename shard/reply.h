@@ -29,6 +29,7 @@ void reply_keep(struct reply *r, struct snapshot *s);
 
 /* Sets one of the messages that a shard sends; it stays the caller's, in the arena. */
 void reply_prepared(struct reply *r, Mayfly__Internal__Prepared *m);
+void reply_guessed(struct reply *r, Mayfly__Internal__Guessed *m);
 void reply_executed(struct reply *r, Mayfly__Internal__Executed *m);
 void reply_fetched(struct reply *r, Mayfly__Internal__Fetched *m);
 void reply_trimmed(struct reply *r, Mayfly__Internal__Trimmed *m);

@@ -84,6 +84,7 @@ static void send_ready(struct server *v)
 /* Those with an answer, in order of arrival. */
 static request_handler *const handlers[] = {
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARE] = search_prepare,
+    [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_GUESS] = search_guess,
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE] = search_execute,
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCH] = fetch_documents,
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP] = fetch_lookup,

@@ -2,9 +2,10 @@
 """Stands in for mayfly-shard: three hits a query, and what the query's text says goes wrong.
 
 A query is words; `WHAT@ROUND@SHARD` or `WHAT@ROUND@SHARD.READER` acts there: `hang` never answers, `die` ends the
-process, `moved` has lost the generation, `late` answers in part. Rounds are prepare, execute, fetch, and again: an execute that
-nothing was prepared for; of a document that is looked up, lookup, and the id is the text. With `newest` in it, the generation is
-the one that the coordinator knows of; with `asks`, the total is how often settings were asked for.
+process, `moved` has lost the generation, `late` answers in part. Rounds are prepare, guess, execute, fetch, and again: an execute
+that nothing was prepared for; of a document that is looked up, lookup, and the id is the text. `misspelt@prepare@SHARD`: that
+shard has not the word. With `newest` in it, the generation is the one that the coordinator knows of; with `asks`, the total is
+how often settings were asked for, with `total`, how often it was asked to guess.
 """
 import argparse
 import json
@@ -31,7 +32,7 @@ class Shard:
     def __init__(self, shard, reader):
         self.shard, self.names = shard, (str(shard), f"{shard}.{reader}")
         self.socket = socket.socket(fileno=SOCKET_FD)
-        self.settings, self.asked = set(), 0
+        self.settings, self.asked, self.guessed = set(), 0, 0
         self.texts = {}  # of queries whose generation is held
 
     def serve(self):
@@ -82,8 +83,18 @@ class Shard:
             return
         generation = 0 if "newest" in text else 1
         words = [pb.Word(candidates=[pb.Candidate(term=b"a", frequency=5)], count=1)]
+        if self.told(text, "prepare") == "misspelt":
+            words = [pb.Word(count=1, misspelt=True)]
         self.send(pb.ShardEnvelope(request=request, prepared=pb.Prepared(generation=generation, documents=10, total_length=100,
                                                                          words=words)))
+
+    def guess(self, request, message):
+        if self.goes_wrong(request, message.text.query, "guess"):
+            return
+        assert self.texts.get(message.prepared_by, message.text.query) == message.text.query  # or another reader's
+        self.guessed += 1
+        words = [pb.Word(candidates=[pb.Candidate(term=b"b", frequency=5, edits=1)]) for _ in message.words]
+        self.send(pb.ShardEnvelope(request=request, guessed=pb.Guessed(words=words)))
 
     def hits(self, message):
         documents = 1 if message.own_statistics else sum(1 for _ in message.words) and message.documents  # scores tell whom the weights came from
@@ -99,7 +110,9 @@ class Shard:
             self.texts[request] = message.text.query
             if self.goes_wrong(request, message.text.query, "again"):
                 return
-        total = self.asked if "asks" in message.text.query else 3
+        total = self.asked if "asks" in message.text.query else self.guessed if "total" in message.text.query else 3
+        if "total" in message.text.query and not any(word.terms for word in message.words):
+            total = 1000  # a word that stands for nothing
         late = self.told(message.text.query, "execute") == "late"
         self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(hits=self.hits(message), estimated_total=total,
                                                                          partial=late)))

@@ -120,9 +120,34 @@ def test_what_a_shard_cut_off_by_itself_is_said(make_client):
     assert len(result.hits) == 4 and result.partial and result.reason.code == "deadline"
 
 
-@pytest.mark.parametrize("round", ["execute", "fetch"])
+MISSPELT = "misspelt@prepare@0 misspelt@prepare@1 total"
+
+
+def test_only_what_no_shard_has_is_guessed(make_client):
+    client = make_client()
+    assert search(client, "total misspelt@prepare@1").estimated_total == 0
+    assert search(client, "total misspelt@prepare@0").estimated_total == 0
+    result = search(client, MISSPELT)
+    assert result.estimated_total == 2 and not result.partial  # once each
+    assert result.ids == ["0-0", "1-0", "0-1", "1-1"]
+
+
+@pytest.mark.parametrize("what, code", [("hang", "deadline"), ("die", "unavailable")])
+def test_who_fails_to_guess_is_left_out(make_client, what, code):
+    result = search(make_client(), f"{what}@guess@1 {MISSPELT}", deadline_ms=DEADLINE)
+    assert result.ids == ["0-0", "0-1", "0-2"] and result.partial and result.reason.code == code
+
+
+def test_who_dies_guessing_is_replaced_by_its_other_reader(make_client):
+    client = make_client(readers=2)
+    for _ in range(2):
+        result = search(client, f"die@guess@0.0 newest {MISSPELT}", documents=False)
+        assert result.ids == ["0-0", "1-0", "0-1", "1-1"] and not result.partial
+
+
+@pytest.mark.parametrize("round", ["guess", "execute", "fetch"])
 def test_generations_that_move_for_ever_end_the_search(make_client, round):
-    assert refusal(make_client(), f"moved@{round}@1") == "unavailable"
+    assert refusal(make_client(), f"moved@{round}@1 {MISSPELT if round == 'guess' else ''}") == "unavailable"
 
 
 def test_the_only_shard(make_client):

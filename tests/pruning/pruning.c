@@ -216,7 +216,7 @@ static void prepare(struct question *x)
     size_t count = query_words(x->query);
     struct query_word *words = must_have(arena_new_array(&c->arena, count, struct query_word));
     struct query_weights *weights = must_have(arena_new_array(&c->arena, count, struct query_weights));
-    must(query_prepare(&c->arena, x->query, snapshot, words, &fault), "counting");
+    must(query_prepare_alone(&c->arena, x->query, snapshot, words, &fault), "counting");
     for (size_t i = 0; i < count; i++)
         weigh(c, snapshot->view->documents, &words[i], &weights[i]);
     x->weights = weights;

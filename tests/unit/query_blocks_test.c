@@ -161,7 +161,7 @@ static void parse(struct fixture *f, const char *text, enum query_match match)
     size_t count = query_words(f->query);
     struct query_word *words = arena_new_array(&f->arena, count, struct query_word);
     f->weights = arena_new_array(&f->arena, count, struct query_weights);
-    assert_int_equal(query_prepare(&f->arena, f->query, f->snapshot, words, &fault), 0);
+    assert_int_equal(query_prepare_alone(&f->arena, f->query, f->snapshot, words, &fault), 0);
     for (size_t i = 0; i < count; i++) {
         struct weighted_word weighted;
         struct candidate *candidates = arena_new_array(&f->arena, words[i].candidate_count, struct candidate);

@@ -296,7 +296,7 @@ static void weigh(struct fixture *f)
     struct query_word *words = arena_new_array(&f->arena, count, struct query_word);
     struct query_fault fault;
     f->weights = arena_new_array(&f->arena, count, struct query_weights);
-    assert_int_equal(query_prepare(&f->arena, f->query, f->corpus.snapshot, words, &fault), 0);
+    assert_int_equal(query_prepare_alone(&f->arena, f->query, f->corpus.snapshot, words, &fault), 0);
     for (size_t i = 0; i < count; i++) {
         check_candidates(f, &f->query->words[i], &words[i]);
         struct candidate *candidates = arena_new_array(&f->arena, words[i].candidate_count, struct candidate);

@@ -1,0 +1,239 @@
+/* Round 2: the hits, by the weights that the coordinator made of what all shards counted; the only shard of an index makes
+ * them itself. */
+#include "shard/search.h"
+
+#include "common/err.h"
+#include "index/score.h"
+#include "proto/select.h"
+#include "proto/weight.h"
+#include "shard/hold.h"
+#include "shard/outbox.h"
+#include "shard/search_round.h"
+
+enum { SLOW_POSTINGS = 100 * 1000 }; /* some hundred microseconds: answers that are ready do not wait for it */
+
+/* ------------------------------------------------------------------------------------------------------------- weights
+ */
+
+struct statistics {
+    uint64_t documents, total_length;
+    struct query_weights *weights; /* one per word */
+};
+
+/* As the coordinator sends them, from the candidates of all shards. */
+static int given_weights(struct arena *a, const Mayfly__Internal__Weighted *m, struct query_weights *out)
+{
+    *out = (struct query_weights){.frequency = m->frequency, .term_count = m->n_terms};
+    out->terms = arena_new_array(a, m->n_terms, struct query_term);
+    if (!out->terms)
+        return ERR_FULL;
+    for (size_t i = 0; i < m->n_terms; i++)
+        out->terms[i] = (struct query_term){message_bytes(m->terms[i]->term), m->terms[i]->weight};
+    return 0;
+}
+
+static bool given_statistics(struct search *s, const Mayfly__Internal__Execute *m, struct statistics *out)
+{
+    *out = (struct statistics){.documents = m->documents, .total_length = m->total_length};
+    out->weights = arena_new_array(s->out->arena, m->n_words, struct query_weights);
+    if (m->n_words != query_words(s->query)) {
+        reply_fail(s->out, CODE_INTERNAL, "the request weighs %zu words, the query has %zu", m->n_words,
+                   query_words(s->query));
+        return false;
+    }
+    int err = out->weights ? 0 : ERR_FULL;
+    for (size_t i = 0; i < m->n_words && !err; i++)
+        err = given_weights(s->out->arena, m->words[i], &out->weights[i]);
+    return err ? search_fail(s, err) : true;
+}
+
+/* The only shard of an index weighs by what it counts itself. */
+static int own_weights(struct arena *a, const struct query_word *word, uint64_t documents, struct query_weights *out)
+{
+    struct weighted_word weighted;
+    struct candidate *candidates = arena_new_array(a, word->candidate_count, struct candidate);
+    if (!candidates)
+        return ERR_FULL;
+    for (size_t i = 0; i < word->candidate_count; i++) {
+        const struct query_candidate *c = &word->candidates[i];
+        candidates[i] = (struct candidate){c->key, c->distance, c->edits, c->frequency};
+    }
+    int err = select_terms(a, candidates, word->candidate_count, word->count, documents, &weighted);
+    if (err)
+        return err;
+    *out = (struct query_weights){.frequency = weighted.frequency, .term_count = weighted.count};
+    out->terms = arena_new_array(a, weighted.count, struct query_term);
+    for (size_t i = 0; i < weighted.count && out->terms; i++)
+        out->terms[i] = (struct query_term){weighted.terms[i].term, weighted.terms[i].weight};
+    return out->terms ? 0 : ERR_FULL;
+}
+
+static bool own_statistics(struct search *s, struct statistics *out)
+{
+    struct query_fault fault = {0};
+    size_t count = query_words(s->query);
+    struct query_word *words = arena_new_array(s->out->arena, count, struct query_word);
+    if (!words)
+        return search_fail(s, ERR_FULL);
+    int err = query_prepare_alone(s->out->arena, s->query, s->snapshot, words, &fault);
+    if (err)
+        return search_fail_at(s, err, &fault);
+    *out = (struct statistics){s->snapshot->view->documents, s->snapshot->view->total_length,
+                               arena_new_array(s->out->arena, count, struct query_weights)};
+    err = out->weights ? 0 : ERR_FULL;
+    for (size_t i = 0; i < count && !err; i++)
+        err = own_weights(s->out->arena, &words[i], out->documents, &out->weights[i]);
+    return err ? search_fail(s, err) : true;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- round 2
+ */
+
+/* How much work it may be. */
+static uint64_t postings_of(const struct search *s, const struct statistics *statistics)
+{
+    uint64_t postings = 0;
+    for (size_t i = 0; i < query_words(s->query); i++)
+        postings += statistics->weights[i].frequency;
+    return postings;
+}
+
+static bool run(struct search *s, const struct statistics *statistics, const Mayfly__Internal__Execute *m,
+                struct query_result *out)
+{
+    struct query_fault fault = {0};
+    struct query_run run = {
+        .weights = statistics->weights,
+        .fields = s->rules->fields,
+        .field_count = s->rules->field_count,
+        .limit = m->limit,
+        .deadline_us = s->deadline_us,
+    };
+    if (m->threshold_tag && s->shard->thresholds) {
+        run.shared = &s->shard->thresholds[m->threshold_word % THRESHOLDS];
+        run.shared_tag = m->threshold_tag;
+    }
+    if (postings_of(s, statistics) > SLOW_POSTINGS)
+        outbox_flush(s->shard->outbox);
+    weight_norms(run.norms, length_decoded, statistics->documents, statistics->total_length);
+    int err = query_execute(s->out->arena, s->query, s->snapshot, &run, out, &fault);
+    return err ? search_fail_at(s, err, &fault) : true;
+}
+
+static bool fill_hit(struct search *s, const struct query_hit *hit, Mayfly__Internal__Executed__Hit *m)
+{
+    struct str id;
+    uint64_t hash;
+    int err = segment_document_id(s->snapshot->segments[hit->segment].segment, hit->document, &id, &hash);
+    if (err) {
+        fetch_fail_damaged(s->out, s->snapshot, hit->segment, "ids", err);
+        return false;
+    }
+    mayfly__internal__executed__hit__init(m);
+    m->id = message_data(id);
+    m->score = hit->score;
+    m->dropped = hit->dropped;
+    m->stamp = hit->stamp;
+    m->segment = s->snapshot->view->segments[hit->segment].id;
+    m->document = hit->document;
+    return true;
+}
+
+/* For what the answer will read of the hits. */
+static void ask_for_hits(struct search *s, const struct query_result *result, bool with_bodies)
+{
+    struct page_ranges r;
+    struct needed_document *needed = arena_new_array(s->out->arena, result->hit_count, struct needed_document);
+    page_ranges_init(&r);
+    for (size_t i = 0; needed && i < result->hit_count; i++) {
+        const struct query_hit *hit = &result->hits[i];
+        needed[i] = (struct needed_document){s->snapshot->segments[hit->segment].segment, hit->document};
+    }
+    if (needed)
+        will_need_documents(needed, result->hit_count, with_bodies, &r);
+    page_ranges_ask(&r);
+}
+
+static bool fill_hits(struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)
+{
+    struct arena *a = s->out->arena;
+    Mayfly__Internal__Executed__Hit *hits = arena_array(a, result->hit_count, sizeof *hits);
+    m->hits = arena_array(a, result->hit_count, sizeof *m->hits);
+    if (!hits || !m->hits)
+        return search_fail(s, ERR_FULL);
+    for (; m->n_hits < result->hit_count; m->n_hits++) {
+        if (!fill_hit(s, &result->hits[m->n_hits], &hits[m->n_hits]))
+            return false;
+        m->hits[m->n_hits] = &hits[m->n_hits];
+    }
+    return true;
+}
+
+static bool add_documents(struct search *s, const Mayfly__Internal__Execute *m, const struct query_result *result,
+                          Mayfly__Internal__Executed *answer)
+{
+    struct wanted_fields wanted;
+    if (wanted_fields_of(s->out->arena, m->fields, m->n_fields, s->rules, &wanted))
+        return search_fail(s, ERR_FULL);
+    for (size_t i = m->skip_documents; i < result->hit_count; i++) {
+        const struct query_hit *hit = &result->hits[i];
+        if (!fetch_into(s->shard, s->snapshot, hit->segment, hit->document, &wanted, s->out,
+                        &answer->hits[i]->document_length))
+            return false;
+    }
+    return true;
+}
+
+static bool executed_message(struct search *s, const Mayfly__Internal__Execute *m, const struct query_result *result,
+                             Mayfly__Internal__Executed **out)
+{
+    Mayfly__Internal__Executed *answer = arena_new(s->out->arena, Mayfly__Internal__Executed);
+    if (!answer)
+        return search_fail(s, ERR_FULL);
+    mayfly__internal__executed__init(answer);
+    answer->estimated_total = result->estimated_total;
+    answer->partial = result->partial;
+    if (s->snapshot->asks)
+        ask_for_hits(s, result, m->with_documents);
+    if (!fill_hits(s, result, answer))
+        return false;
+    if (m->with_documents && !add_documents(s, m, result, answer))
+        return false;
+    *out = answer;
+    return true;
+}
+
+static bool execute(struct search *s, const Mayfly__Internal__Execute *m, Mayfly__Internal__Executed **out)
+{
+    struct statistics statistics;
+    struct query_result result;
+    const Mayfly__Internal__Place *place = m->text->place;
+    bool found = m->own_statistics ? search_find_newest(s, place)
+                                   : search_find_generation(s, place, m->prepared_by, m->generation);
+    if (!found || !search_parse(s, m->text))
+        return false;
+    if (!(m->own_statistics ? own_statistics(s, &statistics) : given_statistics(s, m, &statistics)))
+        return false;
+    return run(s, &statistics, m, &result) && executed_message(s, m, &result, out);
+}
+
+void search_execute(struct shard *shard, const struct request *r, struct reply *out)
+{
+    const Mayfly__Internal__Execute *m = r->envelope->execute;
+    struct search s = {.shard = shard, .out = out};
+    Mayfly__Internal__Executed *answer = NULL;
+    if (!search_check_text(&s, m->text))
+        return;
+    /* Read before anything may fail: then the message is gone. */
+    uint64_t holder = m->prepared_by ? m->prepared_by : r->id, deadline_us = m->deadline_us;
+    bool keep = m->fetch_follows;
+    enum fetch_rules rules = search_find_rules(&s, m->text);
+    if (rules == FETCH_RULES_WANTED)
+        return; /* it comes again: what is held stays */
+    bool done = rules == FETCH_RULES_FOUND && search_set_deadline(&s, r, deadline_us) && execute(&s, m, &answer);
+    done = done && (!keep || search_keep(&s, holder));
+    if (!done || !keep)
+        holds_drop(shard->holds, holder);
+    if (done)
+        reply_executed(out, answer);
+}
