@@ -6,13 +6,6 @@
 #include "worker/report.h"
 #include "worker/words.h"
 
-static struct segment *open_segment(struct build *b)
-{
-    struct segment *segment;
-    job_must(b->worker, segment_open(b->path, &segment), "the segment just written cannot be opened");
-    return segment;
-}
-
 static _Noreturn void die_uncommitted(struct worker *w, int err, const struct segment_fault *fault)
 {
     if (fault->segment)
@@ -28,38 +21,38 @@ static struct core_view *read_view(struct worker *w, struct core *core)
 }
 
 /* Somebody applied the range before: the file that is not named is nobody's. */
-static enum exit_reason superseded(struct build *b, struct core_range applied, bool has_segment)
+static enum exit_reason superseded(struct build *b, struct core_range applied)
 {
-    if (has_segment)
-        unlink(b->path);
+    if (b->indexing.documents)
+        unlink(b->indexing.path);
     report_outcome(b->worker, false, applied, read_view(b->worker, b->core));
     return EXIT_REASON_SUPERSEDED;
 }
 
-enum exit_reason build_commit(struct build *b, bool has_segment)
+enum exit_reason build_commit(struct build *b)
 {
     struct worker *w = b->worker;
     uint64_t generation;
     struct segment_fault fault = {0};
     struct resolve_build build = {
-        .directory = b->directory,
+        .directory = b->indexing.directory,
         .epoch = w->job->epoch,
         .applied = {.first = b->regions.first, .end = b->done},
-        .segment = has_segment ? open_segment(b) : NULL,
+        .segment = indexing_segment(&b->indexing),
         .deletions = b->deletions,
         .deletion_count = b->deletion_count,
-        .refusals = b->refusals,
-        .refusal_count = b->refusal_count,
+        .refusals = b->indexing.refusals,
+        .refusal_count = b->indexing.refusal_count,
         .refusals_saved = w->job->refusals_saved,
     };
     words_stage(w->words, STAGE_COMMITTING);
     int err = resolve_build(b->core, &build, &generation, &fault);
     if (err == ERR_STALE)
-        return superseded(b, build.applied, has_segment);
+        return superseded(b, build.applied);
     if (err)
         die_uncommitted(w, err, &fault);
     w->words->generation = generation;
-    report_refusals(w, b->refusals, b->refusal_count, generation);
+    report_refusals(w, b->indexing.refusals, b->indexing.refusal_count, generation);
     report_outcome(w, true, build.applied, read_view(w, b->core));
     return b->done < b->regions.end ? EXIT_REASON_RETIRED : EXIT_REASON_DONE;
 }
