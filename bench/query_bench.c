@@ -53,6 +53,7 @@ struct bench {
     unsigned asks;    /* enum asks, or ASKS_AUTO */
     const char *cold; /* NULL, "first" or "each" */
     struct page_waits waits;
+    struct kept_norms norms;
     struct page_waits_seen seen; /* by what was measured */
     struct core *core;
     struct analyzer *analyzer;
@@ -127,8 +128,12 @@ static struct query_result run_query(struct bench *b, const struct request_mode 
     must(query_prepare_alone(&b->arena, q, b->snapshot, words, &fault), "counting");
     for (size_t i = 0; i < query_words(q); i++)
         weigh(b, &words[i], &weights[i]);
-    struct query_run run = {.weights = weights, .limit = mode->is_count ? 0 : k};
-    weight_norms(run.norms, length_decoded, b->snapshot->view->documents, b->snapshot->view->total_length);
+    const struct core_view *view = b->snapshot->view;
+    struct query_run run = {
+        .weights = weights,
+        .norms = weight_norms_kept(&b->norms, length_decoded, view->documents, view->total_length),
+        .limit = mode->is_count ? 0 : k,
+    };
     must(query_execute(&b->arena, q, b->snapshot, &run, &result, &fault), "executing");
     return result;
 }
@@ -303,6 +308,7 @@ static void open_index(struct bench *b)
     struct core_view *view;
     struct segment_fault fault;
     must(analysis_load(&analysis), "loading the analysis data");
+    must(analysis_remember_stems(analysis), "preparing for stems");
     must(analyzer_open(analysis, str_of(b->language), NULL, 0, &b->analyzer), b->language);
     struct page_waits_seen before = page_cache_waits();
     uint64_t begin = clock_ns();

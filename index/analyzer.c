@@ -14,6 +14,7 @@
 #include "index/analyzer_table.h"
 #include "index/analyzer_word.h"
 #include "index/languages.h"
+#include "index/stem_cache.h"
 
 /* Raised when the same text gives other words though ICU and Snowball are the same. */
 enum { ANALYZER_VERSION = 1 };
@@ -23,6 +24,7 @@ struct analysis {
     struct icu_words *icu;
     struct word_table_base table;
     struct word scratch;
+    struct stem_cache *stems; /* NULL: none are remembered */
 };
 
 /* Open addressing; a slot's text is NULL when it is free. At most half full. */
@@ -61,6 +63,11 @@ int analysis_load(struct analysis **out)
     word_table_load(&made->table, made->fold);
     *out = made;
     return 0;
+}
+
+int analysis_remember_stems(struct analysis *shared)
+{
+    return shared->stems ? 0 : stem_cache_open(&shared->stems);
 }
 
 bool analyzer_knows(struct str language)
@@ -231,10 +238,8 @@ static struct str drop_accents(struct analyzer *a, struct str stem)
     return (struct str){a->stem.bytes, a->stem.len};
 }
 
-struct str analyzer_stem(struct analyzer *a, struct str word)
+static struct str stem_by_snowball(struct analyzer *a, struct str word)
 {
-    if (!a->stemmer || word.len == 0 || word.len > ANALYZER_MAX_WORD)
-        return word;
     const void *bytes = word.ptr;
     const sb_symbol *stem = sb_stemmer_stem(a->stemmer, bytes, (int)word.len);
     int length = stem ? sb_stemmer_length(a->stemmer) : 0;
@@ -242,6 +247,22 @@ struct str analyzer_stem(struct analyzer *a, struct str word)
         return word; /* a stem of nothing would make all such words equal */
     struct str found = {(const char *)stem, (size_t)length};
     return a->has_accents ? drop_accents(a, found) : found;
+}
+
+struct str analyzer_stem(struct analyzer *a, struct str word)
+{
+    if (!a->stemmer || word.len == 0 || word.len > ANALYZER_MAX_WORD)
+        return word;
+    if (!a->shared->stems)
+        return stem_by_snowball(a, word);
+    uint8_t language = (uint8_t)(a->language - languages);
+    struct stem_entry *entry = stem_cache_place(a->shared->stems, language, word);
+    struct str stem = stem_cache_get(entry, language, word);
+    if (!stem.ptr) {
+        stem = stem_by_snowball(a, word);
+        stem_cache_put(entry, language, word, stem);
+    }
+    return stem;
 }
 
 bool analyzer_is_stop_word(const struct analyzer *a, struct str folded_word)

@@ -18,6 +18,9 @@ enum { ANALYZER_MAX_WORD = 512 }; /* bytes of a folded word; a longer one is cut
 struct analysis;
 int analysis_load(struct analysis **out); /* malloc; lives with the process */
 
+/* From now on stems of words are kept for the next time (64 KiB): for who is asked the same words again and again. */
+int analysis_remember_stems(struct analysis *shared);
+
 /* One language's rules. Single-threaded. */
 struct analyzer;
 

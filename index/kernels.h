@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KERNEL_OVERREAD = 64, KERNEL_OVERWRITE = 16, KERNEL_PAIRS = 8 };
+enum { KERNEL_OVERREAD = 64, KERNEL_OVERWRITE = 16, KERNEL_PAIRS = 8, KERNEL_REACHED = 16 };
 
 struct kernels {
     const char *name; /* avx512, avx2, portable */
@@ -51,6 +51,10 @@ struct kernels {
     /* The elements whose score is at least `least`, in order; how many. In place is allowed. */
     size_t (*keep_scores)(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
                           uint32_t *out_documents, int32_t *out_scores);
+
+    /* A score that `wanted` of them, at most KERNEL_REACHED, have or pass: near the `wanted`-th best, and never above it.
+     * INT32_MIN of fewer than KERNEL_REACHED. */
+    int32_t (*reached)(const int32_t *scores, size_t count, size_t wanted);
 
     /* The sums of the numbers marked in `seen`, `words` words of it, that are at least `least`, as documents from `base` on
      * with their scores; how many. All sums that are marked, and the marks, are 0 then; those that are not were before. */

@@ -187,6 +187,11 @@ AVX2 static size_t unpack_run(const uint8_t *in, unsigned bits, size_t first, si
     return unpack_run_inline(in, bits, first, count, before, out);
 }
 
+AVX2 static int32_t reached(const int32_t *scores, size_t count, size_t wanted)
+{
+    return reached_inline(scores, count, wanted);
+}
+
 const struct kernels kernels_avx2 = {
     .name = "avx2",
     .unpack = unpack,
@@ -199,6 +204,7 @@ const struct kernels kernels_avx2 = {
     .score = score,
     .bound = bound,
     .keep_scores = keep_scores,
+    .reached = reached,
     .drain = drain,
     .intersect = intersect,
 };

@@ -241,6 +241,11 @@ AVX512 static size_t drain(uint64_t *seen, int32_t *sums, size_t words, uint32_t
     return n;
 }
 
+AVX512 static int32_t reached(const int32_t *scores, size_t count, size_t wanted)
+{
+    return reached_inline(scores, count, wanted);
+}
+
 const struct kernels kernels_avx512 = {
     .name = "avx512",
     .unpack = unpack,
@@ -253,6 +258,7 @@ const struct kernels kernels_avx512 = {
     .score = score,
     .bound = bound,
     .keep_scores = keep_scores,
+    .reached = reached,
     .drain = drain,
     .intersect = intersect,
 };

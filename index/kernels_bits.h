@@ -88,4 +88,23 @@ KERNEL_INLINE size_t drain_inline(uint64_t *seen, int32_t *sums, size_t words, u
     return n;
 }
 
+/* Each lane's best is that of another part of them: the `wanted`-th best of those. */
+KERNEL_INLINE int32_t reached_inline(const int32_t *scores, size_t count, size_t wanted)
+{
+    typedef int32_t sixteen __attribute__((vector_size(4 * KERNEL_REACHED), aligned(4), may_alias));
+    if (count < KERNEL_REACHED)
+        return INT32_MIN;
+    sixteen best = *(const sixteen *)scores, above = {0};
+    for (size_t i = KERNEL_REACHED; i + KERNEL_REACHED <= count; i += KERNEL_REACHED) {
+        sixteen next = *(const sixteen *)(scores + i), is_more = next > best;
+        best = (next & is_more) | (best & ~is_more);
+    }
+    for (size_t i = 0; i < KERNEL_REACHED; i++)
+        above -= best < best[i]; /* a lane that is true is -1 */
+    int32_t least = INT32_MAX;
+    for (size_t i = 0; i < KERNEL_REACHED; i++)
+        least = (size_t)above[i] < wanted && best[i] < least ? best[i] : least;
+    return least;
+}
+
 #endif

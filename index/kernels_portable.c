@@ -124,6 +124,11 @@ static size_t unpack_run(const uint8_t *in, unsigned bits, size_t first, size_t 
     return unpack_run_inline(in, bits, first, count, before, out);
 }
 
+static int32_t reached(const int32_t *scores, size_t count, size_t wanted)
+{
+    return reached_inline(scores, count, wanted);
+}
+
 const struct kernels kernels_portable = {
     .name = "portable",
     .unpack = unpack,
@@ -136,6 +141,7 @@ const struct kernels kernels_portable = {
     .score = score,
     .bound = bound,
     .keep_scores = keep_scores,
+    .reached = reached,
     .drain = drain,
     .intersect = intersect,
 };

@@ -111,7 +111,7 @@ struct query_run {
     const struct query_weights *weights; /* one per word */
     const struct query_field *fields;    /* those whose weight is not 1 */
     size_t field_count;
-    float norms[256];     /* weight_norms of the whole index */
+    const float *norms;   /* 256: weight_norms of the whole index */
     uint32_t limit;       /* hits wanted */
     uint64_t deadline_us; /* on clock_us; 0: none */
     tagged_max *shared;   /* the score that is known to be needed, raised by all who run the query; NULL: alone */

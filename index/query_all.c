@@ -225,6 +225,12 @@ static void offer(struct all *x)
         s->counts[0] += x->incomplete_only ? 0 : b->count;
         return;
     }
+    if (is_complete(x) && !x->incomplete_only) {
+        s->counts[0] += b->count;
+        x->counted += b->count;
+        prune_offer(s, b);
+        return;
+    }
     for (size_t i = 0; i < b->count && !s->scope.err; i++) {
         uint32_t dropped = (uint32_t)(s->plan->rungs - x->must - b->kept[i]);
         if (x->incomplete_only && dropped == 0)

@@ -218,10 +218,28 @@ static int finish(struct execution *x, struct query_result *out)
     return 0;
 }
 
+/* Where no hits are wanted of the query's only word, which stands for nothing else, round 1 has counted them. */
+static bool is_counted(const struct query *q, const struct query_run *run, uint64_t *out)
+{
+    if (run->limit > 0 || run->exhaustive || q->item_count != 1 || q->leaf_count != 1 || q->word_count != 1)
+        return false;
+    const struct tree_item *item = &q->items[0];
+    const struct tree_word *word = &q->words[0];
+    const struct query_weights *w = &run->weights[0];
+    bool is_plain = item->role != ITEM_EXCLUDED && item->node->kind == NODE_LEAF && is_word(&q->leaves[0]);
+    if (!is_plain || !word->stems || w->term_count != 1 || !str_equal(w->terms[0].key, word->key))
+        return false;
+    *out = word->live;
+    return true;
+}
+
 int query_execute(struct arena *a, const struct query *q, struct snapshot *s, const struct query_run *run,
                   struct query_result *out, struct query_fault *fault)
 {
     struct execution x = {.arena = a, .query = q, .run = run, .snapshot = s, .fault = fault};
+    *out = (struct query_result){0};
+    if (is_counted(q, run, &out->estimated_total))
+        return 0;
     bool nothing = q->item_count == 0 && !q->everything;
     int err = prepare(&x);
     if (!err && s->asks)

@@ -91,6 +91,7 @@ static int total_frequency(struct preparation *p, struct str key, uint64_t *out)
         *out += (uint64_t)live;
     }
     p->word->stems = stems;
+    p->word->live = *out;
     return 0;
 }
 

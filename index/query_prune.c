@@ -40,15 +40,24 @@ int32_t prune_least(const struct scan *s, uint32_t document)
 
 enum { OFFERED_AT_ONCE = 128 };
 
+/* Of a batch with enough hits only those that may be among its best. */
+static int32_t least_of_batch(const struct scan *s, const struct batch *b)
+{
+    const struct top *t = s->top;
+    bool is_worth_it = !top_is_full(t) && t->room <= KERNEL_REACHED && b->count > t->room;
+    return is_worth_it ? s->scope.kernels->reached(b->scores, b->count, t->room) : 0;
+}
+
 /* A few at a time, since what is needed rises with each: most of the next ones are left out together. */
 void prune_offer(struct scan *s, struct batch *b)
 {
-    const struct top *t = s->top;
+    int32_t least_of_all = least_of_batch(s, b);
     uint32_t documents[OFFERED_AT_ONCE + KERNEL_OVERWRITE];
     int32_t scores[OFFERED_AT_ONCE + KERNEL_OVERWRITE];
     for (size_t from = 0; from < b->count && !s->scope.err; from += OFFERED_AT_ONCE) {
         size_t count = b->count - from < OFFERED_AT_ONCE ? b->count - from : OFFERED_AT_ONCE;
-        int32_t least = top_is_full(t) && top_worst_dropped(t) == 0 ? (int32_t)top_worst_score(t) : 0;
+        int32_t least = least_of_its_own(s, b->documents[from]);
+        least = least > least_of_all ? least : least_of_all;
         count = s->scope.kernels->keep_scores(b->documents + from, b->scores + from, count, least, documents, scores);
         for (size_t i = 0; i < count; i++)
             scan_offer(s, 0, (uint64_t)scores[i], documents[i]);

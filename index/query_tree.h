@@ -20,6 +20,7 @@ struct tree_word {
     struct str folded; /* as it was typed */
     uint32_t count;    /* qtf */
     struct term *stems; /* of `key`, in each segment that round 1 saw; documents 0: not there. NULL: there was no round 1 */
+    uint64_t live;      /* live documents with `key`, as round 1 counted them */
     bool prefix;       /* it stands for all words that begin with `folded`, too */
     bool typos;        /* where nobody has it, it stands for words that are a few edits away from `folded` */
 };

@@ -148,6 +148,15 @@ static int check_arrays(struct segment *s)
     return err;
 }
 
+static int sample_blocks(struct segment *s)
+{
+    uint32_t count = segment_sampled(s);
+    s->sampled = malloc((count + 1) * sizeof *s->sampled);
+    for (uint32_t i = 0; s->sampled && i < count; i++)
+        s->sampled[i] = segment_block_prefix(s, i * SAMPLED_BLOCKS);
+    return s->sampled ? 0 : -ENOMEM;
+}
+
 static const char *name_of(enum section section)
 {
     static const struct {
@@ -214,6 +223,8 @@ int segment_open_named(const char *path, struct segment **out, const char **out_
         err = open_sections(s);
     if (!err)
         err = check_arrays(s);
+    if (!err)
+        err = sample_blocks(s);
     if (err) {
         *out_section = section_at_fault(s, err);
         segment_close(s);
@@ -244,6 +255,7 @@ void segment_close(struct segment *s)
     for (size_t i = 0; i < STREAMS; i++)
         free(streams[i]->extents);
     free(s->fields);
+    free(s->sampled);
     store_close(s->store);
     free(s);
 }
@@ -252,7 +264,8 @@ size_t segment_heap(const struct segment *s)
 {
     const struct parts *streams[STREAMS];
     list_streams(s, streams);
-    size_t bytes = sizeof *s + s->toc.fields * sizeof *s->fields + store_heap(s->store);
+    size_t bytes = sizeof *s + s->toc.fields * sizeof *s->fields + segment_sampled(s) * sizeof *s->sampled +
+                   store_heap(s->store);
     for (size_t i = 0; i < STREAMS; i++)
         bytes += streams[i]->count * sizeof *streams[i]->extents;
     return bytes;

@@ -28,6 +28,7 @@ struct segment {
     struct str *fields;
     struct extent lengths, stamps;
     struct table id_places, hashes, hash_documents, body_ends, body_blocks, blocks;
+    uint64_t *sampled; /* prefixes of every SAMPLED_BLOCKS-th block: near each other, where the index is spread out */
     struct parts dictionary, postings, positions, ids, bodies;
 };
 
@@ -39,7 +40,12 @@ int segment_element(const struct segment *s, const struct table *t, uint32_t at,
 int segment_element_u64(const struct segment *s, const struct table *t, uint32_t at, uint64_t *out);
 
 /* Blocks of the dictionary, by numbers below toc.blocks. The block index was checked at opening. */
-enum { BLOCKS_PER_PART = TABLE_PAYLOAD / DICTIONARY_INDEX };
+enum { BLOCKS_PER_PART = TABLE_PAYLOAD / DICTIONARY_INDEX, SAMPLED_BLOCKS = 16 };
+
+static inline uint32_t segment_sampled(const struct segment *s)
+{
+    return s->toc.blocks / SAMPLED_BLOCKS + (s->toc.blocks % SAMPLED_BLOCKS != 0);
+}
 
 static inline const uint8_t *segment_block_index(const struct segment *s, uint32_t block)
 {

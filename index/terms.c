@@ -26,10 +26,20 @@ int segment_block(const struct segment *s, uint32_t block, struct dictionary_blo
     return dictionary_block_open(out, at, at + (end - offset)) ? 0 : ERR_CORRUPT;
 }
 
+/* How many of the sampled blocks begin with a lower one: without branches, which nobody can foresee. */
+static uint32_t sampled_below(const struct segment *s, uint64_t prefix)
+{
+    uint32_t low = 0, count = segment_sampled(s);
+    for (; count > 1; count -= count / 2)
+        low += s->sampled[low + count / 2 - 1] < prefix ? count / 2 : 0;
+    return low + (count == 1 && s->sampled[low] < prefix);
+}
+
 uint32_t segment_blocks_below(const struct segment *s, uint64_t prefix)
 {
-    uint32_t low = 0;
-    for (uint32_t count = s->toc.blocks; count > 0;) {
+    uint32_t below = sampled_below(s, prefix), low = below > 0 ? (below - 1) * SAMPLED_BLOCKS + 1 : 0;
+    uint32_t left = s->toc.blocks - low;
+    for (uint32_t count = below == 0 ? 0 : left < SAMPLED_BLOCKS - 1 ? left : SAMPLED_BLOCKS - 1; count > 0;) {
         uint32_t half = count / 2;
         bool is_below = segment_block_prefix(s, low + half) < prefix;
         low = is_below ? low + half + 1 : low;

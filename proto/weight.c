@@ -19,3 +19,15 @@ void weight_norms(float out[256], const uint32_t lengths[256], uint64_t document
     for (int code = 0; code < 256; code++)
         out[code] = (float)(base + per_length * (double)lengths[code]);
 }
+
+const float *weight_norms_kept(struct kept_norms *k, const uint32_t lengths[256], uint64_t documents,
+                               uint64_t total_length)
+{
+    if (!k->known || k->documents != documents || k->total_length != total_length) {
+        weight_norms(k->norms, lengths, documents, total_length);
+        k->known = true;
+        k->documents = documents;
+        k->total_length = total_length;
+    }
+    return k->norms;
+}

@@ -9,6 +9,7 @@
 #ifndef PROTO_WEIGHT_H
 #define PROTO_WEIGHT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* W = round(qtf * idf * (k1 + 1) * 65536), computed in double, at most 2^31 - 1. df is at most `documents`. */
@@ -17,5 +18,14 @@ uint32_t weight_of_term(uint32_t qtf, uint64_t df, uint64_t documents);
 /* K(L) = (float)(k1 * (1 - b) + (k1 * b / avgL) * L) for each length code, the inside in double; avgL = total / documents,
  * at least 1. `lengths` decodes the codes. */
 void weight_norms(float out[256], const uint32_t lengths[256], uint64_t documents, uint64_t total_length);
+
+/* Those that were wanted last: many queries see the same collection. All zero at first. */
+struct kept_norms {
+    bool known;
+    uint64_t documents, total_length;
+    float norms[256];
+};
+const float *weight_norms_kept(struct kept_norms *k, const uint32_t lengths[256], uint64_t documents,
+                               uint64_t total_length);
 
 #endif

@@ -29,6 +29,8 @@ int rules_cache_open(struct rules_cache **out)
     if (!c)
         return -ENOMEM;
     int err = analysis_load(&c->analysis);
+    if (!err)
+        err = analysis_remember_stems(c->analysis);
     if (err) {
         free(c);
         return err;

@@ -104,6 +104,7 @@ static bool run(struct search *s, const struct statistics *statistics, const May
     struct query_fault fault = {0};
     struct query_run run = {
         .weights = statistics->weights,
+        .norms = weight_norms_kept(&s->shard->norms, length_decoded, statistics->documents, statistics->total_length),
         .fields = s->rules->fields,
         .field_count = s->rules->field_count,
         .limit = m->limit,
@@ -115,7 +116,6 @@ static bool run(struct search *s, const struct statistics *statistics, const May
     }
     if (postings_of(s, statistics) > SLOW_POSTINGS)
         outbox_flush(s->shard->outbox);
-    weight_norms(run.norms, length_decoded, statistics->documents, statistics->total_length);
     int err = query_execute(s->out->arena, s->query, s->snapshot, &run, out, &fault);
     return err ? search_fail_at(s, err, &fault) : true;
 }
@@ -205,7 +205,7 @@ static bool executed_message(struct search *s, const Mayfly__Internal__Execute *
 
 static bool execute(struct search *s, const Mayfly__Internal__Execute *m, Mayfly__Internal__Executed **out)
 {
-    struct statistics statistics;
+    struct statistics statistics = {0};
     struct query_result result;
     const Mayfly__Internal__Place *place = m->text->place;
     bool found = m->own_statistics ? search_find_newest(s, place)

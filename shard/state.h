@@ -9,6 +9,7 @@
 #include "index/will_need.h"
 #include "proto/last_words.h"
 #include "proto/thresholds.h"
+#include "proto/weight.h"
 
 struct holds;
 struct outbox;
@@ -25,6 +26,7 @@ struct shard {
     struct outbox *outbox;    /* answers that wait for the end of the turn */
     struct last_words *words; /* shared with the coordinator */
     struct page_waits waits;
+    struct kept_norms norms;
     uint64_t told;            /* hash of the holdings that the coordinator knows */
     tagged_max *thresholds;   /* shared with all (proto/thresholds.h); NULL: none were given */
 };

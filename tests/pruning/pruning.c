@@ -147,6 +147,7 @@ static struct query_result execute(const struct question *x, uint32_t k, bool ex
     struct query_fault fault;
     struct query_result result;
     struct query_run run = {
+        .norms = c->norms,
         .weights = x->weights,
         .fields = c->fields,
         .field_count = c->field_count,
@@ -158,7 +159,6 @@ static struct query_result execute(const struct question *x, uint32_t k, bool ex
     tagged_max_raise(&shared, run.shared_tag, needed);
     if (needed > 0)
         run.shared = &shared;
-    memcpy(run.norms, c->norms, sizeof run.norms);
     must(query_execute(&c->arena, x->query, c->snapshots[x->level], &run, &result, &fault), "executing");
     return result;
 }

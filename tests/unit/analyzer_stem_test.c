@@ -129,6 +129,39 @@ static void stems_are_those_of_the_vocabularies(void **state)
     assert_true(checked >= 17);
 }
 
+/* Words of more than there is room for, in two languages with other rules, each asked for twice. */
+static void remembered_stems_are_those_of_the_stemmer(void **state)
+{
+    static const char *const ends[] = {"s", "ing", "ed", "ation", "eux", "ement", "issions", "'s"};
+    enum { WORDS = 4000, LANGUAGES = 2 };
+    const struct str codes[LANGUAGES] = {STR("en"), STR("fr")};
+    static struct analysis *remembers; /* as it lives with a process */
+    struct analyzer *plain[LANGUAGES], *quick[LANGUAGES];
+    (void)state;
+    assert_int_equal(analysis_load(&remembers), 0);
+    assert_int_equal(analysis_remember_stems(remembers), 0);
+    for (size_t l = 0; l < LANGUAGES; l++) {
+        assert_int_equal(analyzer_open(analysis, codes[l], NULL, 0, &plain[l]), 0);
+        assert_int_equal(analyzer_open(remembers, codes[l], NULL, 0, &quick[l]), 0);
+    }
+    for (uint32_t i = 0; i < 2 * LANGUAGES * WORDS; i++) {
+        char text[64];
+        uint32_t n = i / (2 * LANGUAGES), language = i % LANGUAGES;
+        snprintf(text, sizeof text, "%sa%c%cil%s", n % 97 ? "" : "averylongwordthatisnotkeptatall", 'a' + n % 26,
+                 'a' + n / 26 % 26, ends[n % (sizeof ends / sizeof *ends)]);
+        char wanted[64] = {0}, got[64] = {0};
+        struct str stem = analyzer_stem(plain[language], str_of(text));
+        memcpy(wanted, stem.ptr, stem.len);
+        stem = analyzer_stem(quick[language], str_of(text));
+        memcpy(got, stem.ptr, stem.len);
+        assert_string_equal(got, wanted);
+    }
+    for (size_t l = 0; l < LANGUAGES; l++) {
+        analyzer_close(plain[l]);
+        analyzer_close(quick[l]);
+    }
+}
+
 static int load(void **state)
 {
     (void)state;
@@ -137,6 +170,9 @@ static int load(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(stems_are_those_of_the_vocabularies)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stems_are_those_of_the_vocabularies),
+        cmocka_unit_test(remembered_stems_are_those_of_the_stemmer),
+    };
     return cmocka_run_group_tests(tests, load, NULL);
 }

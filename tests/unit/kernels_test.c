@@ -220,6 +220,29 @@ static void keeps_scores_in_place(void **state)
     }
 }
 
+/* Never above the wanted-th best, and with sixteen scores exactly that. */
+static void a_score_is_reached_by_so_many(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    int32_t scores[MOST];
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t count = round % 4 == 0 ? KERNEL_REACHED : next() % MOST, wanted = 1 + next() % KERNEL_REACHED, n = 0, above = 0;
+        for (size_t i = 0; i < count; i++)
+            scores[i] = (int32_t)(next() % (1 + next() % 1000)) - 10;
+        int32_t least = k->reached(scores, count, wanted);
+        if (count < KERNEL_REACHED) {
+            assert_int_equal(least, INT32_MIN);
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            n += scores[i] >= least;
+            above += scores[i] > least;
+        }
+        assert_true(n >= wanted);
+        assert_true(count > KERNEL_REACHED || above < wanted);
+    }
+}
+
 static void drains_what_is_marked(void **state)
 {
     const struct kernels *k = kernels_of(state);
@@ -308,6 +331,7 @@ int main(void)
         ON_ALL(scores_to_the_last_bit),
         ON_ALL(bounds_are_the_largest_of_all_pairs),
         ON_ALL(keeps_scores_in_place),
+        ON_ALL(a_score_is_reached_by_so_many),
         ON_ALL(drains_what_is_marked),
         ON_ALL(intersects),
         cmocka_unit_test(the_environment_chooses),

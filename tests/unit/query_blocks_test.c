@@ -141,13 +141,12 @@ static struct query_result execute(struct fixture *f, uint32_t limit, bool exhau
 {
     struct query_result result;
     struct query_fault fault;
-    struct query_run run = {.weights = f->weights, .limit = limit, .exhaustive = exhaustive};
+    struct query_run run = {.weights = f->weights, .norms = f->norms, .limit = limit, .exhaustive = exhaustive};
     tagged_max shared;
     tagged_max_begin(&shared, run.shared_tag = 1);
     tagged_max_raise(&shared, run.shared_tag, needed);
     if (needed > 0)
         run.shared = &shared;
-    memcpy(run.norms, f->norms, sizeof run.norms);
     assert_int_equal(query_execute(&f->arena, f->query, f->snapshot, &run, &result, &fault), 0);
     assert_false(result.partial);
     return result;
@@ -260,7 +259,7 @@ static void check_damage(struct fixture *f)
 {
     struct query_result result;
     struct query_fault fault = {0};
-    struct query_run run = {.limit = 10};
+    struct query_run run = {.norms = f->norms, .limit = 10};
     struct term t;
     int err = 0;
     f->snapshot = f->snapshots[LEVELS - 1];

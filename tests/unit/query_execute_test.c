@@ -322,8 +322,8 @@ static struct query_result execute(struct fixture *f, uint32_t limit, bool exhau
     static const struct query_field fields[] = {{{"title", 5}, 3}};
     struct query_result result;
     struct query_fault fault;
-    struct query_run run = {.weights = f->weights, .fields = fields, .field_count = 1, .limit = limit, .exhaustive = exhaustive};
-    memcpy(run.norms, f->norms, sizeof run.norms);
+    struct query_run run = {.weights = f->weights, .norms = f->norms, .fields = fields, .field_count = 1, .limit = limit,
+                            .exhaustive = exhaustive};
     f->corpus.snapshot->asks = exhaustive ? ASKS_NOTHING : ASKS_ALL; /* the same answer, whether what is needed is asked for or not */
     assert_int_equal(query_execute(&f->arena, f->query, f->corpus.snapshot, &run, &result, &fault), 0);
     assert_false(result.partial);
@@ -564,7 +564,7 @@ static void a_passed_deadline_gives_a_partial_result(void **state)
     weigh(&f);
     struct query_result result;
     struct query_fault fault;
-    struct query_run run = {.weights = f.weights, .limit = 10, .deadline_us = clock_us() - 1};
+    struct query_run run = {.weights = f.weights, .norms = f.norms, .limit = 10, .deadline_us = clock_us() - 1};
     assert_int_equal(query_execute(&f.arena, f.query, f.corpus.snapshot, &run, &result, &fault), 0);
     assert_true(result.partial);
     close_fixture(&f);
@@ -594,8 +594,7 @@ static struct query_result run_beside_others(struct fixture *f, tagged_max *word
 {
     struct query_result result;
     struct query_fault fault;
-    struct query_run run = {.weights = f->weights, .limit = 10, .shared = word, .shared_tag = tag};
-    memcpy(run.norms, f->norms, sizeof run.norms);
+    struct query_run run = {.weights = f->weights, .norms = f->norms, .limit = 10, .shared = word, .shared_tag = tag};
     assert_int_equal(query_execute(&f->arena, f->query, f->corpus.snapshot, &run, &result, &fault), 0);
     return result;
 }
@@ -645,7 +644,7 @@ static void a_full_arena_is_an_error(void **state)
     weigh(&f);
     struct query_result result;
     struct query_fault fault;
-    struct query_run run = {.weights = f.weights, .limit = 10};
+    struct query_run run = {.weights = f.weights, .norms = f.norms, .limit = 10};
     struct arena small;
     for (size_t cap = 4096; cap <= 64 << 10; cap += 4096) {
         assert_int_equal(arena_init(&small, cap, 0), 0);

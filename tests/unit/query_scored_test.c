@@ -74,9 +74,10 @@ static void a_window_gets_no_more_than_it_has_room_for(void **state)
     uint8_t *bytes = damage(s, &t);
     assert_int_equal(arena_init(&arena, 16 << 20, 0), 0);
     struct query query = {0};
-    struct query_run run = {0};
+    float norms[256];
     for (size_t i = 0; i < 256; i++)
-        run.norms[i] = 1.0F;
+        norms[i] = 1.0F;
+    struct query_run run = {.norms = norms};
     struct scope scope = {.arena = &arena, .query = &query, .run = &run, .segment = s, .kernels = s->kernels,
                           .length_codes = segment_length_codes(s), .documents = DOCUMENTS};
     struct scored_list *l = scored_array(&arena, 1);
