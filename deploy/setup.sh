@@ -3,9 +3,11 @@
 packages_build="gcc libc6-dev cmake ninja-build pkg-config python3 protobuf-c-compiler protobuf-compiler
   libprotobuf-c-dev liblmdb-dev libuv1-dev libyajl-dev libicu-dev libstemmer-dev liblz4-dev libxxhash-dev libinih-dev
   libgoogle-perftools-dev"
-packages_test="$packages_build libcmocka-dev python3-pytest python3-protobuf python3-xapian lmdb-utils clang-14 binutils systemd"
 packages_package="$packages_build debhelper dpkg-dev lintian"
-packages_boot="$packages_package systemd systemd-container mmdebstrap qemu-system-x86 busybox-static cpio kmod e2fsprogs"
+packages_container="$packages_package systemd-container mmdebstrap"
+packages_machine="$packages_package mmdebstrap qemu-system-x86 busybox-static cpio kmod e2fsprogs"
+packages_test="$packages_container libcmocka-dev python3-pytest python3-protobuf python3-xapian lmdb-utils clang-14 binutils systemd
+  zsh fish"
 
 say() { printf '%s [%4ds] %s\n' "$(date +%H:%M:%S)" "$SECONDS" "$*"; }
 stop() { printf '%s\n' "$*" >&2; exit 1; }

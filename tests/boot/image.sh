@@ -1,23 +1,35 @@
 # Sourced by run: a Debian root file system for the guest, and for a machine also a kernel and what it starts with. Made
-# once, kept in $cache, made again a week later or when the list of packages changes.
+# once, kept in $cache, made again a week later or when a list of packages changes.
 cache=${MAYFLY_BOOT_CACHE:-$PWD/build/boot}
 suite=bookworm
 
-# What the package depends on is there already: guests have no network.
+# A bare system, and what runs the tests in it.
 guest_packages=systemd,systemd-sysv,dbus,libpam-systemd,procps,python3-minimal,python3-pytest,python3-protobuf
-guest_packages+=,liblmdb0,libuv1,libprotobuf-c1,libyajl2,libicu72,libstemmer0d,liblz4-1,libxxhash0,libinih1
-guest_packages+=,libtcmalloc-minimal4
+
+# Guests have no network: what is installed in them later is in an archive of their own. First what our packages depend on.
+package_needs="liblmdb0 libuv1 libprotobuf-c1 libyajl2 libicu72 libstemmer0d liblz4-1 libxxhash0 libinih1 libtcmalloc-minimal4"
+guest_later="$package_needs autopkgtest dpkg-dev gcc libc6-dev pkg-config libprotobuf-c-dev"
 
 make_rootfs() {
   local key
-  key=$(printf '%s %s %s' "$suite" "$guest_packages" "$(date +%G-%V)" | md5sum | cut -c1-12)
+  key=$(cat tests/boot/archive.sh - <<<"$suite $guest_packages $guest_later $(date +%G-%V)" | md5sum | cut -c1-12)
   rootfs=$cache/rootfs-$key.tar
   [ -f "$rootfs" ] && return
   say "making a root file system of $suite" >&2
   rm -f "$cache"/rootfs-*.tar "$cache"/disk-*.img
-  mmdebstrap --quiet --format=tar --variant=minbase --include="$guest_packages" "$suite" "$rootfs.part" >"$cache/rootfs.log" 2>&1 ||
-    { tail -n 20 "$cache/rootfs.log"; stop "the root file system was not made"; }
+  MAYFLY_GUEST_LATER=$guest_later mmdebstrap --quiet --format=tar --variant=minbase --include="$guest_packages" --skip=cleanup/apt \
+    --customize-hook="$PWD/tests/boot/archive.sh" \
+    "$suite" "$rootfs.part" >"$cache/rootfs.log" 2>&1 || no_rootfs
   mv "$rootfs.part" "$rootfs"
+}
+
+# Without a network that is no failure of ours.
+no_rootfs() {
+  rm -f "$rootfs.part"
+  tail -n 20 "$cache/rootfs.log" >&2
+  ! grep -qE 'apt-get update .* failed|Failed to fetch|Unable to fetch' "$cache/rootfs.log" ||
+    skip "Debian's archive cannot be reached"
+  stop "the root file system was not made"
 }
 
 # As a directory below `place`, which is on a file system of its own in a container and kept in the cache for a machine.

@@ -1,0 +1,29 @@
+"""A bare Debian to the first search result: what the README says, word for word."""
+import shutil
+
+from tools import LIMIT, PLACE, UNIT, block_of, files_of_the_system, property_of, remember, run
+
+HOME = PLACE / "home"  # where the newcomer stands, with the package
+
+
+def try_bare_system():
+    """Nothing that Mayfly needs is there; what there is is held against what a purge leaves."""
+    assert not list((PLACE / "/usr/lib").glob("*/liblmdb*")) and not shutil.which("mayfly")
+    remember(files_of_the_system())
+
+
+def try_three_commands():
+    """As a newcomer types them, who says yes to apt."""
+    commands = block_of((PLACE / "README.md").read_text(), "## Three commands").splitlines()
+    assert 1 <= len(commands) <= 3 and commands[0].startswith("apt install "), commands
+    HOME.mkdir()
+    shutil.copy(PLACE / "mayfly.deb", HOME / commands[0].split("/")[-1])
+    for command in commands:
+        said = run("/bin/bash", "-e", "-c", command, input="y\n", cwd=HOME, limit=3 * LIMIT).stdout
+    assert said.splitlines()[0].endswith("metropolis"), said
+    run("mayfly", "index", "drop", "films")
+
+
+def try_installed():
+    assert run("systemctl", "is-enabled", UNIT, "mayfly.socket").stdout.split() == ["enabled", "enabled"]
+    assert property_of("ActiveState") == "active" and property_of("ActiveState", "mayfly-tcp.socket") == "inactive"
