@@ -103,47 +103,59 @@ def quoted(text):
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def zsh_option(name, takes, description):
+def choices(command, name):
+    """What an option's value may be; --wait of tasks is a number."""
+    return None if (command, name) == ("tasks", "wait") else VALUES.get(name)
+
+
+def zsh_option(command, name, takes, description):
     description = re.sub(r"([\[\]:])", r"\\\1", description)
-    action = f"({VALUES[name]})" if name in VALUES else "_files" if name in FILE_OPTIONS else " "
+    known = choices(command, name)
+    action = f"({known})" if known else "_files" if name in FILE_OPTIONS else " "
     return quoted(f"--{name}[{description}]" + (f":value:{action}" if takes else ""))
+
+
+def zsh_arguments(p, first):
+    """What is completed behind a first word: its options, its second word, files."""
+    options = {n: zsh_option(c, n, *o) for c, all_ in p.options.items() if c.split()[0] == first for n, o in all_.items()}
+    yield from (option for _, option in sorted(options.items()))
+    if p.seconds(first):
+        yield quoted(f"1:command:({' '.join(p.seconds(first))})")
+    rest = "_files" if any(c.split()[0] == first for c in FILES) else " "
+    yield quoted(f"*:argument:{rest}")
 
 
 def zsh(p):
     yield "#compdef mayfly"
     yield "# zsh completion of mayfly, made from its --help"
     yield "_mayfly() {"
-    yield "    local -a everywhere options subcommands"
-    yield "    local i command=${words[2]}"
+    yield "    local curcontext=$curcontext state line"
+    yield "    local -A opt_args"
+    yield "    local -a everywhere commands"
     yield "    everywhere=("
-    yield from (f"        {zsh_option(n, *o)}" for n, o in sorted(p.everywhere.items()))
+    yield from (f"        {zsh_option('', n, *o)}" for n, o in sorted(p.everywhere.items()))
     yield "    )"
-    yield "    if (( CURRENT == 2 )); then"
-    yield "        subcommands=("
+    yield "    commands=("
     for first in p.firsts():
         description = p.commands.get(first) or ", ".join(p.seconds(first))
-        yield f"            {quoted(f'{first}:{description}')}"
-    yield "        )"
-    yield "        _describe command subcommands"
-    yield "        _arguments $everywhere"
-    yield "        return"
-    yield "    fi"
-    yield "    case $command in"
+        yield f"        {quoted(f'{first}:{description}')}"
+    yield "    )"
+    yield "    _arguments -C $everywhere '(-): :->command' '(-)*:: :->rest' && return"
+    yield "    case $state in"
+    yield "        command) _describe command commands ;;"
+    yield "        rest)"
+    yield "            case $words[1] in"
     for first in p.firsts():
-        yield f"        {first})"
-        mine = {n: o for c, all_ in p.options.items() if c.split()[0] == first for n, o in all_.items()}
-        yield f"            options=({' '.join(zsh_option(n, *o) for n, o in sorted(mine.items()))})"
-        if p.seconds(first):
-            yield f"            (( CURRENT == 3 )) && {{ compadd {' '.join(p.seconds(first))}; return }}"
-        yield "            ;;"
+        yield f"                {first}) _arguments $everywhere {' '.join(zsh_arguments(p, first))} ;;"
+    yield "            esac ;;"
     yield "    esac"
-    yield "    _arguments $everywhere $options '*:argument:_files'"
     yield "}"
     yield "_mayfly \"$@\""
 
 
-def fish_option(condition, name, takes, description):
-    given = f" -r -a {quoted(VALUES[name])}" if name in VALUES else " -r -F" if name in FILE_OPTIONS else " -x" if takes else ""
+def fish_option(command, condition, name, takes, description):
+    known = choices(command, name)
+    given = f" -x -a {quoted(known)}" if known else " -r -F" if name in FILE_OPTIONS else " -x" if takes else ""
     where = f" -n {quoted(condition)}" if condition else ""
     return f"complete -c mayfly{where} -l {name}{given} -d {quoted(description)}"
 
@@ -152,17 +164,19 @@ def fish(p):
     yield "# fish completion of mayfly, made from its --help"
     yield "complete -c mayfly -f"
     for name, option in sorted(p.everywhere.items()):
-        yield fish_option("", name, *option)
+        yield fish_option("", "", name, *option)
     for first in p.firsts():
         description = p.commands.get(first) or ", ".join(p.seconds(first))
         yield f"complete -c mayfly -n __fish_use_subcommand -a {first} -d {quoted(description)}"
-    for command, options in p.commands.items():
+    for command, description in p.commands.items():
         first, *second = command.split()
         seen = f"__fish_seen_subcommand_from {first}"
         if second:
-            yield (f"complete -c mayfly -n {quoted(seen)} -a {second[0]} -d {quoted(options)}")
+            missing = f"{seen}; and not __fish_seen_subcommand_from {' '.join(p.seconds(first))}"
+            yield f"complete -c mayfly -n {quoted(missing)} -a {second[0]} -d {quoted(description)}"
+            seen += f"; and __fish_seen_subcommand_from {second[0]}"
         for name, option in sorted(p.options[command].items()):
-            yield fish_option(seen, name, *option)
+            yield fish_option(command, seen, name, *option)
         if command in FILES:
             yield f"complete -c mayfly -n {quoted(seen)} -F"
 

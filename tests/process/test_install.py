@@ -61,22 +61,6 @@ def test_the_configuration_is_valid_and_so_is_what_it_proposes(prefix, directory
         prefix / "sbin/mayflyd", "--config", "/dev/null", "--print-config")  # it says the defaults
 
 
-def complete(prefix, *words):
-    script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); COMPREPLY=(); _mayfly 2>/dev/null; '
-              'printf "%s\\n" "${COMPREPLY[@]}"')
-    return run("/bin/bash", "-c", script, "sh", prefix / "share/bash-completion/completions/mayfly", *words).split()
-
-
-def test_completions_know_the_commands(prefix):
-    assert {"search", "settings", "stats"} <= set(complete(prefix, "mayfly", "s"))
-    assert complete(prefix, "mayfly", "index", "cr") == ["create"]
-    assert "--match" in complete(prefix, "mayfly", "search", "films", "--ma")
-    assert complete(prefix, "mayfly", "search", "films", "--match", "fr") == ["frequency"]
-    assert "--wait" in complete(prefix, "mayfly", "--socket", "/nowhere", "add", "films", "--w")
-    assert "_describe command" in (prefix / "share/zsh/vendor-completions/_mayfly").read_text()
-    assert "complete -c mayfly" in (prefix / "share/fish/vendor_completions.d/mayfly.fish").read_text()
-
-
 @pytest.mark.parametrize("page", ["man1/mayfly.1", "man5/mayfly.conf.5", "man7/mayfly-protocol.7", "man8/mayflyd.8"])
 def test_manual_pages_are_there(prefix, page):
     text = (prefix / "share/man" / page).read_text()
