@@ -14,14 +14,18 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* From behind the opening quote to the closing one; NULL if there is none. */
+/* From behind the opening quote to the closing one; NULL if there is none. A quote behind an odd number of backslashes is
+ * one of the text. */
 static const char *string_end(const char *at, const char *end)
 {
-    for (; at < end; at++) {
-        if (*at == '"')
+    const char *begin = at;
+    while ((at = memchr(at, '"', (size_t)(end - at))) != NULL) {
+        const char *escapes = at;
+        while (escapes > begin && escapes[-1] == '\\')
+            escapes--;
+        if ((at - escapes) % 2 == 0)
             return at;
-        if (*at == '\\')
-            at++;
+        at++;
     }
     return NULL;
 }

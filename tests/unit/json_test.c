@@ -181,6 +181,9 @@ static void finds_a_member_without_parsing(void **state)
         {" { \"x\" : {\"id\": 5, \"y\": [\"}\"]} , \"id\" : \"a\\\"b\" }", "a\\\"b", true},
         {"{\"id\": 1, \"id\": 2}", "2", false},
         {"{\"x\": \"id\", \"id\": -3.5e1}", "-3.5e1", false},
+        {"{\"x\": \"\\\\\\\"\\\"\\\\\", \"id\": \"\\\\\"}", "\\\\", true}, /* escaped backslashes and quotes in turn */
+        {"{\"x\": \"\", \"id\": \"\"}", "", true},
+        {"{\"id\": \"a\\\"", NULL, false},
         {"{\"x\": 1}", NULL, false},
         {"{\"id\": null}", NULL, false},
         {"[\"id\"]", NULL, false},
