@@ -333,5 +333,5 @@ size_t config_workers(const struct config *c)
     if (c->workers)
         return (size_t)c->workers < 2 ? 2 : (size_t)c->workers;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    return cpus < 2 ? 2 : (size_t)cpus;
+    return cpus < 1 ? 2 : (size_t)cpus + 1; /* one slot is kept for small updates */
 }

@@ -30,7 +30,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"key", CONFIG_TEXT, AT(key), "", 0, 0, true, NULL, "what clients must say to be let in; empty: nothing"},
     {"shards", CONFIG_NUMBER, AT(shards), "2", 1, 64, false, NULL, "parts of every index; fixed once there is data"},
     {"readers", CONFIG_NUMBER, AT(readers), "2", 1, 16, false, NULL, "processes that serve each shard"},
-    {"workers", CONFIG_NUMBER, AT(workers), "0", 0, 256, true, NULL, "indexing processes at once; 0: one per CPU, at least 2"},
+    {"workers", CONFIG_NUMBER, AT(workers), "0", 0, 256, true, NULL, "indexing processes at once, one of them kept for small updates; 0: one more than CPUs"},
     {"worker-memory", CONFIG_SIZE, AT(worker_memory), "256M", 32 * MiB, TiB, true, NULL, "most a worker may use, all of it counted"},
     {"worker-cap", CONFIG_CHOICE, AT(worker_cap), "auto", 0, 0, false, cap_choices, "what enforces worker-memory; auto: a control group, else RLIMIT_DATA alone"},
     {"worker-timeout", CONFIG_NUMBER, AT(worker_timeout), "300", 0, 86400, true, NULL, "seconds that a worker may take over one document; 0: any number"},
