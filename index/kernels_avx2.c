@@ -107,7 +107,7 @@ AVX2 static void score(uint32_t weight, const float norms[256], const uint8_t *c
     }
 }
 
-AVX2 static int32_t bound(uint32_t weight, const float norms[256], const uint8_t pairs[2 * KERNEL_PAIRS])
+AVX2 int32_t kernels_bound_avx2(uint32_t weight, const float norms[256], const uint8_t pairs[2 * KERNEL_PAIRS])
 {
     __m256i both = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)pairs)), any = _mm256_set1_epi32(UINT8_MAX);
     __m256i t = _mm256_and_si256(both, any);
@@ -202,7 +202,7 @@ const struct kernels kernels_avx2 = {
     .count_both = count_both,
     .match_bits = match_bits,
     .score = score,
-    .bound = bound,
+    .bound = kernels_bound_avx2,
     .keep_scores = keep_scores,
     .reached = reached,
     .drain = drain,

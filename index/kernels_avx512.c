@@ -148,21 +148,6 @@ AVX512 static void score(uint32_t weight, const float norms[256], const uint8_t 
     }
 }
 
-AVX512 static int32_t bound(uint32_t weight, const float norms[256], const uint8_t pairs[2 * KERNEL_PAIRS])
-{
-    __m256i both = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)pairs)), any = _mm256_set1_epi32(UINT8_MAX);
-    __m256i t = _mm256_and_si256(both, any);
-    __m256 norm = _mm256_set_ps(norms[pairs[15]], norms[pairs[13]], norms[pairs[11]], norms[pairs[9]],
-                                norms[pairs[7]], norms[pairs[5]], norms[pairs[3]], norms[pairs[1]]);
-    norm = _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(t, any)), norm); /* T 255: 0 */
-    __m256 frequency = _mm256_cvtepi32_ps(t);
-    __m256 saturation = _mm256_div_ps(frequency, _mm256_add_ps(frequency, norm));
-    __m256i scores = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_set1_ps((float)weight), saturation));
-    __m128i most = _mm_max_epi32(_mm256_castsi256_si128(scores), _mm256_extracti128_si256(scores, 1));
-    most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4e));
-    return _mm_cvtsi128_si32(_mm_max_epi32(most, _mm_shuffle_epi32(most, 0xb1)));
-}
-
 AVX512 static size_t keep_scores(const uint32_t *documents, const int32_t *scores, size_t count, int32_t least,
                                  uint32_t *out_documents, int32_t *out_scores)
 {
@@ -256,7 +241,7 @@ const struct kernels kernels_avx512 = {
     .count_both = count_both,
     .match_bits = match_bits,
     .score = score,
-    .bound = bound,
+    .bound = kernels_bound_avx2,
     .keep_scores = keep_scores,
     .reached = reached,
     .drain = drain,

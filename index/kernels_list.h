@@ -7,6 +7,9 @@
 extern const struct kernels kernels_portable;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2, kernels_avx512;
+
+/* Eight pairs are one vector of the smaller kind: both have it. */
+int32_t kernels_bound_avx2(uint32_t weight, const float norms[256], const uint8_t pairs[2 * KERNEL_PAIRS]);
 #endif
 
 #endif

@@ -342,7 +342,7 @@ void prune_all(struct scan *s, size_t must, bool incomplete_only)
     if (!may_have_all(&x) || !open_all(&x))
         return;
     if (s->scope.unscored && require(&x, must) && is_count_of_two(&x)) {
-        s->counts[0] += prune_count_both(x.required[0]->lists, x.required[1]->lists);
+        s->counts[0] += prune_count_both(s, x.required[0]->lists, x.required[1]->lists);
         return;
     }
     while (x.from < s->scope.documents && !s->scope.err && !s->scope.late && require(&x, scan_rungs_needed(s, x.must))) {

@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-
 struct count {
     struct scan *s;
     struct clause *clauses;
     size_t clause_count;
     struct matcher **excluded;
+    struct clause *longest; /* is not marked: what it has besides what the others have is a difference; NULL: none */
 };
 
 static bool open_count(struct count *c)
@@ -27,14 +27,30 @@ static bool open_count(struct count *c)
     return !s->scope.err;
 }
 
-/* The segment's postings of the only word, less the deleted ones: as its frequency is known anyway. */
-static bool count_by_frequency(struct count *c)
+/* Among words alone, of which all documents count, that with the most. */
+static struct clause *find_longest(const struct count *c)
 {
-    struct scan *s = c->s;
-    bool is_word = c->clause_count == 1 && c->clauses[0].kind == CLAUSE_WORD && s->plan->excluded_count == 0;
-    if (!is_word || s->core->deleted)
+    struct clause *longest = NULL;
+    if (c->s->core->deleted || c->s->plan->excluded_count > 0)
+        return NULL;
+    for (size_t i = 0; i < c->clause_count; i++) {
+        struct clause *clause = &c->clauses[i];
+        if (clause->kind == CLAUSE_WORD && (!longest || clause->cost > longest->cost))
+            longest = clause;
+    }
+    return longest;
+}
+
+/* One or two words need no bits. */
+static bool count_few(struct count *c)
+{
+    if (!c->longest || c->clause_count > 2)
         return false;
-    s->counts[0] += c->clauses[0].lists[0].list.documents;
+    struct clause *other = &c->clauses[c->longest == c->clauses];
+    if (c->clause_count == 2 && other->kind != CLAUSE_WORD)
+        return false;
+    if (c->clause_count == 2)
+        c->s->counts[0] += other->cost - prune_count_both(c->s, c->longest->lists, other->lists);
     return true;
 }
 
@@ -50,6 +66,8 @@ static void mark(struct count *c, uint32_t base, uint32_t end)
 {
     struct prune *p = c->s->prune;
     for (size_t i = 0; i < c->clause_count; i++) {
+        if (&c->clauses[i] == c->longest)
+            continue;
         if (c->clauses[i].kind != CLAUSE_PHRASE) {
             clause_mark(&c->clauses[i], base, end, p->seen);
             continue;
@@ -83,7 +101,12 @@ void prune_count_any(struct scan *s)
 {
     struct count c = {.s = s};
     uint32_t documents = s->scope.documents;
-    if (!open_count(&c) || c.clause_count == 0 || count_by_frequency(&c))
+    if (!open_count(&c) || c.clause_count == 0)
+        return;
+    c.longest = find_longest(&c);
+    if (c.longest)
+        s->counts[0] += c.longest->lists[0].list.documents;
+    if (count_few(&c))
         return;
     for (uint32_t base = 0; base < documents && !scope_is_over_now(&s->scope); base += CHUNK_DOCUMENTS) {
         uint32_t end = documents - base > CHUNK_DOCUMENTS ? base + CHUNK_DOCUMENTS : documents;
@@ -91,6 +114,8 @@ void prune_count_any(struct scan *s)
         mark(&c, base, end);
         clear_deleted(s, s->prune->seen, base);
         s->counts[0] += count_seen(&c, base);
+        if (c.longest)
+            s->counts[0] -= scored_count_marked(c.longest->lists, base, end, s->prune->seen);
         if (documents - base <= CHUNK_DOCUMENTS)
             break;
     }

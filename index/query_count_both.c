@@ -1,7 +1,14 @@
-/* How many documents have both of two words: blocks against blocks, of which two bitsets are anded. */
+/* How many documents have both of two words: blocks against blocks, of which two bitsets are anded; or, where one list is
+ * not much shorter than the other, its documents are marked, and the other's are counted that are. */
 #include "index/query_prune.h"
 
-enum { CLOCK_EVERY = 64 /* pairs of blocks */ };
+#include <string.h>
+
+enum {
+    CLOCK_EVERY = 64,  /* pairs of blocks */
+    FEW = 1024,        /* postings that marks are not worth it for */
+    MUCH_SHORTER = 32,
+};
 
 /* The first document that a block may have. */
 static uint32_t block_begin(const struct scored_list *l, uint32_t block)
@@ -65,7 +72,7 @@ static uint64_t count_pair(struct scored_list *a, struct scored_list *b, uint32_
     return b->block.words > 0 ? count_in_bitset(a, &b->block, end) : count_common(k, a, b, end);
 }
 
-uint64_t prune_count_both(struct scored_list *a, struct scored_list *b)
+static uint64_t count_by_blocks(struct scored_list *a, struct scored_list *b)
 {
     uint64_t n = 0;
     uint32_t i = 0, j = 0, ticks = 0;
@@ -88,4 +95,27 @@ uint64_t prune_count_both(struct scored_list *a, struct scored_list *b)
         j += end_b == end;
     }
     return n;
+}
+
+static uint64_t count_by_marks(const struct scan *s, struct scored_list *marked, struct scored_list *counted)
+{
+    uint64_t n = 0, *seen = s->prune->seen;
+    uint32_t documents = s->scope.documents;
+    for (uint32_t base = 0; !scope_is_over_now(marked->scope); base += CHUNK_DOCUMENTS) {
+        uint32_t end = documents - base > CHUNK_DOCUMENTS ? base + CHUNK_DOCUMENTS : documents;
+        memset(seen, 0, sizeof s->prune->seen);
+        scored_mark(marked, base, end, seen);
+        n += scored_count_marked(counted, base, end, seen);
+        if (end == documents)
+            break;
+    }
+    return n;
+}
+
+uint64_t prune_count_both(const struct scan *s, struct scored_list *a, struct scored_list *b)
+{
+    struct scored_list *shorter = a->list.documents < b->list.documents ? a : b, *other = shorter == a ? b : a;
+    uint32_t documents = shorter->list.documents;
+    bool is_short = documents < FEW || documents < other->list.documents / MUCH_SHORTER;
+    return is_short ? count_by_blocks(a, b) : count_by_marks(s, shorter, other);
 }

@@ -61,6 +61,6 @@ void prune_count_any(struct scan *s); /* no hits are wanted */
 void prune_all(struct scan *s, size_t must, bool incomplete_only);
 
 /* How many documents have both words, deleted ones among them. */
-uint64_t prune_count_both(struct scored_list *a, struct scored_list *b);
+uint64_t prune_count_both(const struct scan *s, struct scored_list *a, struct scored_list *b);
 
 #endif

@@ -137,14 +137,30 @@ static void mark_bits(const struct posting_block *b, uint32_t base, uint32_t end
         seen[(b->base + 64 * word - base) / 64] |= load_u64(b->bits + 8 * (size_t)word);
 }
 
-static void mark_documents(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *seen)
+/* The documents of the block in hand that lie in the window, from the first that was not taken. */
+static size_t take_documents(struct scored_list *l, uint32_t base, uint32_t end, const uint32_t **out)
 {
     const struct posting_block *b = &l->block;
-    for (; l->next < b->count && b->documents[l->next] < base; l->next++)
-        ;
-    for (; l->next < b->count && b->documents[l->next] < end; l->next++) {
-        uint32_t at = b->documents[l->next] - base;
-        seen[at / 64] |= UINT64_C(1) << at % 64;
+    while (l->next < b->count && b->documents[l->next] < base)
+        l->next++;
+    uint32_t from = l->next;
+    if (b->documents[b->count - 1] < end)
+        l->next = b->count;
+    while (l->next < b->count && b->documents[l->next] < end)
+        l->next++;
+    *out = b->documents + from;
+    return l->next - from;
+}
+
+/* By bytes: neighbours seldom share one, as they do words, each of which would wait for the one before. */
+static void mark_documents(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *seen)
+{
+    uint8_t *bytes = (uint8_t *)seen;
+    const uint32_t *documents;
+    size_t count = take_documents(l, base, end, &documents);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at = documents[i] - base;
+        bytes[at / 8] |= (uint8_t)(1U << at % 8);
     }
 }
 
@@ -159,6 +175,55 @@ void scored_mark(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *s
         if (block + 1 == l->list.blocks || list_last(&l->list, block) >= end - 1)
             return;
     }
+}
+
+static bool is_any_marked(const uint64_t *seen, uint32_t first, uint32_t last)
+{
+    uint64_t any = 0;
+    for (uint32_t word = first / 64; word <= last / 64; word++)
+        any |= seen[word];
+    return any != 0;
+}
+
+static uint64_t count_marked_bits(const struct scored_list *l, uint32_t base, uint32_t end, const uint64_t *seen)
+{
+    const struct posting_block *b = &l->block;
+    uint32_t from = b->base < base ? (base - b->base) / 64 : 0, until = (end - b->base + 63) / 64;
+    until = until < b->words ? until : b->words;
+    if (from >= until)
+        return 0;
+    const uint8_t *marks = (const uint8_t *)(seen + (b->base + 64 * from - base) / 64);
+    return l->scope->kernels->count_both(b->bits + 8 * (size_t)from, marks, until - from);
+}
+
+static uint64_t count_marked_documents(struct scored_list *l, uint32_t base, uint32_t end, const uint64_t *seen)
+{
+    const uint32_t *documents;
+    size_t count = take_documents(l, base, end, &documents);
+    uint64_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at = documents[i] - base;
+        n += seen[at / 64] >> at % 64 & 1;
+    }
+    return n;
+}
+
+/* Blocks with nothing marked are not read. */
+uint64_t scored_count_marked(struct scored_list *l, uint32_t base, uint32_t end, const uint64_t *seen)
+{
+    uint64_t n = 0;
+    uint32_t block = list_find(&l->list, l->block.number == NO_BLOCK ? 0 : l->block.number, base);
+    for (uint32_t from = base; block < l->list.blocks && from < end; block++) {
+        uint32_t last = block + 1 < l->list.blocks ? list_last(&l->list, block) : end - 1;
+        last = last < end ? last : end - 1;
+        if (is_any_marked(seen, from - base, last - base)) {
+            if (!scored_enter_as_it_is(l, block))
+                break;
+            n += l->block.words > 0 ? count_marked_bits(l, base, end, seen) : count_marked_documents(l, base, end, seen);
+        }
+        from = last + 1;
+    }
+    return n;
 }
 
 /* Of the entered block what lies in [from, end). */

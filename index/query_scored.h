@@ -106,4 +106,7 @@ uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places
 /* Marks the documents in [base, base + 4096) and goes on behind them. */
 void scored_mark(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *seen);
 
+/* How many of the documents that are marked, in such a window, it has; goes on behind it, too. */
+uint64_t scored_count_marked(struct scored_list *l, uint32_t base, uint32_t end, const uint64_t *seen);
+
 #endif
