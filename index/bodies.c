@@ -90,6 +90,15 @@ int segment_document_body(const struct segment *s, uint32_t document, struct are
     return err;
 }
 
+int segment_body_size(const struct segment *s, uint32_t document, uint64_t *out)
+{
+    uint64_t from, end;
+    int err = body_range(s, document, &from, &end);
+    if (!err)
+        *out = end - from;
+    return err;
+}
+
 int bodies_open(struct bodies *b, const struct segment *s)
 {
     *b = (struct bodies){.segment = s, .plain = malloc(STORE_BLOCK)};

@@ -21,6 +21,8 @@ struct bodies {
 int bodies_open(struct bodies *b, const struct segment *s); /* -ENOMEM */
 void bodies_close(struct bodies *b);                        /* accepts a zeroed one */
 
+int segment_body_size(const struct segment *s, uint32_t document, uint64_t *out);
+
 /* Valid until the next call. */
 int bodies_get(struct bodies *b, uint32_t document, struct str *out);
 

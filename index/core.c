@@ -124,6 +124,38 @@ int core_read(struct core *c, struct core_view *previous, struct core_view **out
     return err;
 }
 
+static int read_tombstones(struct core_file *f, struct core_cursor *cursor, core_tombstone_sink *sink, void *context)
+{
+    struct core_key from = core_key(CORE_TOMBSTONE);
+    struct str key, value;
+    int err = core_cursor_open(f, cursor);
+    if (!err)
+        err = core_cursor_seek(cursor, core_key_str(&from), &key, &value);
+    for (; !err && key.ptr[0] == CORE_TOMBSTONE; err = core_cursor_next(cursor, &key, &value)) {
+        struct core_tombstone t = {.id = {.ptr = key.ptr + CORE_TOMBSTONE_ID, .len = key.len - CORE_TOMBSTONE_ID}};
+        err = core_key_read_tombstone(key, &t.hash);
+        if (!err)
+            err = core_get_tombstone(key, value, &t.stamp, &t.sequence);
+        if (!err)
+            err = sink(context, &t);
+        if (err)
+            return err;
+    }
+    return err == -ENOENT ? 0 : err;
+}
+
+int core_tombstones(struct core *c, core_tombstone_sink *sink, void *context)
+{
+    int err = core_file_look(c->file);
+    if (err)
+        return err;
+    struct core_cursor cursor = {0};
+    err = read_tombstones(c->file, &cursor, sink, context);
+    core_cursor_close(&cursor);
+    core_file_done(c->file);
+    return err;
+}
+
 static int read_refusals(struct core_file *f, struct core_cursor *cursor, core_refusal_sink *sink, void *context)
 {
     struct core_key from = core_key(CORE_REFUSAL);
@@ -196,7 +228,7 @@ int core_commit(struct core *c, const struct core_change *change, uint64_t *out_
 {
     uint64_t generation;
     int err = core_change_write(c->file, change, &generation);
-    if (!err && generation == 1)
+    if (!err && (generation == 1 || change->position)) /* which may be the first commit, too */
         err = sync_directories(c->directory);
     if (err) {
         core_abort(c);

@@ -102,6 +102,14 @@ struct core_tombstone { /* a deletion by id, kept until everything before it is 
     struct str id;
 };
 
+/* What is known of a shard's operations, taken over from its other edition: it replaces what the file says of them. */
+struct core_position {
+    uint64_t generation; /* there: the commit's is above it */
+    uint64_t watermark;
+    const struct core_range *ranges;
+    size_t range_count;
+};
+
 /* Everything one commit does. It is compare-and-set: ERR_STALE, and nothing changed, if the epoch is lower than the
  * file's, any sequence of `applied` is applied already, the added segment is there, or an input of a merge is gone.
  * ERR_INVALID for a mark in a segment that is not there. Marks of documents that are deleted already change nothing;
@@ -115,6 +123,7 @@ struct core_change {
     size_t removed_count;
     const struct core_mark *marks;
     size_t mark_count;
+    const struct core_position *position; /* NULL: none is taken over; tombstones are then added to what is there */
     const struct core_tombstone *tombstones;
     size_t tombstone_count;
     const struct core_refusal *refusals;
@@ -130,6 +139,10 @@ int core_find_tombstone(struct core *c, uint64_t hash, struct str id, uint64_t *
 int core_seek_tombstone(struct core *c, uint64_t from_hash, uint64_t *out_hash); /* first at or above; -ENOENT: none */
 int core_commit(struct core *c, const struct core_change *change, uint64_t *out_generation);
 void core_abort(struct core *c);
+
+/* By hash; sinks as below. */
+typedef int core_tombstone_sink(void *context, const struct core_tombstone *t);
+int core_tombstones(struct core *c, core_tombstone_sink *sink, void *context);
 
 /* By rising generation; a sink that returns other than 0 stops, and that is returned. For readers and writers. */
 typedef int core_refusal_sink(void *context, const struct core_refusal *r);

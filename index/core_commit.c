@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/err.h"
 #include "index/core_keys.h"
@@ -33,6 +34,47 @@ static int first_of(struct writing *w, const struct core_key *from, struct str *
         err = core_cursor_seek(&cursor, core_key_str(from), out_key, out_value);
     core_cursor_close(&cursor);
     return err || out_key->ptr[0] == from->bytes[0] ? err : -ENOENT;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ position
+ */
+
+static int remove_all(struct writing *w, enum core_kind kind)
+{
+    struct core_key from = core_key(kind);
+    for (;;) {
+        struct str key, value;
+        struct core_key gone;
+        int err = first_of(w, &from, &key, &value);
+        if (err)
+            return err == -ENOENT ? 0 : err;
+        if (key.len > sizeof gone.bytes)
+            return ERR_CORRUPT;
+        gone.len = key.len;
+        memcpy(gone.bytes, key.ptr, key.len);
+        core_file_delete(w->file, core_key_str(&gone));
+    }
+}
+
+static int take_position(struct writing *w)
+{
+    static const enum core_kind kinds[] = {CORE_RANGE, CORE_TOMBSTONE, CORE_PASSING};
+    const struct core_position *p = w->change->position;
+    if (!p)
+        return 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        int err = remove_all(w, kinds[i]);
+        if (err)
+            return err;
+    }
+    for (size_t i = 0; i < p->range_count; i++) {
+        struct core_key key = core_key_u64(CORE_RANGE, p->ranges[i].first);
+        put(w, core_key_str(&key), core_put_u64(w->value, core_key_str(&key), p->ranges[i].end));
+    }
+    w->meta.watermark = p->watermark;
+    if (w->meta.generation <= p->generation)
+        w->meta.generation = p->generation + 1;
+    return 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------- applied ranges
@@ -387,7 +429,7 @@ int core_change_write(struct core_file *f, const struct core_change *change, uin
 {
     /* The range first: everything after it relies on the new watermark. Marks after segments came and went. */
     static int (*const steps[])(struct writing *) = {
-        open_generation, apply_range,     remove_inputs,   add_segment,  mark_documents,
+        open_generation, take_position,  apply_range,     remove_inputs,   add_segment, mark_documents,
         add_tombstones,  pass_tombstones, forget_refusals, add_refusals, write_meta,
     };
     struct writing *w = malloc(sizeof *w);

@@ -20,6 +20,7 @@ enum core_kind {
 
 enum {
     CORE_ID_MAX = 256,
+    CORE_TOMBSTONE_ID = 1 + 8, /* where the id begins in a tombstone's key, which is at least so long */
     CORE_KEY_MAX = 1 + 8 + CORE_ID_MAX,
     CORE_HEADER = 16,
     CORE_MESSAGE_MAX = 1 << 16,

@@ -329,6 +329,63 @@ static void tombstones_stay_until_the_watermark_passes_them(void **state)
     core_close(c);
 }
 
+struct seen {
+    size_t count;
+    uint64_t stamps, sequences;
+    size_t ids; /* bytes */
+};
+
+static int see_tombstone(void *context, const struct core_tombstone *t)
+{
+    struct seen *s = context;
+    s->count++;
+    s->stamps += t->stamp;
+    s->sequences += t->sequence;
+    s->ids += t->id.len;
+    assert_int_equal(t->hash, t->id.len);
+    return 0;
+}
+
+static struct seen tombstones(struct core *c)
+{
+    struct seen s = {0};
+    assert_int_equal(core_tombstones(c, see_tombstone, &s), 0);
+    return s;
+}
+
+/* Of another edition: whatever the file had is replaced, and generations go on above those that were there. */
+static void a_position_is_taken_over_whole(void **state)
+{
+    struct core *c = writer(state);
+    apply(c, 1, 4);
+    apply(c, 8, 9);
+    delete_by_id(c, 20, 2000, "old");
+    add(c, 3, 10);
+    assert_int_equal(tombstones(c).count, 1);
+    static const struct core_range ranges[] = {{60, 70}, {80, 81}};
+    const struct core_position position = {.generation = 500, .watermark = 50, .ranges = ranges, .range_count = 2};
+    const struct core_tombstone kept[] = {{.hash = 2, .stamp = 6500, .sequence = 65, .id = STR("aa")},
+                                          {.hash = 3, .stamp = 8000, .sequence = 80, .id = STR("bbb")},
+                                          {.hash = 4, .stamp = 4000, .sequence = 40, .id = STR("past")}};
+    struct core_change change = {.epoch = 1, .position = &position, .tombstones = kept, .tombstone_count = 3};
+    assert_int_equal(try_commit(c, &change), 0);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->generation, 501);
+    assert_int_equal(v->watermark, 50);
+    assert_int_equal(v->range_count, 2);
+    assert_memory_equal(v->ranges, ranges, sizeof ranges);
+    assert_int_equal(v->segment_count, 1);
+    core_view_release(v);
+    struct seen s = tombstones(c);
+    assert_int_equal(s.count, 2);
+    assert_int_equal(s.stamps, 14500);
+    assert_int_equal(s.sequences, 145);
+    assert_int_equal(s.ids, 5);
+    apply(c, 50, 60); /* and it goes on from there */
+    assert_int_equal(tombstones(c).count, 1);
+    core_close(c);
+}
+
 static int count_refusal(void *context, const struct core_refusal *r)
 {
     uint64_t *sum = context;
@@ -550,6 +607,7 @@ int main(void)
         CASE(views_share_what_did_not_change),
         CASE(a_merge_replaces_its_inputs),
         CASE(tombstones_stay_until_the_watermark_passes_them),
+        CASE(a_position_is_taken_over_whole),
         CASE(refusals_stay_until_saved),
         CASE(damage_is_found),
         CASE(a_killed_writer_leaves_a_whole_file_and_a_free_lock),
