@@ -89,22 +89,14 @@ static void refuse_lost(struct build *b, const struct operation *o, uint64_t tas
         refuse(b, &named, task, CODE_LOST, "it was accepted, but its record in the log is damaged");
 }
 
-static const Mayfly__Internal__Skip *find_skip(const job_message *job, uint64_t sequence)
-{
-    for (size_t i = 0; i < job->n_skip; i++)
-        if (job->skip[i]->sequence == sequence)
-            return job->skip[i];
-    return NULL;
-}
-
 static void apply(struct build *b, const struct operation *o, uint64_t task)
 {
-    const Mayfly__Internal__Skip *skip = find_skip(b->worker->job, o->sequence);
+    const Mayfly__Internal__Skip *skip = job_find_skip(b->worker->job, o->sequence);
     if (skip) {
         refuse(b, o, task, skip->code, skip->message);
         return;
     }
-    hooks_obey(o);
+    hooks_obey(o->id);
     switch (o->kind) {
     case OPERATION_PUT:
         put(b, o, o->body, task);

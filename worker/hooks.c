@@ -7,10 +7,10 @@
 
 enum { CHUNK = 1 << 20, MOST = 3000 /* chunks: where nothing holds it, a machine is not to go down */ };
 
-static bool names(const char *variable, const struct operation *o)
+static bool names(const char *variable, struct str id)
 {
-    const char *id = getenv(variable);
-    return id && str_equal(o->id, str_of(id));
+    const char *named = getenv(variable);
+    return named && str_equal(id, str_of(named));
 }
 
 static void fill_heap(void)
@@ -43,11 +43,11 @@ static _Noreturn void hog(const char *how)
     abort();
 }
 
-void hooks_obey(const struct operation *o)
+void hooks_obey(struct str id)
 {
     const char *how = getenv("MAYFLY_TEST_HOG");
-    if (names("MAYFLY_TEST_KILL_ID", o))
+    if (names("MAYFLY_TEST_KILL_ID", id))
         abort();
-    if (how && names("MAYFLY_TEST_HOG_ID", o))
+    if (how && names("MAYFLY_TEST_HOG_ID", id))
         hog(how);
 }

@@ -19,6 +19,7 @@ static const struct {
     [MAYFLY__INTERNAL__JOB__KIND__SURVEY] = {survey_run, false},
     [MAYFLY__INTERNAL__JOB__KIND__BUILD] = {build_run, true},
     [MAYFLY__INTERNAL__JOB__KIND__MERGE] = {merge_run, true},
+    [MAYFLY__INTERNAL__JOB__KIND__REANALYZE] = {reanalyze_run, true},
 };
 
 void job_place_path(const place_message *place, char out[PLACE_PATH_MAX])
@@ -37,6 +38,14 @@ void job_die_damaged(const struct worker *w, int err, const struct segment_fault
     char where[FAULT_TEXT];
     segment_fault_text(fault, where);
     words_die(w->words, words_reason(err), "%s: %s", where, err_str(err));
+}
+
+const Mayfly__Internal__Skip *job_find_skip(const job_message *job, uint64_t sequence)
+{
+    for (size_t i = 0; i < job->n_skip; i++)
+        if (job->skip[i]->sequence == sequence)
+            return job->skip[i];
+    return NULL;
 }
 
 void job_scratch_full(struct worker *w)

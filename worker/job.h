@@ -44,8 +44,11 @@ _Noreturn void job_die_damaged(const struct worker *w, int err, const struct seg
 void *job_scratch(struct worker *w, size_t count, size_t size);
 _Noreturn void job_scratch_full(struct worker *w);
 
+/* What is quarantined; NULL: it is not. */
+const Mayfly__Internal__Skip *job_find_skip(const job_message *job, uint64_t sequence);
+
 /* What each kind of job does; returning is success. */
 typedef enum exit_reason job_kind(struct worker *w);
-job_kind survey_run, build_run, merge_run;
+job_kind survey_run, build_run, merge_run, reanalyze_run;
 
 #endif

@@ -11,9 +11,10 @@ static _Noreturn void die_corrupt(const struct worker *w, size_t number, const c
     words_die(w->words, EXIT_REASON_CORRUPT, "region %zu %s", number, why);
 }
 
+/* Of whatever edition: operations are accepted for an index, and applied to the edition that it has by then. */
 static bool is_of_place(const struct batch_header *h, const place_message *place)
 {
-    return h->index == place->index && h->edition == place->edition && h->shard == place->shard;
+    return h->index == place->index && h->shard == place->shard;
 }
 
 static void open_region(struct regions *r, struct worker *w, size_t number)

@@ -167,6 +167,12 @@ class Nursery:
         return self.start((), kind=i.Job.MERGE, epoch=epoch, segment=segment, inputs=inputs,
                           place=i.Place(index=place[0], edition=place[1], shard=place[2]), **fields)
 
+    def reanalyze(self, segment, stop, resume=1, place=(1, 2, 0), from_edition=1, settings=SETTINGS, epoch=1, **fields):
+        i = self.internal
+        return self.start((), kind=i.Job.REANALYZE, epoch=epoch, segment=segment, primary_key="id", resume=resume,
+                          stop=stop, from_edition=from_edition, settings=json.dumps(settings).encode(),
+                          place=i.Place(index=place[0], edition=place[1], shard=place[2]), **fields)
+
     def survey(self, *places):
         i = self.internal
         return self.start((), kind=i.Job.SURVEY, survey=[i.Place(index=p[0], edition=p[1], shard=p[2]) for p in places])
