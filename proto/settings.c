@@ -106,39 +106,43 @@ static void append_merged(struct buf *out, const struct json *current, const str
     buf_append(out, "}", 1);
 }
 
-/* As sets: neither has a name twice. */
-static bool same_names(const struct str *a, size_t a_count, const struct str *b, size_t b_count)
+/* Whether documents are analyzed the same under both. */
+static bool same_analysis(const struct settings *a, const struct settings *b)
 {
-    size_t found = 0;
-    for (size_t i = 0; i < a_count; i++)
-        for (size_t j = 0; j < b_count; j++)
-            found += str_equal(a[i], b[j]);
-    return found == a_count && found == b_count;
-}
-
-static bool same_weights(const struct settings *a, const struct settings *b)
-{
-    if (a->field_count != b->field_count)
-        return false;
-    for (size_t i = 0; i < a->field_count; i++)
-        if (settings_weight(b, a->fields[i].name) != a->fields[i].weight)
+    for (const struct settings_rule *rule = settings_rules; rule->name; rule++)
+        if (rule->same && !rule->same(a, b))
             return false;
     return true;
 }
 
-/* Whether documents are analyzed the same under both. */
-static bool same_analysis(const struct settings *a, const struct settings *b)
+int settings_compare(struct arena *arena, struct str a, struct str b, bool *out_same)
 {
-    return str_equal(a->language, b->language) && a->own_stop_words == b->own_stop_words &&
-           same_names(a->stop_words, a->stop_word_count, b->stop_words, b->stop_word_count) &&
-           same_names(a->searchable, a->searchable_count, b->searchable, b->searchable_count) && same_weights(a, b);
+    struct settings x, y;
+    int rc = settings_decode(arena, a, &x);
+    if (rc == 0)
+        rc = settings_decode(arena, b, &y);
+    if (rc == 0)
+        *out_same = same_analysis(&x, &y);
+    return rc;
 }
 
-int settings_merge(struct arena *arena, struct str current, struct str change, struct buf *out_json, bool *out_reindex,
+int settings_act_at_once(struct arena *arena, struct str change, bool *out)
+{
+    struct json *tree;
+    struct settings_error ignored;
+    bool all = true;
+    int rc = read_tree(arena, change, &tree, &ignored);
+    for (const struct settings_rule *rule = settings_rules; rc == 0 && rule->name; rule++)
+        all = all && !(rule->same && json_member(tree, rule->name));
+    if (rc == 0)
+        *out = all;
+    return rc;
+}
+
+int settings_merge(struct arena *arena, struct str current, struct str change, struct buf *out_json, bool *out_reanalyze,
                    struct settings_error *error)
 {
     struct json *current_tree, *change_tree;
-    struct settings before, after;
     struct buf merged = {0};
     *error = (struct settings_error){0};
     int rc = read_tree(arena, current, &current_tree, error);
@@ -149,11 +153,10 @@ int settings_merge(struct arena *arena, struct str current, struct str change, s
     if (rc)
         return rc;
     append_merged(&merged, current_tree, change_tree);
-    rc = merged.err ? merged.err : settings_decode(arena, current, &before);
-    if (rc == 0)
-        rc = settings_decode(arena, (struct str){merged.data, merged.len}, &after);
+    bool same;
+    rc = merged.err ? merged.err : settings_compare(arena, current, (struct str){merged.data, merged.len}, &same);
     if (rc == 0) {
-        *out_reindex = !same_analysis(&before, &after);
+        *out_reanalyze = !same;
         buf_append(out_json, merged.data, merged.len);
         rc = out_json->err;
     }

@@ -48,10 +48,16 @@ struct settings_error {
 /* The defaults, complete. */
 void settings_default(struct buf *out_json);
 
-/* `current` (complete) with the members of `change`; null resets. ERR_INVALID fills `error`. *out_reindex is whether
- * documents that are indexed already would have to be analyzed again. */
-int settings_merge(struct arena *arena, struct str current, struct str change, struct buf *out_json, bool *out_reindex,
-                   struct settings_error *error);
+/* `current` (complete) with the members of `change`; null resets. ERR_INVALID fills `error`. *out_reanalyze is whether
+ * documents that are indexed already have to be analyzed again. */
+int settings_merge(struct arena *arena, struct str current, struct str change, struct buf *out_json,
+                   bool *out_reanalyze, struct settings_error *error);
+
+/* Of two complete ones: whether documents are analyzed the same under both. */
+int settings_compare(struct arena *arena, struct str a, struct str b, bool *out_same);
+
+/* Of a change that settings_merge took: whether all that it names acts at once, whatever there was before. */
+int settings_act_at_once(struct arena *arena, struct str change, bool *out);
 
 /* Complete JSON to a struct whose views point into the arena. */
 int settings_decode(struct arena *arena, struct str json, struct settings *out);

@@ -120,10 +120,63 @@ static int check_distinct(const struct json *value, struct settings_error *error
     return check_unset("distinct", JSON_NULL, value, error);
 }
 
+/* ------------------------------------------------------------------------------------------------- what is analyzed */
+
+/* As sets: neither has a name twice. */
+static bool same_names(const struct str *a, size_t a_count, const struct str *b, size_t b_count)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < a_count; i++)
+        for (size_t j = 0; j < b_count; j++)
+            found += str_equal(a[i], b[j]);
+    return found == a_count && found == b_count;
+}
+
+static bool same_fields(const struct settings *a, const struct settings *b)
+{
+    if (a->field_count != b->field_count)
+        return false;
+    for (size_t i = 0; i < a->field_count; i++)
+        if (settings_weight(b, a->fields[i].name) != a->fields[i].weight)
+            return false;
+    return true;
+}
+
+static bool same_searchable(const struct settings *a, const struct settings *b)
+{
+    return same_names(a->searchable, a->searchable_count, b->searchable, b->searchable_count);
+}
+
+static bool same_language(const struct settings *a, const struct settings *b)
+{
+    return str_equal(a->language, b->language);
+}
+
+static bool same_stop_words(const struct settings *a, const struct settings *b)
+{
+    return a->own_stop_words == b->own_stop_words &&
+           same_names(a->stop_words, a->stop_word_count, b->stop_words, b->stop_word_count);
+}
+
+/* Columns are to be made from documents; as long as there are none, nothing can differ. */
+static bool same_columns(const struct settings *a, const struct settings *b)
+{
+    (void)a, (void)b;
+    return true;
+}
+
+// clang-format off
 const struct settings_rule settings_rules[] = {
-    {"fields", "{}", check_fields},         {"searchable", "[]", check_searchable},
-    {"filterable", "[]", check_filterable}, {"sortable", "[]", check_sortable},
-    {"language", "\"en\"", check_language}, {"stop_words", "null", check_stop_words},
-    {"synonyms", "{}", check_synonyms},     {"displayed", "[]", check_displayed},
-    {"distinct", "null", check_distinct},   {NULL, NULL, NULL},
+    /* name         default   accepts           analysis (NULL: acts at once) */
+    {"fields",      "{}",     check_fields,     same_fields},
+    {"searchable",  "[]",     check_searchable, same_searchable},
+    {"filterable",  "[]",     check_filterable, same_columns},
+    {"sortable",    "[]",     check_sortable,   same_columns},
+    {"language",    "\"en\"", check_language,   same_language},
+    {"stop_words",  "null",   check_stop_words, same_stop_words},
+    {"synonyms",    "{}",     check_synonyms,   NULL},
+    {"displayed",   "[]",     check_displayed,  NULL},
+    {"distinct",    "null",   check_distinct,   NULL},
+    {NULL, NULL, NULL, NULL},
 };
+// clang-format on

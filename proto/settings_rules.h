@@ -1,4 +1,5 @@
-/* settings_rules.h - each member of the settings object: its default, and what it accepts.  Runs in: coordinator. */
+/* settings_rules.h - each member of the settings object: its default, what it accepts, and whether documents must be
+ * analyzed again when it changes.  Runs in: coordinator. */
 #ifndef PROTO_SETTINGS_RULES_H
 #define PROTO_SETTINGS_RULES_H
 
@@ -9,6 +10,7 @@ struct settings_rule {
     const char *name;
     const char *fallback; /* JSON */
     int (*check)(const struct json *value, struct settings_error *error);
+    bool (*same)(const struct settings *a, const struct settings *b); /* for the analysis; NULL: it acts at once */
 };
 
 extern const struct settings_rule settings_rules[]; /* in the order of the complete object; ends with a NULL name */

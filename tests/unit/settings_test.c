@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -101,6 +102,39 @@ static void what_documents_do_not_feel_needs_no_reindexing(void **state)
     }
 }
 
+static bool acts_at_once(const char *change)
+{
+    bool at_once;
+    assert_int_equal(settings_act_at_once(&arena, str_of(change), &at_once), 0);
+    return at_once;
+}
+
+static void what_acts_at_once_is_told_by_name(void **state)
+{
+    (void)state;
+    assert_true(acts_at_once("{}"));
+    assert_true(acts_at_once("{\"displayed\":[\"title\"],\"distinct\":null,\"synonyms\":{}}"));
+    static const char *const others[] = {"fields", "searchable", "filterable", "sortable", "language", "stop_words"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char change[80];
+        snprintf(change, sizeof change, "{\"displayed\":[],\"%s\":null}", others[i]);
+        assert_false(acts_at_once(change));
+    }
+}
+
+static void analyses_are_compared_not_texts(void **state)
+{
+    bool same;
+    (void)state;
+    assert_int_equal(settings_compare(&arena, STR("{\"searchable\":[\"a\",\"b\"],\"displayed\":[]}"),
+                                      STR("{\"displayed\":[\"x\"],\"searchable\":[\"b\",\"a\"]}"), &same), 0);
+    assert_true(same);
+    assert_int_equal(settings_compare(&arena, STR("{\"language\":\"en\"}"), STR("{\"language\":\"de\"}"), &same), 0);
+    assert_false(same);
+    assert_int_equal(settings_compare(&arena, STR("{\"stop_words\":null}"), STR("{\"stop_words\":[]}"), &same), 0);
+    assert_false(same);
+}
+
 static void mistakes_are_refused_by_name(void **state)
 {
     static const struct {
@@ -179,6 +213,8 @@ int main(void)
         cmocka_unit_test(a_change_replaces_its_members_only),
         cmocka_unit_test(null_resets),
         cmocka_unit_test(what_documents_do_not_feel_needs_no_reindexing),
+        cmocka_unit_test(what_acts_at_once_is_told_by_name),
+        cmocka_unit_test(analyses_are_compared_not_texts),
         cmocka_unit_test(mistakes_are_refused_by_name),
         cmocka_unit_test(damaged_settings_are_corrupt),
         cmocka_unit_test(languages_are_those_of_the_analyzer),
