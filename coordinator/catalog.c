@@ -280,6 +280,15 @@ static struct catalog_write *write_task(uint64_t uid, struct str packed)
     return w;
 }
 
+void catalog_put_switch(struct catalog *c, const struct index *i, uint64_t task, struct str packed, catalog_done *done,
+                        void *context)
+{
+    if (packed.len)
+        put(c, write_task(task, packed), NULL, NULL);
+    put(c, catalog_write_index(i), done, context);
+    start_commit(c);
+}
+
 void catalog_put_task(struct catalog *c, uint64_t uid, struct str packed, catalog_done *done, void *context)
 {
     put(c, write_task(uid, packed), done, context);

@@ -38,6 +38,8 @@ void catalog_put_index(struct catalog *c, const struct index *i, catalog_done *d
 void catalog_remove_index(struct catalog *c, const struct index *i, catalog_done *done, void *context);
 void catalog_put_swap(struct catalog *c, const struct index *a, const struct index *b, catalog_done *done,
                       void *context); /* both as they are now, in one transaction */
+void catalog_put_switch(struct catalog *c, const struct index *i, uint64_t task, struct str packed, catalog_done *done,
+                        void *context); /* the index, and the end of a task, in one transaction */
 void catalog_put_task(struct catalog *c, uint64_t uid, struct str packed, catalog_done *done, void *context);
 void catalog_remove_task(struct catalog *c, uint64_t uid);
 

@@ -10,7 +10,7 @@
 #include "common/crc.h"
 #include "common/err.h"
 
-enum { MAP_SIZE = 1 << 30, CRC_SIZE = 4, INDEX_FIXED = 16 };
+enum { MAP_SIZE = 1 << 30, CRC_SIZE = 4, INDEX_FIXED = 16, COMING_FIXED = 12 };
 
 struct catalog_store {
     MDB_env *env;
@@ -215,21 +215,49 @@ struct catalog_write *catalog_write_number(unsigned kind, uint64_t reserved)
     return w;
 }
 
+/* While the switch to another edition is on its way, the index is that one already: an earlier write must not come
+ * after it. */
 struct catalog_write *catalog_write_index(const struct index *i)
 {
     uint8_t key[4];
     store_be32(key, i->number);
+    const struct index *as = i->becoming ? i->becoming : i;
+    const struct coming none = {.task = 0}, *coming = i->becoming ? &none : &i->coming;
     size_t name = strlen(i->name), primary = strlen(i->primary_key);
-    struct catalog_write *w = catalog_write_new('i', key, sizeof key, INDEX_FIXED + name + primary + i->settings.len);
-    store_u32(w->value, i->edition);
+    size_t later = coming->settings.len ? COMING_FIXED + coming->settings.len : 0;
+    struct catalog_write *w =
+        catalog_write_new('i', key, sizeof key, INDEX_FIXED + name + primary + later + as->settings.len);
+    store_u32(w->value, as->edition);
     w->value[4] = (uint8_t)name;
     w->value[5] = (uint8_t)primary;
+    w->value[6] = later != 0;
     store_u64(w->value + 8, i->created_at);
-    memcpy(w->value + INDEX_FIXED, i->name, name);
-    memcpy(w->value + INDEX_FIXED + name, i->primary_key, primary);
-    if (i->settings.len)
-        memcpy(w->value + INDEX_FIXED + name + primary, i->settings.data, i->settings.len);
+    uint8_t *at = w->value + INDEX_FIXED;
+    memcpy(at, i->name, name);
+    memcpy(at + name, i->primary_key, primary);
+    at += name + primary;
+    if (later) {
+        store_u64(at, coming->task);
+        store_u32(at + 8, (uint32_t)coming->settings.len);
+        memcpy(at + COMING_FIXED, coming->settings.data, coming->settings.len);
+    }
+    if (as->settings.len)
+        memcpy(at + later, as->settings.data, as->settings.len);
     return w;
+}
+
+/* From the front of `rest`, which then is what follows. */
+static int read_coming(struct str *rest, struct buf *out, uint64_t *out_task)
+{
+    if (rest->len < COMING_FIXED)
+        return ERR_CORRUPT;
+    size_t length = load_u32(rest->ptr + 8);
+    if (length == 0 || length > rest->len - COMING_FIXED)
+        return ERR_CORRUPT;
+    *out_task = load_u64(rest->ptr);
+    buf_append(out, rest->ptr + COMING_FIXED, length);
+    *rest = (struct str){.ptr = rest->ptr + COMING_FIXED + length, .len = rest->len - COMING_FIXED - length};
+    return out->err;
 }
 
 int catalog_read_index(struct indexes *all, struct str key, struct str value)
@@ -242,10 +270,15 @@ int catalog_read_index(struct indexes *all, struct str key, struct str value)
     const char *at = value.ptr + INDEX_FIXED;
     struct str name_bytes = {.ptr = at, .len = name}, primary_bytes = {.ptr = at + name, .len = primary};
     struct str settings = {.ptr = at + name + primary, .len = value.len - INDEX_FIXED - name - primary};
-    if (!index_name_is_valid(name_bytes))
-        return ERR_CORRUPT;
-    return indexes_add(all, name_bytes, primary_bytes, load_be32(key.ptr + 1), load_u32(value.ptr),
-                       load_u64(value.ptr + 8), settings)
-               ? 0
-               : ERR_CORRUPT;
+    struct buf coming = {0};
+    uint64_t task = 0;
+    int err = value.ptr[6] ? read_coming(&settings, &coming, &task) : 0;
+    struct index *added = err || !index_name_is_valid(name_bytes)
+                              ? NULL
+                              : indexes_add(all, name_bytes, primary_bytes, load_be32(key.ptr + 1),
+                                            load_u32(value.ptr), load_u64(value.ptr + 8), settings);
+    if (added && coming.len)
+        index_set_coming(added, &coming, task);
+    buf_finish(&coming);
+    return added ? 0 : ERR_CORRUPT;
 }

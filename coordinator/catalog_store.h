@@ -4,8 +4,9 @@
  *   key                       value
  *   'm'                       u32 "MFCT" | u32 version | u32 shards | u32 0 | u64 epoch
  *   'n' | u8 kind             u64 reserved: numbers below it may have been given
- *   'i' | u32 be number       u32 edition | u8 name length | u8 primary key length | u16 0 | u64 created at | name
- *                             | primary key | settings (JSON, to the end)
+ *   'i' | u32 be number       u32 edition | u8 name length | u8 primary key length | u16 1 if settings are coming, or 0
+ *                             | u64 created at | name | primary key | those: u64 task | u32 length | JSON
+ *                             | settings (JSON, to the end)
  *   't' | u64 be uid          a task, packed by tasks.c
  *
  * Every value ends with the CRC-32C of key and value before it. */

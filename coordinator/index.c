@@ -46,6 +46,7 @@ static void index_free(struct index *i)
     }
     free(i->streams);
     buf_finish(&i->settings);
+    buf_finish(&i->coming.settings);
     free(i);
 }
 
@@ -69,6 +70,19 @@ void index_take_settings(struct indexes *all, struct index *i, struct buf *json)
     i->settings = *json;
     i->settings_id = like ? like->settings_id : ++all->settings_ids;
     *json = (struct buf){0};
+}
+
+void index_set_coming(struct index *i, struct buf *json, uint64_t task)
+{
+    buf_finish(&i->coming.settings);
+    i->coming = (struct coming){.settings = *json, .task = task};
+    *json = (struct buf){0};
+}
+
+void index_drop_coming(struct index *i)
+{
+    buf_finish(&i->coming.settings);
+    i->coming = (struct coming){.task = 0};
 }
 
 struct index *indexes_add(struct indexes *all, struct str name, struct str primary_key, uint32_t number,
@@ -97,6 +111,44 @@ struct index *indexes_add(struct indexes *all, struct str name, struct str prima
     i->next = *at;
     *at = i;
     return i;
+}
+
+struct index *indexes_new_edition(const struct indexes *all, const struct index *of, uint32_t edition)
+{
+    struct index *i = calloc(1, sizeof *i);
+    require(i);
+    i->streams = calloc(all->shards, sizeof *i->streams);
+    require(i->streams);
+    memcpy(i->name, of->name, sizeof i->name);
+    memcpy(i->primary_key, of->primary_key, sizeof i->primary_key);
+    i->number = of->number;
+    i->edition = edition;
+    i->shards = all->shards;
+    i->is_edition = true;
+    buf_append(&i->settings, of->coming.settings.data, of->coming.settings.len);
+    require(!i->settings.err);
+    streams_init(i);
+    return i;
+}
+
+static void take_stream(struct stream *to, struct stream *from)
+{
+    free(to->segments);
+    to->segments = from->segments;
+    to->segment_count = from->segment_count;
+    to->generation = from->generation;
+    to->documents = from->documents;
+    from->segments = NULL;
+    from->segment_count = 0;
+}
+
+void index_take_edition(struct indexes *all, struct index *i, struct index *edition)
+{
+    i->edition = edition->edition;
+    index_take_settings(all, i, &edition->settings);
+    index_drop_coming(i);
+    for (uint32_t n = 0; n < i->shards; n++)
+        take_stream(&i->streams[n], &edition->streams[n]);
 }
 
 void indexes_remove(struct indexes *all, struct index *gone)

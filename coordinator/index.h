@@ -11,7 +11,8 @@
 #include "common/str.h"
 #include "coordinator/ranges.h"
 
-enum { INDEX_MAX_NAME = 128, INDEX_MAX_PRIMARY_KEY = 128 };
+/* STREAM_EDITION is what the log and regions name for every stream: its numbers go on over the editions of its index. */
+enum { INDEX_MAX_NAME = 128, INDEX_MAX_PRIMARY_KEY = 128, STREAM_EDITION = 1 };
 
 struct stream_segment {
     uint64_t id, bytes;
@@ -43,6 +44,13 @@ struct stream {
     bool trim_waits;
 };
 
+struct coming { /* settings that act once the documents are analyzed by them: editions.h */
+    struct buf settings; /* complete JSON; empty: none */
+    uint64_t task;
+};
+
+struct making;
+
 struct index {
     struct index *next;
     char name[INDEX_MAX_NAME + 1];
@@ -54,6 +62,11 @@ struct index {
     uint64_t settings_id; /* of that text: the same for equal ones, never used again for another */
     struct stream *streams;
     uint32_t shards;
+    struct coming coming;
+    struct making *making;        /* the next edition is under way: editions.c */
+    const struct index *becoming; /* what the catalog is told that it is: the switch is on its way */
+    bool paused;                  /* no build and no merge begins */
+    bool is_edition;              /* not an index, but the edition of one that is being made */
     bool durable; /* in the catalog: nothing in it is acknowledged before */
     bool dropped; /* gone from the catalog; freed when nothing refers to it */
     uint32_t references;
@@ -76,7 +89,20 @@ struct index *indexes_add(struct indexes *all, struct str name, struct str prima
 /* Takes the text over. */
 void index_take_settings(struct indexes *all, struct index *i, struct buf *json);
 
-/* Takes it out of the registry and frees it once `references` is 0. */
+/* The edition of an index that is to be, with the settings that are coming: not in the registry. */
+struct index *indexes_new_edition(const struct indexes *all, const struct index *of, uint32_t edition);
+
+/* The index is what the edition was: its settings, segments and documents. Numbers of operations go on. */
+void index_take_edition(struct indexes *all, struct index *i, struct index *edition);
+
+static inline bool index_has_coming(const struct index *i)
+{
+    return i->coming.settings.len != 0;
+}
+void index_set_coming(struct index *i, struct buf *json, uint64_t task); /* takes the text over */
+void index_drop_coming(struct index *i);
+
+/* Takes it out of the registry, or an edition that is in none, and frees it once `references` is 0. */
 void indexes_remove(struct indexes *all, struct index *gone);
 void index_hold(struct index *i);
 void index_release(struct index *i);

@@ -19,7 +19,7 @@ enum { FLUSH_MS = 200 };
 
 static struct oplog_stream name_of(const struct stream *s)
 {
-    return (struct oplog_stream){s->index->number, s->index->edition, s->shard};
+    return (struct oplog_stream){s->index->number, STREAM_EDITION, s->shard};
 }
 
 bool ingest_is_full(const struct ingest *g)
@@ -178,7 +178,7 @@ static int seal_region(struct load *l)
     struct bundle *b = &l->bundle;
     struct batch_header h = {.count = l->count,
                              .index = b->stream->index->number,
-                             .edition = b->stream->index->edition,
+                             .edition = STREAM_EDITION,
                              .shard = b->stream->shard,
                              .first = b->first,
                              .bytes = b->bytes,

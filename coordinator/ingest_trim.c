@@ -47,7 +47,7 @@ static void on_flushed(void *context, int err)
         t->done(t->context);
     for (size_t i = 0; i < t->count; i++) {
         struct stream *s = t->streams[i].stream;
-        const struct oplog_stream name = {s->index->number, s->index->edition, s->shard};
+        const struct oplog_stream name = {s->index->number, STREAM_EDITION, s->shard};
         oplog_trim(t->ingest->server->log, &name, t->streams[i].below);
         index_release(s->index);
     }

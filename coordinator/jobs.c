@@ -30,13 +30,19 @@ struct stream_jobs *stream_jobs_of(struct jobs *j, struct stream *s)
     return sj;
 }
 
-static void free_stream_jobs(struct stream_jobs *sj)
+void stream_jobs_forget_suspects(struct stream_jobs *sj)
 {
-    struct index *index = sj->stream->index;
     for (struct suspect *next, *s = sj->suspects; s; s = next) {
         next = s->next;
         free(s);
     }
+    sj->suspects = NULL;
+}
+
+void stream_jobs_free(struct stream_jobs *sj)
+{
+    struct index *index = sj->stream->index;
+    stream_jobs_forget_suspects(sj);
     for (struct batch *next, *b = sj->batches; b; b = next) {
         next = b->next;
         free(b->skips);
@@ -55,15 +61,17 @@ static bool index_is_used(const struct index *i)
     return false;
 }
 
-/* Of an index that was dropped, when its last worker is gone. */
+/* Of an index that was dropped, or an edition that is not to be, when its last worker is gone. */
 void jobs_released(struct jobs *j, struct stream_jobs *sj)
 {
     if (!sj->forgotten || sj->running || sj->fetching)
         return;
     struct index *index = sj->stream->index;
     index_hold(index);
-    free_stream_jobs(sj);
-    if (!index_is_used(index))
+    stream_jobs_free(sj);
+    if (!index_is_used(index) && index->is_edition)
+        removal_edition(j->removal, index->number, index->edition, REMOVAL_GRACE_MS);
+    else if (!index_is_used(index))
         removal_index(j->removal, index->number, REMOVAL_GRACE_MS);
     index_release(index);
 }
@@ -90,7 +98,7 @@ static int make_directories(const struct jobs *j, const struct stream *s)
     return 0;
 }
 
-static bool has_directory(const struct jobs *j, struct stream_jobs *sj)
+bool jobs_has_directory(const struct jobs *j, struct stream_jobs *sj)
 {
     if (sj->has_directory)
         return true;
@@ -158,8 +166,9 @@ static size_t index_running(const struct index *i)
     return sum;
 }
 
-/* In this order. A merge that is overdue comes even before small bundles, which always have a slot that is free of it. */
-enum want { WANT_PRESSING, WANT_SMALL, WANT_BUILD, WANT_MERGE, WANTS };
+/* In this order, but that builds and re-analysis take turns. The last pass of a re-analysis, for which builds pause, may
+ * have any slot. A merge that is overdue comes even before small bundles, which always have a slot that is free of it. */
+enum want { WANT_LAST_PASS, WANT_PRESSING, WANT_SMALL, WANT_REANALYSIS, WANT_BUILD, WANT_MERGE, WANTS };
 
 static bool wants(const struct jobs *j, const struct stream_jobs *sj, enum want what)
 {
@@ -172,6 +181,8 @@ static bool wants(const struct jobs *j, const struct stream_jobs *sj, enum want 
         return build_has_work(j, sj, false);
     case WANT_MERGE:
         return merge_has_work(j, sj);
+    case WANT_LAST_PASS:
+    case WANT_REANALYSIS:
     case WANTS:
         break;
     }
@@ -200,11 +211,26 @@ static struct stream_jobs *pick(const struct jobs *j, enum want what)
 static bool start(struct jobs *j, struct stream_jobs *sj, enum want what)
 {
     sj->served = ++j->served;
-    if (!has_directory(j, sj)) {
+    if (!jobs_has_directory(j, sj)) {
         jobs_wake_at(j, uv_now(j->to.loop) + 1000);
         return false;
     }
     return what == WANT_SMALL || what == WANT_BUILD ? build_start(j, sj, what == WANT_SMALL) : merge_start(j, sj);
+}
+
+static bool start_wanted(struct jobs *j, enum want what, bool room)
+{
+    if (what == WANT_LAST_PASS)
+        return reanalyze_start(j, true);
+    if (!room && what != WANT_SMALL)
+        return false;
+    if (what == WANT_REANALYSIS) {
+        bool turn = !j->reanalyzed || !pick(j, WANT_BUILD);
+        j->reanalyzed = turn && reanalyze_start(j, false);
+        return j->reanalyzed;
+    }
+    struct stream_jobs *sj = pick(j, what);
+    return sj && start(j, sj, what);
 }
 
 /* A failed start puts its work off or ends it, so that the loop over what is wanted ends too. */
@@ -219,23 +245,25 @@ static bool start_one(struct jobs *j)
         return false;
     /* The last slot is kept for small bundles. */
     bool room = j->bulk_count + 1 < slots;
-    for (enum want what = WANT_PRESSING; what < WANTS; what++) {
-        struct stream_jobs *sj = room || what == WANT_SMALL ? pick(j, what) : NULL;
-        if (sj && start(j, sj, what))
+    for (enum want what = WANT_LAST_PASS; what < WANTS; what++)
+        if (start_wanted(j, what, room))
             return true;
-    }
     return false;
+}
+
+static void wake_at_later(struct jobs *j, uint64_t when)
+{
+    if (when != UINT64_MAX && when > uv_now(j->to.loop))
+        jobs_wake_at(j, when);
 }
 
 static void wake_for_retries(struct jobs *j)
 {
+    wake_at_later(j, reanalyze_next_time(j));
     for (const struct index *i = j->to.indexes->first; i; i = i->next)
         for (uint32_t n = 0; n < i->shards; n++)
-            if (i->streams[n].jobs) {
-                uint64_t when = build_next_time(i->streams[n].jobs);
-                if (when != UINT64_MAX && when > uv_now(j->to.loop))
-                    jobs_wake_at(j, when);
-            }
+            if (i->streams[n].jobs)
+                wake_at_later(j, build_next_time(i->streams[n].jobs));
 }
 
 static void check_stopped(struct jobs *j)
@@ -259,6 +287,8 @@ void jobs_dispatch(struct jobs *j)
     while (start_one(j))
         continue;
     wake_for_retries(j);
+    reanalyze_tell(j);
+    pause_tell(j);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -326,7 +356,7 @@ void jobs_close(struct jobs *j)
     for (struct index *i = j->to.indexes->first; i; i = i->next)
         for (uint32_t n = 0; n < i->shards; n++)
             if (i->streams[n].jobs)
-                free_stream_jobs(i->streams[n].jobs);
+                stream_jobs_free(i->streams[n].jobs);
     removal_destroy(j->removal);
     uv_close((uv_handle_t *)&j->timer, on_closed);
 }
@@ -396,6 +426,9 @@ void jobs_stop(struct jobs *j, uint64_t limit_ms, jobs_done *done, void *context
     j->kill_at = uv_now(j->to.loop) + limit_ms;
     uv_timer_start(&j->timer, on_timer, limit_ms, 100);
     j->stopping = true;
+    for (struct job *job = j->running; job; job = job->next)
+        if (job->kind == &job_reanalyze)
+            job_kill(job); /* the next life begins it again */
     check_stopped(j);
 }
 

@@ -25,6 +25,36 @@ void jobs_fetched(struct jobs *j, struct bundle *b);
 typedef void jobs_done(void *context, int err, const char *why);
 void jobs_optimize(struct jobs *j, struct stream *s, jobs_done *done, void *context);
 
+/* Re-analysis: `to`, a stream of an edition that is being made, becomes equal to `from`, by one pass after the other. */
+struct reanalysis;
+
+struct reanalysis_callbacks {
+    void (*on_refused)(void *context, const struct refusal *r); /* a document, with its stamp for a sequence number */
+    void (*on_passed)(void *context, int err, const char *why); /* -ENOSPC, ERR_CORRUPT, ... */
+    void *context;
+};
+
+struct reanalysis *jobs_reanalysis_open(struct jobs *j, struct stream *from, struct stream *to,
+                                        const struct reanalysis_callbacks *callbacks);
+void jobs_reanalysis_close(struct reanalysis *r); /* ends its worker; nothing is called back any more */
+
+/* `last`: nothing writes to `from` until it is over; then `to` also knows of its operations. */
+void jobs_reanalysis_pass(struct reanalysis *r, bool last);
+uint64_t jobs_reanalysis_differences(const struct reanalysis *r); /* that the pass dealt with */
+uint64_t jobs_reanalysis_documents(const struct reanalysis *r);   /* in `to`, as far as it is known */
+
+/* No build and no merge of the index begins; `done` when none runs. */
+typedef void jobs_paused(void *context);
+void jobs_pause(struct jobs *j, struct index *i, jobs_paused *done, void *context);
+void jobs_resume(struct jobs *j, struct index *i); /* nothing is called back any more */
+
+/* Of a paused index: its jobs go on with the edition, and the directories that it has now go after the grace. Before
+ * index_take_edition. */
+void jobs_take_edition(struct jobs *j, struct index *i, struct index *edition);
+
+/* Whether so much more would leave less than what updates and merges need. */
+bool jobs_disk_is_short(const struct jobs *j, uint64_t bytes);
+
 /* Reads all core.mdb at start: fills the streams, then calls back once. */
 void jobs_survey(struct jobs *j, jobs_done *done, void *context);
 
@@ -50,7 +80,7 @@ const struct worker_counts *jobs_worker_counts(const struct jobs *j);
 /* Visits each running worker. */
 struct worker_view {
     int pid;
-    const char *kind;           /* "build", "merge", "survey" */
+    const char *kind;           /* "build", "merge", "reanalyze", "survey" */
     const struct stream *stream; /* NULL: survey */
     const struct last_words *words;
 };

@@ -141,7 +141,7 @@ static struct batch *next_batch(struct jobs *j, struct stream_jobs *sj, bool sma
 
 bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool small_only)
 {
-    if (sj->stream->damaged || sj->forgotten)
+    if (sj->stream->damaged || sj->forgotten || sj->stream->index->paused)
         return false;
     for (const struct batch *b = sj->batches; b; b = b->next)
         if (may_run(j, b, small_only))
@@ -267,7 +267,7 @@ void jobs_fetched(struct jobs *j, struct bundle *b)
     if (sj->forgotten) {
         give_up(batch);
         jobs_released(j, sj);
-    } else if (j->stopping || sj->stream->damaged || !is_in_memory(batch)) {
+    } else if (j->stopping || sj->stream->damaged || sj->stream->index->paused || !is_in_memory(batch)) {
         set_states(batch, BUNDLE_QUEUED);
         batch->not_before = uv_now(j->to.loop) + RETRY_MS;
     } else {
@@ -302,23 +302,22 @@ void build_drop_waiting(struct stream_jobs *sj)
 
 /* --- the message */
 
-static void fill_skips(struct job *job, Mayfly__Internal__Job *m)
+void job_fill_skips(struct job *job, Mayfly__Internal__Job *m, const struct skip *from, size_t count)
 {
-    const struct batch *batch = job->batch;
-    if (!batch->skip_count)
+    if (!count)
         return;
-    Mayfly__Internal__Skip *skips = calloc(batch->skip_count, sizeof *skips);
-    Mayfly__Internal__Skip **pointers = calloc(batch->skip_count, sizeof *pointers);
+    Mayfly__Internal__Skip *skips = calloc(count, sizeof *skips);
+    Mayfly__Internal__Skip **pointers = calloc(count, sizeof *pointers);
     require(skips && pointers);
-    for (size_t i = 0; i < batch->skip_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         mayfly__internal__skip__init(&skips[i]);
-        skips[i].sequence = batch->skips[i].sequence;
-        skips[i].code = message_string(batch->skips[i].code);
-        skips[i].message = batch->skips[i].message;
+        skips[i].sequence = from[i].sequence;
+        skips[i].code = message_string(from[i].code);
+        skips[i].message = message_string(from[i].message);
         pointers[i] = &skips[i];
     }
     m->skip = pointers;
-    m->n_skip = batch->skip_count;
+    m->n_skip = count;
     job->scratch[2] = skips;
     job->scratch[3] = pointers;
 }
@@ -342,7 +341,7 @@ static void fill(struct job *job, Mayfly__Internal__Job *m)
     m->stop = batch->attempt.stop < ranges[count - 1].end ? batch->attempt.stop : 0;
     job->scratch[0] = ranges;
     job->scratch[1] = pointers;
-    fill_skips(job, m);
+    job_fill_skips(job, m, batch->skips, batch->skip_count);
 }
 
 /* A segment of tiny documents is larger than their text: ids, dictionary, what LMDB leaves empty. */
@@ -425,18 +424,19 @@ static void say_why(struct skip *skip, const struct last_words *w, const struct 
              w->text[0] ? w->text : exit_reason_name(d->reason));
 }
 
-static void quarantine(struct job *job, const char *code, const struct death *d)
+void job_quarantine(const struct job *job, struct attempt *a, struct skip **skips, size_t *count, const char *code,
+                    const struct death *d)
 {
-    struct batch *batch = job->batch;
-    struct skip *grown = realloc(batch->skips, (batch->skip_count + 1) * sizeof *grown);
+    struct skip *grown = realloc(*skips, (*count + 1) * sizeof *grown);
     require(grown);
-    batch->skips = grown;
-    struct skip *skip = &grown[batch->skip_count++];
-    *skip = (struct skip){.sequence = batch->attempt.next, .code = code};
+    *skips = grown;
+    struct skip *skip = &grown[(*count)++];
+    *skip = (struct skip){.sequence = a->next, .code = code};
     say_why(skip, job_words(job), d);
-    log_warn("quarantined an operation index=%s shard=%u sequence=%llu code=%s reason=%s", job->stream->index->name,
-             job->stream->shard, (unsigned long long)skip->sequence, code, exit_reason_name(d->reason));
-    attempt_quarantined(&batch->attempt);
+    log_warn("quarantined an operation kind=%s index=%s shard=%u sequence=%llu code=%s reason=%s", job->kind->name,
+             job->stream->index->name, job->stream->shard, (unsigned long long)skip->sequence, code,
+             exit_reason_name(d->reason));
+    attempt_quarantined(a);
 }
 
 static void died(struct job *job, const struct death *d)
@@ -450,7 +450,7 @@ static void died(struct job *job, const struct death *d)
         batch->not_before = uv_now(job->jobs->to.loop) + what.delay_ms;
         break;
     case VERDICT_QUARANTINE:
-        quarantine(job, what.code, d);
+        job_quarantine(job, &batch->attempt, &batch->skips, &batch->skip_count, what.code, d);
         break;
     case VERDICT_DAMAGED:
         snprintf(why, sizeof why, "workers cannot write it: %.200s",

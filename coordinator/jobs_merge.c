@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "common/check.h"
 #include "common/err.h"
@@ -15,7 +14,6 @@ enum {
     MAX_PAUSE_MS = 600000,
     MAX_FAILURES = 3, /* then whoever waits for an optimize is told */
     PRESSING_SEGMENTS = 24,
-    DISK_RESERVE = 64 << 20,
 };
 
 /* --- optimize */
@@ -81,7 +79,7 @@ void merge_check_optimized(struct stream_jobs *sj)
 static size_t choose(const struct jobs *j, const struct stream_jobs *sj, uint64_t ids[MERGE_MOST])
 {
     size_t count = 0;
-    if (sj->stream->damaged || sj->forgotten || sj->merge_not_before > uv_now(j->to.loop))
+    if (sj->stream->damaged || sj->forgotten || sj->stream->index->paused || sj->merge_not_before > uv_now(j->to.loop))
         return 0;
     if (is_optimizing(sj))
         count = sj->merging ? 0 : choose_all(sj->stream, ids);
@@ -129,15 +127,12 @@ static void pause_merging(struct jobs *j, struct stream_jobs *sj)
 /* What it writes must fit beside what it reads, with a reserve for updates meanwhile. */
 static bool fits_disk(const struct job *job)
 {
-    struct statvfs disk;
-    if (statvfs(job->jobs->to.directory, &disk) < 0)
-        return true;
-    uint64_t need = DISK_RESERVE;
+    uint64_t need = 0;
     for (size_t i = 0; i < job->input_count; i++) {
         const struct stream_segment *segment = find_segment(job->stream, job->inputs[i]);
         need += segment ? segment->bytes : 0;
     }
-    return (uint64_t)disk.f_bavail * disk.f_frsize >= need;
+    return !jobs_disk_is_short(job->jobs, need);
 }
 
 static void fail(struct jobs *j, struct stream_jobs *sj, int err, const char *why)

@@ -262,6 +262,8 @@ static struct cap_need need_of(const struct job *job)
     struct cap_need need = {.written = job->kind->writes ? job->kind->writes(job) : 0};
     for (size_t i = 0; job->stream && i < job->stream->segment_count; i++)
         need.mapped += job->stream->segments[i].bytes;
+    if (job->kind == &job_reanalyze)
+        need.mapped += need.written; /* what it reads is as much */
     return need;
 }
 

@@ -4,6 +4,8 @@
  *   jobs_run.c     one run of a worker: ticket, reports, the end
  *   jobs_build.c   bundles to batches, and what the end of a run means for them (job_policy.c)
  *   jobs_merge.c   merges (merge_policy.c) and optimize
+ *   jobs_reanalyze.c  passes of a re-analysis
+ *   jobs_edition.c    pauses for the last of them, and the edition that it made
  *   jobs_survey.c  the survey at start
  *   jobs_hang.c    workers that come to no end with one document */
 #ifndef COORDINATOR_JOBS_STATE_H
@@ -67,7 +69,7 @@ struct job_kind {
     void (*reported)(struct job *job, const Mayfly__Internal__JobReport *report);
     void (*ended)(struct job *job, const struct death *death); /* the run is over; NULL after a good end */
 };
-extern const struct job_kind job_build, job_merge, job_survey;
+extern const struct job_kind job_build, job_merge, job_reanalyze, job_survey;
 
 struct job { /* one worker's run */
     struct job *next;
@@ -93,6 +95,7 @@ struct job { /* one worker's run */
 
     struct batch *batch;         /* build */
     struct survey_part *part;    /* survey */
+    struct reanalysis *reanalysis;
     uint64_t inputs[MERGE_MOST]; /* merge */
     size_t input_count;
     bool whole;       /* merge: of all segments that there were */
@@ -162,6 +165,9 @@ struct jobs {
     struct worker_counts workers;
     bool surveyed, stopping;
     struct survey *survey;
+    struct reanalysis *reanalyses;
+    bool reanalyzed; /* the last bulk job was of a re-analysis: a build has its turn */
+    struct pausing *pausing;
     jobs_done *stopped;
     void *stopped_context;
     uint64_t kill_at; /* loop time, while stopping */
@@ -170,6 +176,9 @@ struct jobs {
 
 /* jobs.c */
 struct stream_jobs *stream_jobs_of(struct jobs *j, struct stream *s);
+void stream_jobs_free(struct stream_jobs *sj);
+void stream_jobs_forget_suspects(struct stream_jobs *sj);
+bool jobs_has_directory(const struct jobs *j, struct stream_jobs *sj); /* made, if need be */
 void jobs_dispatch(struct jobs *j);
 void jobs_wake_at(struct jobs *j, uint64_t when);           /* loop time */
 void jobs_released(struct jobs *j, struct stream_jobs *sj); /* after a job of the stream ended: may free it */
@@ -190,6 +199,9 @@ bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only); /* tr
 bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool small_only);
 void build_drop_waiting(struct stream_jobs *sj);
 uint64_t build_next_time(const struct stream_jobs *sj); /* the earliest not_before; UINT64_MAX: none waits */
+void job_fill_skips(struct job *job, Mayfly__Internal__Job *m, const struct skip *skips, size_t count);
+void job_quarantine(const struct job *job, struct attempt *a, struct skip **skips, size_t *count, const char *code,
+                    const struct death *d); /* the operation that the attempt is at */
 
 /* jobs_merge.c */
 bool merge_start(struct jobs *j, struct stream_jobs *sj);
@@ -197,6 +209,14 @@ bool merge_has_work(const struct jobs *j, const struct stream_jobs *sj);
 bool merge_is_pressing(const struct stream_jobs *sj);
 void merge_drop_waiting(struct stream_jobs *sj, int err, const char *why);
 void merge_check_optimized(struct stream_jobs *sj);
+
+/* jobs_reanalyze.c */
+bool reanalyze_start(struct jobs *j, bool last); /* true: a worker was started, or a pass has ended without */
+void reanalyze_tell(struct jobs *j);                /* of passes that are over */
+uint64_t reanalyze_next_time(const struct jobs *j); /* as build_next_time */
+
+/* jobs_edition.c */
+void pause_tell(struct jobs *j);
 
 /* jobs_hang.c */
 void hang_check(struct jobs *j); /* when a job has begun, and whenever it asks for it through the timer */

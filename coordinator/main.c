@@ -24,6 +24,7 @@
 #include "common/logger.h"
 #include "coordinator/budget.h"
 #include "coordinator/catalog_store.h"
+#include "coordinator/editions.h"
 #include "coordinator/heap.h"
 #include "coordinator/ingest_trim.h"
 #include "coordinator/jobs_state.h"
@@ -110,6 +111,7 @@ static void on_surveyed(void *context, int err, const char *why)
     if (err)
         log_die("the log cannot be recovered: %s", err_str(err));
     jobs_set_shards(c->server.jobs, c->server.shards);
+    editions_resume(&c->server);
     c->surveyed = true;
     become_ready(c);
 }
@@ -382,6 +384,7 @@ static int run(struct coordinator *c)
     open_catalog(s);
     open_log(s);
     must(tasks_open(s->catalog, &s->tasks), "cannot load", "tasks");
+    editions_keep_tasks(s);
     must(sessions_open(s, &s->sessions), "cannot begin", "sessions");
     must(ingest_open(s, &s->ingest), "cannot begin", "ingest");
     start_children(c, lock);

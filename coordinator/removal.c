@@ -121,6 +121,13 @@ void removal_segment(struct removal *r, const struct stream *s, uint64_t segment
     doom(r, path, false, grace_ms);
 }
 
+void removal_edition(struct removal *r, uint32_t number, uint32_t edition, uint64_t grace_ms)
+{
+    char path[PATH_MAX + 128];
+    snprintf(path, sizeof path, "%s/indexes/%u/%u", r->data, number, edition);
+    doom(r, path, true, grace_ms);
+}
+
 void removal_index(struct removal *r, uint32_t number, uint64_t grace_ms)
 {
     char path[PATH_MAX + 128];
@@ -220,17 +227,17 @@ static void clean_stream(const char *data, const struct stream *s)
     closedir(d);
 }
 
-static void clean_indexes(const char *data, const struct indexes *all)
+/* Directories with a number for a name that is not wanted. */
+static void clean_numbers(const char *directory, bool (*is_wanted)(const void *context, uint64_t number),
+                          const void *context)
 {
-    char directory[PATH_MAX + 16], path[PATH_MAX + 512];
-    snprintf(directory, sizeof directory, "%s/indexes", data);
+    char path[PATH_MAX + 512];
     DIR *d = opendir(directory);
     if (!d)
         return;
     for (struct dirent *entry; (entry = readdir(d));) {
         uint64_t number;
-        if (!parse_number(entry->d_name, "", &number) ||
-            (number <= UINT32_MAX && indexes_by_number(all, (uint32_t)number)))
+        if (!parse_number(entry->d_name, "", &number) || is_wanted(context, number))
             continue;
         snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
         remove_orphan(path, true);
@@ -238,11 +245,34 @@ static void clean_indexes(const char *data, const struct indexes *all)
     closedir(d);
 }
 
+static bool is_index(const void *context, uint64_t number)
+{
+    return number <= UINT32_MAX && indexes_by_number(context, (uint32_t)number);
+}
+
+static bool is_edition(const void *context, uint64_t number)
+{
+    const struct index *i = context;
+    return number == i->edition;
+}
+
+/* Others are what is left of one that was not finished, or had its successor. */
+static void clean_editions(const char *data, const struct index *i)
+{
+    char directory[PATH_MAX + 32];
+    snprintf(directory, sizeof directory, "%s/indexes/%u", data, i->number);
+    clean_numbers(directory, is_edition, i);
+}
+
 void removal_of_orphans(const char *data, const struct indexes *all)
 {
-    clean_indexes(data, all);
-    for (const struct index *i = all->first; i; i = i->next)
+    char directory[PATH_MAX + 16];
+    snprintf(directory, sizeof directory, "%s/indexes", data);
+    clean_numbers(directory, is_index, all);
+    for (const struct index *i = all->first; i; i = i->next) {
+        clean_editions(data, i);
         for (uint32_t n = 0; n < i->shards; n++)
             if (!i->streams[n].damaged)
                 clean_stream(data, &i->streams[n]);
+    }
 }

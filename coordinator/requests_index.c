@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "coordinator/editions.h"
 #include "coordinator/session_state.h"
 #include "coordinator/tasks_state.h"
 #include "proto/settings.h"
@@ -29,7 +30,6 @@ struct change {
     struct server *server;
     struct index *index; /* held */
     bool answered_by_us, creates, drops;
-    bool settings; /* the answer is all of them */
 };
 
 static void forget(struct pending *p)
@@ -50,16 +50,6 @@ static struct change *new_change(struct session *s, uint64_t request, struct ind
     return c;
 }
 
-static void send_settings(struct session *s, uint64_t request, const struct index *index)
-{
-    Mayfly__Settings settings = MAYFLY__SETTINGS__INIT;
-    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
-    settings.json = message_data((struct str){index->settings.data, index->settings.len});
-    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_SETTINGS;
-    answer.settings = &settings;
-    session_send(s, request, &answer, (struct str){0});
-}
-
 static void on_durable(void *context, int err)
 {
     struct change *c = context;
@@ -75,8 +65,6 @@ static void on_durable(void *context, int err)
         session_remove_pending(&c->pending);
         if (err)
             session_error(s, request, CODE_BUSY, NULL, "the catalog cannot be written: %s", err_str(err));
-        else if (c->settings)
-            send_settings(s, request, c->index);
         else
             session_done(s, request, 0);
     }
@@ -165,6 +153,7 @@ void handle_index_drop(struct session *s, const Mayfly__Envelope *e)
         return;
     struct change *c = new_change(s, e->request, index, true);
     c->drops = true;
+    editions_cancel(server, index, CODE_INDEX_NOT_FOUND, "the index was dropped");
     catalog_remove_index(server->catalog, index, on_durable, c);
     uint32_t number = index->number, edition = index->edition;
     jobs_forget(server->jobs, index);
@@ -264,52 +253,4 @@ void handle_index_optimize(struct session *s, const Mayfly__Envelope *e)
     for (uint32_t shard = 0; shard < index->shards; shard++)
         jobs_optimize(server->jobs, &index->streams[shard], on_shard_optimized, o);
     index_release(index);
-}
-
-/* -------------------------------------------------------------------------------------------------------------
- * settings */
-
-void handle_settings_get(struct session *s, const Mayfly__Envelope *e)
-{
-    struct index *index = requests_index(s, e->request, e->settings_get->index);
-    if (index)
-        send_settings(s, e->request, index);
-}
-
-/* Nothing was ever written: then no document was analyzed with other settings. */
-static bool is_untouched(const struct index *index)
-{
-    for (uint32_t shard = 0; shard < index->shards; shard++)
-        if (index->streams[shard].next_sequence > 1 || index->streams[shard].open)
-            return false;
-    return true;
-}
-
-void handle_settings_set(struct session *s, const Mayfly__Envelope *e)
-{
-    struct server *server = session_server(s);
-    struct index *index = requests_index(s, e->request, e->settings_set->index);
-    struct settings_error error = {0};
-    struct buf merged = {0};
-    bool reindex = false;
-    if (!index)
-        return;
-    int err = settings_merge(&s->all->arena, (struct str){index->settings.data, index->settings.len},
-                             message_bytes(e->settings_set->json), &merged, &reindex, &error);
-    if (err) {
-        session_error(s, e->request, CODE_INVALID_SETTINGS, error.field, "%s",
-                      error.message[0] ? error.message : err_str(err));
-    } else if (reindex && !is_untouched(index)) {
-        session_error(
-            s, e->request, CODE_SETTINGS_NEED_REINDEX, NULL,
-            "this changes how documents are analyzed, and the index has been written to: create another index "
-            "with these settings, fill it, and swap the two");
-    } else {
-        index_take_settings(&server->indexes, index, &merged);
-        struct change *c = new_change(s, e->request, index, true);
-        c->settings = true;
-        catalog_put_index(server->catalog, index, on_durable, c);
-        return;
-    }
-    buf_finish(&merged);
 }

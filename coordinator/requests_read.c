@@ -6,6 +6,7 @@
 
 #include "common/check.h"
 #include "common/hash.h"
+#include "coordinator/editions.h"
 #include "coordinator/session_state.h"
 #include "coordinator/tasks_state.h"
 
@@ -167,6 +168,7 @@ void handle_task_list(struct session *s, const Mayfly__Envelope *e)
         session_error(s, e->request, CODE_UNAVAILABLE, NULL, "the server is starting; try again in a moment");
         return;
     }
+    editions_refresh(server);
     for (size_t i = tasks_count(server->tasks); i-- > 0 && count < limit;) {
         const struct task *task = tasks_at(server->tasks, i);
         if ((m->uid && task->uid != m->uid) || (m->index[0] && strcmp(m->index, task->index_name) != 0))

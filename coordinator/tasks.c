@@ -44,7 +44,8 @@ static enum task_status known_status(const char *name)
 
 static const char *known_failure(const char *code)
 {
-    static const char *const codes[] = {CODE_LOST, CODE_STOPPING};
+    static const char *const codes[] = {CODE_LOST,          CODE_STOPPING, CODE_REPLACED,
+                                        CODE_INDEX_DAMAGED, CODE_DISK_FULL, CODE_INDEX_NOT_FOUND};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strcmp(codes[i], code) == 0)
             return codes[i];
@@ -70,11 +71,18 @@ static struct entry *new_entry(struct tasks *t, uint64_t uid)
     return e;
 }
 
-static void free_errors(struct entry *e)
+static void free_refusals(struct entry *e)
 {
     for (size_t i = 0; i < e->error_count; i++)
         free(e->errors[i].text);
     free(e->errors);
+    e->errors = NULL;
+    e->error_count = 0;
+}
+
+static void free_errors(struct entry *e)
+{
+    free_refusals(e);
     free(e->failure);
     free(e);
 }
@@ -179,6 +187,7 @@ Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task 
     m->accepted = task->accepted;
     m->searchable = task->searchable;
     m->refused = task->refused;
+    m->stage = message_string(task->stage ? task->stage : "");
     if (!fill_errors(a, e, m))
         return NULL;
     if (e->failure) {
@@ -205,20 +214,46 @@ const struct task *tasks_at(const struct tasks *t, size_t i)
 /* ------------------------------------------------------------------------------------------------------------- writing
  */
 
+/* Empty: no memory. */
+static struct str pack(struct tasks *t, struct arena *a, const struct task *task)
+{
+    Mayfly__Task *m = tasks_message(t, a, task);
+    size_t size = m ? mayfly__task__get_packed_size(m) : 0;
+    uint8_t *bytes = m ? arena_alloc(a, size + 1) : NULL;
+    if (bytes)
+        mayfly__task__pack(m, bytes);
+    return bytes ? (struct str){(const char *)bytes, size} : (struct str){0};
+}
+
 static void write_entry(struct tasks *t, struct entry *e, catalog_done *done, void *context)
 {
     struct arena a;
     if (arena_init(&a, LOAD_MEMORY, 0))
         return;
-    Mayfly__Task *m = tasks_message(t, &a, &e->task);
-    size_t size = m ? mayfly__task__get_packed_size(m) : 0;
-    uint8_t *bytes = m ? arena_alloc(&a, size + 1) : NULL;
-    if (bytes) {
-        mayfly__task__pack(m, bytes);
-        catalog_put_task(t->catalog, e->task.uid, (struct str){(const char *)bytes, size}, done, context);
+    struct str packed = pack(t, &a, &e->task);
+    if (packed.len) {
+        catalog_put_task(t->catalog, e->task.uid, packed, done, context);
         e->dirty = false;
     }
     arena_finish(&a);
+}
+
+void tasks_put_switch(struct tasks *t, const struct index *i, const struct task *task, catalog_done *done,
+                      void *context)
+{
+    struct arena a;
+    struct str packed = {0};
+    bool has_arena = arena_init(&a, LOAD_MEMORY, 0) == 0;
+    if (task && has_arena) {
+        struct task ended = *task;
+        ended.status = TASK_SUCCEEDED;
+        ended.stage = NULL;
+        ended.finished_at = clock_wall_us();
+        packed = pack(t, &a, &ended);
+    }
+    catalog_put_switch(t->catalog, i, task ? task->uid : 0, packed, done, context);
+    if (has_arena)
+        arena_finish(&a);
 }
 
 static void write_dirty_before(struct tasks *t, uint64_t end)
@@ -259,7 +294,8 @@ static void on_flushed(void *context, int err)
     struct tasks *t = f->tasks;
     for (size_t i = place_of(t, f->from); err && i < t->count && t->entries[i]->task.uid < f->end; i++)
         mark(t, t->entries[i]);
-    f->done(f->context, err);
+    if (f->done)
+        f->done(f->context, err);
     free(f);
 }
 
@@ -297,6 +333,7 @@ void tasks_finish(struct tasks *t, struct task *task, enum task_status status, c
     if (!task->started_at)
         task->started_at = task->finished_at;
     task->index = NULL;
+    task->stage = NULL;
     if (code) {
         e->failure = strdup(message ? message : "");
         e->failure_code = code;
@@ -324,6 +361,16 @@ void tasks_changed(struct tasks *t, struct task *task)
                      task->doubtful ? CODE_LOST : NULL,
                      "a part of the log was damaged that may have held operations of this task");
     }
+}
+
+void tasks_forget_refusals(struct tasks *t, struct task *task)
+{
+    struct entry *e = find_entry(t, task->uid);
+    if (!e)
+        return;
+    free_refusals(e);
+    task->refused = 0;
+    mark(t, e);
 }
 
 void tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r)
@@ -458,7 +505,7 @@ void tasks_recovered(struct tasks *t, bool some_are_lost)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct task *task = &t->entries[i]->task;
-        if (task_has_ended(task))
+        if (task_has_ended(task) || task->goes_on)
             continue;
         task->received_all = true;
         bool of_operations = strcmp(task->type, "add") == 0 || strcmp(task->type, "delete") == 0;

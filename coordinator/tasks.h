@@ -25,6 +25,8 @@ struct task {
     uint64_t received, accepted, searchable, refused; /* operations */
     bool received_all;                                /* the client said `last`, or is gone */
     uint64_t outstanding;                             /* bundles of it that are not applied yet */
+    bool goes_on;                                     /* after a restart: it is begun again */
+    const char *stage;                                /* a literal: what is being done; NULL: nothing to be said */
     bool doubtful;                                    /* the log has lost operations and cannot say whose */
 };
 
@@ -38,6 +40,12 @@ struct task *tasks_find(struct tasks *t, uint64_t uid);
 void tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r);
 void tasks_changed(struct tasks *t, struct task *task); /* to be written; ends it when all it received is applied */
 void tasks_finish(struct tasks *t, struct task *task, enum task_status status, const char *code, const char *message);
+
+void tasks_forget_refusals(struct tasks *t, struct task *task); /* what they are of is begun again */
+
+/* An index and that a task (NULL: none) succeeded, in one transaction of the catalog; tasks_finish is to follow. */
+void tasks_put_switch(struct tasks *t, const struct index *i, const struct task *task, catalog_done *done,
+                      void *context);
 
 /* Calls back when it has ended, at once if it has; `cancel` takes back what was asked for with that context. */
 typedef void tasks_ended(void *context, const struct task *task);

@@ -43,7 +43,8 @@ size_t tasks_count(const struct tasks *t);
 const struct task *tasks_at(const struct tasks *t, size_t i); /* by rising uid */
 
 /* What changed goes to the catalog, the oldest first, so that what it has not heard of is newer than all that it has.
- * `done` when that and all before it is durable, or could not be written: then it is tried again by the next flush. */
+ * `done` when that and all before it is durable, or could not be written: then it is tried again by the next flush. `done` may be
+ * NULL. */
 void tasks_flush(struct tasks *t, catalog_done *done, void *context);
 void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context); /* up to this one, now */
 void tasks_recovered(struct tasks *t, bool some_are_lost); /* lost: not even their task is known */

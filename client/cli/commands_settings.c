@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,12 +13,18 @@
 #include "proto/frame.h"
 #include "proto/message.h"
 
+/* Those that act; what is coming is said beside them, so that what was printed can be set again. */
 static int print_settings(const struct mayfly_answer *answer)
 {
+    const Mayfly__Settings *s = answer->envelope->settings;
     struct buf b = {0};
-    buf_append_str(&b, message_bytes(answer->envelope->settings->json));
+    buf_append_str(&b, message_bytes(s->json));
     report_json(&b);
     buf_finish(&b);
+    if (s->task)
+        fprintf(stderr, "mayfly: the documents are being analyzed again, task %" PRIu64
+                        "; until it has succeeded the settings shown act, then %.*s\n",
+                s->task, (int)s->coming.len, (const char *)s->coming.data);
     return STATUS_DONE;
 }
 
@@ -57,6 +64,7 @@ static int set(struct cli *c, struct str json)
     mayfly__settings_set__init(&message);
     message.index = message_string(c->words[0]);
     message.json = message_data(json);
+    message.reanalyze = args_flag(c, "reanalyze");
     REQUEST(request, settings_set, SETTINGS_SET, message);
     struct mayfly_answer answer;
     int status = report_call(c, &request, MAYFLY__ENVELOPE__MESSAGE_SETTINGS, &answer);

@@ -29,6 +29,8 @@ static void emit_details(struct buf *b, const Mayfly__Task *t)
     emit_member_number(b, "accepted", t->accepted);
     emit_member_number(b, "searchable", t->searchable);
     emit_member_number(b, "refused", t->refused);
+    if (t->stage[0])
+        emit_member_string(b, "stage", t->stage);
     emit_end(b, '}');
 }
 
@@ -123,7 +125,7 @@ static void print_table(const Mayfly__Tasks *tasks)
         table_number(&table, t->uid);
         table_text(&table, t->index);
         table_text(&table, t->type);
-        table_text(&table, t->status);
+        table_text(&table, t->stage[0] ? t->stage : t->status);
         table_text(&table, progress_of(percent, t));
         table_number(&table, t->accepted);
         table_number(&table, t->searchable);

@@ -23,6 +23,11 @@ static const struct option optimize_options[] = {
     {0},
 };
 
+static const struct option settings_set_options[] = {
+    {"reanalyze", NULL, "analyze all documents again, even if the change does not need it"},
+    {0},
+};
+
 static const struct option add_options[] = {
     {"format", "FORMAT", "ndjson, json or csv (default by the file's name or its first byte)"},
     {"partial", NULL, "change the fields that are given, keep the others"},
@@ -88,7 +93,11 @@ static const struct command commands[] = {
     {"index swap", "A B", 2, 2, "exchange the names of two indexes, at once", NULL, command_index_swap},
     {"index optimize", "NAME", 1, 1, "merge each shard of an index to one segment", optimize_options, command_index_optimize},
     {"settings get", "NAME", 1, 1, "show an index's settings, defaults included", NULL, command_settings_get},
-    {"settings set", "NAME FILE.json", 2, 2, "change settings; null resets one (- reads standard input)", NULL, command_settings_set},
+    {"settings set", "NAME FILE.json", 2, 2,
+     "change settings; null resets one (- reads standard input)\n"
+     "\nWhere the change needs it (fields, searchable, language, stop_words), all documents are analyzed again, by a task:\n"
+     "until it has succeeded the settings before it act, which are what is printed. A later change takes it over.",
+     settings_set_options, command_settings_set},
     {"add", "NAME FILE...", 2, -1,
      "add or replace documents\n"
      "\nFILE holds JSON objects one a line (ndjson), an array of them (json), or a table whose first line names the\n"

@@ -127,6 +127,66 @@ static void keeps_indexes_and_tasks(void **state)
     remove_path(&l);
 }
 
+static struct buf text(const char *s)
+{
+    struct buf b = {0};
+    buf_append_str(&b, str_of(s));
+    return b;
+}
+
+/* What is coming, and what it comes to; while the switch is on its way no other write undoes it. */
+static void keeps_what_is_coming(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL};
+    int done = 0;
+    make_path(&l);
+    assert_int_equal(begin(&l, 1), 0);
+    struct index *i = indexes_add(&l.indexes, STR("books"), STR("isbn"), 7, 4, 42, STR("{\"a\":1}"));
+    struct buf coming = text("{\"b\":2}");
+    index_set_coming(i, &coming, 300);
+    catalog_put_index(l.catalog, i, count, &done);
+    end(&l);
+
+    assert_int_equal(begin(&l, 1), 0);
+    i = indexes_find(&l.indexes, STR("books"));
+    assert_true(i && index_has_coming(i));
+    assert_int_equal(i->coming.task, 300);
+    assert_memory_equal(i->coming.settings.data, "{\"b\":2}", i->coming.settings.len);
+    assert_memory_equal(i->settings.data, "{\"a\":1}", i->settings.len);
+    struct index *edition = indexes_new_edition(&l.indexes, i, 6);
+    edition->streams[0].documents = 17;
+    edition->streams[0].generation = 90;
+    i->streams[0].next_sequence = 55;
+    i->becoming = edition;
+    catalog_put_switch(l.catalog, i, 300, STR("packed"), count, &done);
+    strcpy(i->name, "films"); /* a swap */
+    catalog_put_index(l.catalog, i, count, &done);
+    i->becoming = NULL;
+    uint64_t before = i->settings_id;
+    index_take_edition(&l.indexes, i, edition);
+    indexes_remove(&l.indexes, edition);
+    assert_false(index_has_coming(i));
+    assert_true(i->settings_id != before);
+    assert_int_equal(i->edition, 6);
+    assert_int_equal(index_documents(i), 17);
+    assert_int_equal(i->streams[0].next_sequence, 55);
+    end(&l);
+    assert_int_equal(done, 3);
+
+    assert_int_equal(begin(&l, 1), 0);
+    i = indexes_find(&l.indexes, STR("films"));
+    assert_true(i && !index_has_coming(i));
+    assert_int_equal(i->edition, 6);
+    assert_string_equal(i->primary_key, "isbn");
+    assert_memory_equal(i->settings.data, "{\"b\":2}", i->settings.len);
+    int seen = 0;
+    assert_int_equal(catalog_tasks(l.catalog, task_seen, &seen), 0);
+    assert_int_equal(seen, 1);
+    end(&l);
+    remove_path(&l);
+}
+
 static void joins_applied_ranges(void **state)
 {
     (void)state;
@@ -234,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_no_number_twice),
         cmocka_unit_test(keeps_indexes_and_tasks),
+        cmocka_unit_test(keeps_what_is_coming),
         cmocka_unit_test(joins_applied_ranges),
         cmocka_unit_test(routes_every_slot),
         cmocka_unit_test(a_task_is_in_the_catalog_before_newer_ones),

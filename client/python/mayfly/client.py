@@ -174,9 +174,10 @@ class Client:
     def settings(self, index):
         return json.loads(self.call(settings_get=pb.SettingsGet(index=index))[0].json)
 
-    def set_settings(self, index, change):
+    def set_settings(self, index, change, reanalyze=False):
+        """The Settings message: `json` are those that act; with a `task`, `coming` will once that has succeeded."""
         packed = change if isinstance(change, bytes) else json.dumps(change).encode()
-        return self.call(settings_set=pb.SettingsSet(index=index, json=packed))[0]
+        return self.call(settings_set=pb.SettingsSet(index=index, json=packed, reanalyze=reanalyze))[0]
 
     def add(self, index, documents, wait="accepted", primary_key="id", create=True, on_written=None,
             partial=False):

@@ -1,0 +1,304 @@
+#include "coordinator/editions.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/logger.h"
+#include "coordinator/edition_policy.h"
+#include "coordinator/tasks_state.h"
+
+enum { RETRY_MS = 1000 };
+
+enum stage { ANALYZING, CATCHING_UP, PAUSING, SWITCHING, STAGES };
+
+static const char *const stage_names[STAGES] = {[ANALYZING] = "analyzing",
+                                                [CATCHING_UP] = "catching_up",
+                                                [PAUSING] = "switching",
+                                                [SWITCHING] = "switching"};
+
+struct making {
+    struct server *server;
+    struct index *index;   /* held: it answers */
+    struct index *edition; /* its next one */
+    struct reanalysis **streams;
+    uint32_t left; /* streams whose pass is not over */
+    enum stage stage;
+    bool canceled; /* while the transaction was on its way */
+    unsigned passes;
+    uint64_t before; /* differences of the pass before this one */
+    uint64_t begun_us;
+    uv_timer_t retry; /* of the transaction */
+};
+
+static struct task *task_of(const struct making *m)
+{
+    return tasks_find(m->server->tasks, m->index->coming.task);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- its
+ * end */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct making *m = handle->data;
+    index_release(m->index);
+    free(m->streams);
+    free(m);
+}
+
+static void close_streams(struct making *m)
+{
+    for (uint32_t n = 0; n < m->index->shards; n++)
+        jobs_reanalysis_close(m->streams[n]);
+}
+
+static void let_go(struct making *m)
+{
+    m->index->making = NULL;
+    jobs_resume(m->server->jobs, m->index);
+    uv_close((uv_handle_t *)&m->retry, on_closed);
+}
+
+/* What has been made of the edition is nobody's. */
+static void discard(struct making *m)
+{
+    struct server *s = m->server;
+    struct index *edition = m->edition;
+    m->left = 0;
+    m->index->becoming = NULL;
+    close_streams(m);
+    let_go(m);
+    jobs_forget(s->jobs, edition);
+    indexes_remove(&s->indexes, edition);
+}
+
+static void fail(struct making *m, int err, const char *why)
+{
+    const char *code = err == -ENOSPC ? CODE_DISK_FULL : err == ERR_CORRUPT ? CODE_INDEX_DAMAGED : CODE_INTERNAL;
+    struct server *s = m->server;
+    struct index *i = m->index;
+    struct task *task = task_of(m);
+    log_error("an index cannot be analyzed again, its settings stay as they are index=%s: %s", i->name, why);
+    discard(m);
+    index_drop_coming(i);
+    catalog_put_index(s->catalog, i, NULL, NULL);
+    if (task)
+        tasks_finish(s->tasks, task, TASK_FAILED, code, why);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the switch
+ */
+
+static void write_switch(struct making *m);
+
+static void on_retry(uv_timer_t *timer)
+{
+    write_switch(timer->data);
+}
+
+static void finish(struct making *m)
+{
+    struct server *s = m->server;
+    struct index *i = m->index;
+    struct task *task = task_of(m);
+    uint32_t old = i->edition;
+    log_info("an index has been analyzed again index=%s edition=%u documents=%llu ms=%llu", i->name,
+             m->edition->edition, (unsigned long long)index_documents(m->edition),
+             (unsigned long long)(clock_us() - m->begun_us) / 1000);
+    close_streams(m);
+    jobs_take_edition(s->jobs, i, m->edition);
+    index_take_edition(&s->indexes, i, m->edition);
+    indexes_remove(&s->indexes, m->edition);
+    shards_forget(s->shards, i->number, old);
+    let_go(m);
+    if (task)
+        tasks_finish(s->tasks, task, TASK_SUCCEEDED, NULL, NULL);
+}
+
+static void on_switched(void *context, int err)
+{
+    struct making *m = context;
+    if (m->canceled) {
+        discard(m);
+    } else if (err) { /* the catalog has said why; builds go on pausing, for they could not be logged as applied */
+        uv_timer_start(&m->retry, on_retry, RETRY_MS, 0);
+    } else {
+        m->index->becoming = NULL;
+        finish(m);
+    }
+}
+
+/* Refusals of operations that core.mdb of the old edition may hold are in tasks: those go first. */
+static void write_switch(struct making *m)
+{
+    struct server *s = m->server;
+    struct task *task = task_of(m);
+    m->index->becoming = m->edition;
+    tasks_flush(s->tasks, NULL, NULL);
+    tasks_put_switch(s->tasks, m->index, task, on_switched, m);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- passes
+ */
+
+static void report_progress(struct making *m)
+{
+    struct task *task = task_of(m);
+    uint64_t done = 0, total = index_documents(m->index);
+    if (!task)
+        return;
+    for (uint32_t n = 0; n < m->index->shards; n++)
+        done += jobs_reanalysis_documents(m->streams[n]);
+    task->stage = stage_names[m->stage];
+    task->received = task->accepted = total;
+    task->searchable = done + task->refused < total ? done : total - (task->refused < total ? task->refused : total);
+}
+
+static void begin_pass(struct making *m)
+{
+    struct task *task = task_of(m);
+    if (task)
+        tasks_forget_refusals(m->server->tasks, task); /* what is refused is refused in each pass */
+    m->left = m->index->shards;
+    for (uint32_t n = 0; n < m->index->shards && m->left; n++)
+        jobs_reanalysis_pass(m->streams[n], m->stage == PAUSING);
+}
+
+static void on_paused(void *context)
+{
+    begin_pass(context);
+}
+
+static void next_pass(struct making *m)
+{
+    uint64_t differences = 0;
+    for (uint32_t n = 0; n < m->index->shards; n++)
+        differences += jobs_reanalysis_differences(m->streams[n]);
+    bool last = edition_is_last_next(++m->passes, differences, m->before);
+    log_info("a pass over an index is done index=%s edition=%u pass=%u differences=%llu", m->index->name,
+             m->edition->edition, m->passes, (unsigned long long)differences);
+    m->before = differences;
+    m->stage = last ? PAUSING : CATCHING_UP;
+    if (last)
+        jobs_pause(m->server->jobs, m->index, on_paused, m);
+    else
+        begin_pass(m);
+}
+
+static void on_passed(void *context, int err, const char *why)
+{
+    struct making *m = context;
+    if (err) {
+        fail(m, err, why);
+    } else if (--m->left == 0 && m->stage == PAUSING) {
+        report_progress(m);
+        m->stage = SWITCHING;
+        write_switch(m);
+    } else if (m->left == 0) {
+        next_pass(m);
+    }
+}
+
+static void on_refused(void *context, const struct refusal *r)
+{
+    struct making *m = context;
+    struct task *task = task_of(m);
+    if (task)
+        tasks_refuse(m->server->tasks, task, r);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ beginning
+ */
+
+/* The next number whose directory is not there: what could not be removed does no harm. */
+static uint32_t free_edition(const struct server *s, const struct index *i)
+{
+    char path[PATH_MAX];
+    struct stat ignored;
+    uint32_t edition = i->edition;
+    do
+        snprintf(path, sizeof path, "%s/indexes/%u/%u", s->data, i->number, ++edition);
+    while (stat(path, &ignored) == 0);
+    return edition;
+}
+
+static void begin_task(struct making *m)
+{
+    struct task *task = task_of(m);
+    if (!task)
+        return;
+    task->status = TASK_PROCESSING;
+    if (!task->started_at)
+        task->started_at = clock_wall_us();
+    task->index = m->index;
+    report_progress(m);
+    tasks_changed(m->server->tasks, task);
+}
+
+void editions_begin(struct server *s, struct index *i)
+{
+    const struct reanalysis_callbacks callbacks = {.on_passed = on_passed, .on_refused = on_refused};
+    struct making *m = calloc(1, sizeof *m);
+    require(m);
+    *m = (struct making){.server = s, .index = i, .before = UINT64_MAX, .begun_us = clock_us()};
+    m->edition = indexes_new_edition(&s->indexes, i, free_edition(s, i));
+    m->streams = calloc(i->shards, sizeof(struct reanalysis *));
+    require(m->streams && uv_timer_init(s->loop, &m->retry) == 0);
+    m->retry.data = m;
+    index_hold(i);
+    i->making = m;
+    for (uint32_t n = 0; n < i->shards; n++) {
+        struct reanalysis_callbacks ours = callbacks;
+        ours.context = m;
+        m->streams[n] = jobs_reanalysis_open(s->jobs, &i->streams[n], &m->edition->streams[n], &ours);
+    }
+    begin_task(m);
+    begin_pass(m);
+}
+
+void editions_keep_tasks(struct server *s)
+{
+    for (struct index *i = s->indexes.first; i; i = i->next) {
+        struct task *task = index_has_coming(i) ? tasks_revive(s->tasks, i->coming.task, i, "settings") : NULL;
+        if (task)
+            task->goes_on = true;
+    }
+}
+
+void editions_resume(struct server *s)
+{
+    for (struct index *i = s->indexes.first; i; i = i->next)
+        if (index_has_coming(i))
+            editions_begin(s, i);
+}
+
+void editions_cancel(struct server *s, struct index *i, const char *code, const char *why)
+{
+    struct making *m = i->making;
+    struct task *task = index_has_coming(i) ? tasks_find(s->tasks, i->coming.task) : NULL;
+    if (m && m->stage == SWITCHING)
+        m->canceled = true;
+    else if (m)
+        discard(m);
+    index_drop_coming(i);
+    if (task)
+        tasks_finish(s->tasks, task, TASK_CANCELED, code, why);
+}
+
+bool editions_is_switching(const struct index *i)
+{
+    return i->making && i->making->stage == SWITCHING;
+}
+
+void editions_refresh(struct server *s)
+{
+    for (struct index *i = s->indexes.first; i; i = i->next)
+        if (i->making)
+            report_progress(i->making);
+}
