@@ -40,7 +40,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"query-memory", CONFIG_SIZE, AT(query_memory), "64M", MiB, 64 * GiB, true, NULL, "most one query may use in a shard"},
     {"deadline-ms", CONFIG_NUMBER, AT(deadline_ms), "1500", 1, 3600000, true, NULL, "a search that takes longer is answered in part"},
     {"slow-query-ms", CONFIG_NUMBER, AT(slow_query_ms), "0", 0, 3600000, true, NULL, "searches that take so long are logged with what was asked; 0: none"},
-    {"merge", CONFIG_CHOICE, AT(merge), "auto", 0, 0, true, merge_choices, "when segments are merged; manual: by index optimize only"},
+    {"merge", CONFIG_CHOICE, AT(merge), "auto", 0, 0, true, merge_choices, "when segment files are merged; manual: by index optimize only"},
     {"max-connections", CONFIG_NUMBER, AT(max_connections), "1000", 1, 100000, true, NULL, "client connections at once"},
     {"stop-timeout", CONFIG_NUMBER, AT(stop_timeout), "20", 0, 3600, true, NULL, "seconds to finish what is in flight when stopping"},
     {"lock-timeout", CONFIG_NUMBER, AT(lock_timeout), "60", 0, 86400, false, NULL, "seconds to wait for a former server on the same data"},

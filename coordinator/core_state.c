@@ -18,7 +18,7 @@ bool core_state_add(struct core_state *c, const Mayfly__Internal__CoreState *par
     for (size_t i = 0; i < part->n_segments; i++) {
         const Mayfly__Internal__CoreState__Segment *from = part->segments[i];
         segments[c->segment_count++] = (struct stream_segment){
-            .id = from->id, .bytes = from->bytes, .documents = from->documents, .deleted = from->deleted};
+            .id = from->id, .bytes = from->bytes, .documents = from->documents, .deleted = from->deleted, .image = from->image};
     }
     for (size_t i = 0; i < part->n_applied; i++)
         ranges[c->range_count++] = (struct range){.first = part->applied[i]->first, .end = part->applied[i]->end};
@@ -70,7 +70,7 @@ void core_state_take(const struct core_state *c, struct stream *s,
 {
     if (c->generation >= s->generation) {
         for (size_t i = 0; i < s->segment_count; i++)
-            if (!core_state_names(c, s->segments[i].id))
+            if (!s->segments[i].image && !core_state_names(c, s->segments[i].id))
                 dropped(context, s, s->segments[i].id);
         take_segments(c, s);
         s->generation = c->generation;

@@ -23,7 +23,7 @@ bool core_state_add(struct core_state *c, const Mayfly__Internal__CoreState *par
 void core_state_finish(struct core_state *c); /* empty again */
 bool core_state_names(const struct core_state *c, uint64_t segment);
 
-/* Into the stream, unless it knows a newer generation; `dropped` is called for each segment that is not live any more.
+/* Into the stream, unless it knows a newer generation; `dropped` is called for each file that is not live any more.
  */
 void core_state_take(const struct core_state *c, struct stream *s,
                      void (*dropped)(void *context, struct stream *s, uint64_t segment), void *context);

@@ -17,6 +17,7 @@ enum { INDEX_MAX_NAME = 128, INDEX_MAX_PRIMARY_KEY = 128, STREAM_EDITION = 1 };
 struct stream_segment {
     uint64_t id, bytes;
     uint32_t documents, deleted;
+    bool image;   /* in core.mdb: it has no file */
     bool merging; /* an input of a merge that runs */
 };
 

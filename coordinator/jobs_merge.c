@@ -81,10 +81,13 @@ static size_t choose(const struct jobs *j, const struct stream_jobs *sj, uint64_
     size_t count = 0;
     if (sj->stream->damaged || sj->forgotten || sj->stream->index->paused || sj->merge_not_before > uv_now(j->to.loop))
         return 0;
+    const struct stream *s = sj->stream;
     if (is_optimizing(sj))
-        count = sj->merging ? 0 : choose_all(sj->stream, ids);
-    else if (j->to.config->merge == MERGE_AUTO && !sj->optimizing)
-        count = merge_policy_choose(sj->stream->segments, sj->stream->segment_count, ids);
+        count = sj->merging ? 0 : choose_all(s, ids);
+    else if (!sj->optimizing)
+        count = merge_policy_fold(s->segments, s->segment_count, ids);
+    if (!count && j->to.config->merge == MERGE_AUTO && !sj->optimizing)
+        count = merge_policy_choose(s->segments, s->segment_count, ids);
     return sj->merge_most && count > sj->merge_most ? sj->merge_most : count;
 }
 
@@ -96,7 +99,10 @@ bool merge_has_work(const struct jobs *j, const struct stream_jobs *sj)
 
 bool merge_is_pressing(const struct stream_jobs *sj)
 {
-    return is_optimizing(sj) || sj->stream->segment_count > PRESSING_SEGMENTS;
+    uint64_t ids[MERGE_MOST];
+    const struct stream *s = sj->stream;
+    return is_optimizing(sj) || s->segment_count > PRESSING_SEGMENTS ||
+           merge_policy_fold(s->segments, s->segment_count, ids) > 0;
 }
 
 static struct stream_segment *find_segment(struct stream *s, uint64_t id)

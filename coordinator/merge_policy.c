@@ -19,9 +19,22 @@ static size_t collect_tier(const struct stream_segment *segments, size_t count, 
 {
     size_t found = 0;
     for (size_t i = 0; i < count && found < MERGE_MOST; i++)
-        if (!segments[i].merging && tier_of(&segments[i]) == tier)
+        if (!segments[i].merging && !segments[i].image && tier_of(&segments[i]) == tier)
             out[found++] = segments[i].id;
     return found;
+}
+
+size_t merge_policy_fold(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST])
+{
+    uint64_t bytes = 0;
+    size_t found = 0;
+    for (size_t i = 0; i < count && found < MERGE_MOST; i++) {
+        if (!segments[i].image || segments[i].merging)
+            continue;
+        bytes += segments[i].bytes;
+        out_ids[found++] = segments[i].id;
+    }
+    return found >= FOLD_IMAGES || bytes >= FOLD_BYTES ? found : 0;
 }
 
 size_t merge_policy_choose(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST])
@@ -34,7 +47,7 @@ size_t merge_policy_choose(const struct stream_segment *segments, size_t count, 
     }
     for (size_t i = 0; i < count; i++) {
         const struct stream_segment *s = &segments[i];
-        if (!s->merging && (uint64_t)s->deleted * 100 > (uint64_t)s->documents * MERGE_DELETED_PERCENT) {
+        if (!s->merging && !s->image && (uint64_t)s->deleted * 100 > (uint64_t)s->documents * MERGE_DELETED_PERCENT) {
             out_ids[0] = s->id;
             return 1;
         }
@@ -45,11 +58,12 @@ size_t merge_policy_choose(const struct stream_segment *segments, size_t count, 
 size_t merge_policy_all(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST])
 {
     uint64_t sizes[MERGE_MOST];
-    size_t chosen = 0, deleted = 0;
+    size_t chosen = 0, images = 0, deleted = 0;
     for (size_t i = 0; i < count; i++) {
         if (segments[i].merging)
             return 0;
         deleted += segments[i].deleted;
+        images += segments[i].image;
         /* The smallest are kept, by insertion. */
         size_t at = chosen;
         while (at && sizes[at - 1] > segments[i].bytes)
@@ -64,5 +78,5 @@ size_t merge_policy_all(const struct stream_segment *segments, size_t count, uin
         sizes[at] = segments[i].bytes;
         out_ids[at] = segments[i].id;
     }
-    return count > 1 || deleted ? chosen : 0;
+    return count > 1 || images || deleted ? chosen : 0;
 }

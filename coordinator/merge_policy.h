@@ -7,13 +7,24 @@
 
 #include "coordinator/index.h"
 
-enum { MERGE_FANOUT = 8, MERGE_MOST = 64, MERGE_DELETED_PERCENT = 20 };
+enum {
+    MERGE_FANOUT = 8,
+    MERGE_MOST = 64,
+    MERGE_DELETED_PERCENT = 20,
+    /* Half of what core.mdb takes (index/core.h): the other half fills while these become a file. */
+    FOLD_IMAGES = 16,
+    FOLD_BYTES = 512 << 10,
+};
 
-/* Tiered: segments are of one tier if their live bytes are within a factor of 8, from 1 MiB up; 8 of one tier are merged.
- * Else one with more than 20 % deleted. Ids of the inputs, or 0 for none. Those that are merging are left alone. */
+/* Images: all of them, when there are 16 or they are 512 KiB together. Ids of the inputs, or 0 for none. Those that are
+ * merging are left alone, here and below. */
+size_t merge_policy_fold(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST]);
+
+/* Of files. Tiered: segments are of one tier if their live bytes are within a factor of 8, from 1 MiB up; 8 of one tier
+ * are merged. Else one with more than 20 % deleted. */
 size_t merge_policy_choose(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST]);
 
-/* All of them, for `index optimize`; 0 if there is one without deletions or none. At most MERGE_MOST, the smallest. */
+/* All of them, for `index optimize`; 0 if there is one file without deletions or none. At most MERGE_MOST, the smallest. */
 size_t merge_policy_all(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST]);
 
 #endif

@@ -217,8 +217,10 @@ static int collect_index(const struct shards *shards, const struct index *i, str
     for (uint32_t n = 0; n < i->shards; n++) {
         const struct stream *s = &i->streams[n];
         x->segments += s->segment_count;
-        for (size_t k = 0; k < s->segment_count; k++)
+        for (size_t k = 0; k < s->segment_count; k++) {
             x->bytes += s->segments[k].bytes;
+            x->images += s->segments[k].image;
+        }
     }
     add_holdings(shards, i, x);
     out->indexes[out->n_indexes++] = x;

@@ -17,6 +17,7 @@ int added_open(const struct segment *segment, struct added *out)
         .id = segment_id(segment),
         .documents = documents,
         .bytes = segment_bytes(segment),
+        .image = segment_image(segment),
         .first_stamp = stamps[0],
         .last_stamp = stamps[documents - 1],
         .chunk_count = core_chunks(documents),

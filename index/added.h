@@ -1,4 +1,4 @@
-/* added.h - what core.mdb is to say of a new segment file, and which of its documents are deleted from birth.  Runs in:
+/* added.h - what core.mdb is to say of a new segment, and which of its documents are deleted from birth.  Runs in:
  * worker. */
 #ifndef INDEX_ADDED_H
 #define INDEX_ADDED_H

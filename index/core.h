@@ -1,4 +1,5 @@
-/* core.h - core.mdb, the manifest of one shard of one index: live segments, deletions, applied ranges.
+/* core.h - core.mdb, the manifest of one shard of one index: live segments, deletions, applied ranges, and small
+ * segments themselves, as images.
  *
  * Written by workers, one small transaction each (core_commit); read by shards, which copy what changed into a snapshot
  * within a transaction of microseconds. core.c draws its keys and values byte by byte. */
@@ -21,13 +22,20 @@ struct deletion_chunk {
     uint64_t bits[CHUNK_DOCUMENTS / 64];
 };
 
+/* Small segments have no file of their own but an image (image.h) here: so many, and so much together. Half of it is to
+ * be folded into files while the other half fills. */
+enum { CORE_IMAGES_MOST = 32, CORE_IMAGE_BYTES_MOST = 1 << 20 };
+
+struct image;
+
 struct core_segment {
     uint64_t id;
     uint32_t documents;
     uint32_t deleted;
     uint64_t live_length; /* sum of decoded length codes of live documents */
-    uint64_t bytes;
+    uint64_t bytes; /* of its file or image */
     uint64_t first_stamp, last_stamp;
+    struct image *image; /* NULL: it has a file. A view has a reference; an added segment's is its maker's */
     uint64_t generation;            /* that last changed its deletions; set by core_commit */
     size_t chunk_count;             /* core_chunks(documents) */
     struct deletion_chunk **chunks; /* NULL where nothing is deleted */
@@ -68,7 +76,7 @@ void core_close(struct core *c);
 /* Clears reader slots that killed processes left behind; begins of writers do it too. */
 int core_sweep(struct core *c);
 
-size_t core_view_heap(const struct core_view *v); /* bytes of malloc */
+size_t core_view_heap(const struct core_view *v); /* bytes of malloc, images among them */
 
 /* The newest generation; *out is `previous` with one more reference if nothing changed (previous may be NULL). */
 int core_read(struct core *c, struct core_view *previous, struct core_view **out);
@@ -112,7 +120,7 @@ struct core_position {
 
 /* Everything one commit does. It is compare-and-set: ERR_STALE, and nothing changed, if the epoch is lower than the
  * file's, any sequence of `applied` is applied already, the added segment is there, or an input of a merge is gone.
- * ERR_INVALID for a mark in a segment that is not there. Marks of documents that are deleted already change nothing;
+ * ERR_FULL where there is no room for one more image: then it must be a file. ERR_INVALID for a mark in a segment that is not there. Marks of documents that are deleted already change nothing;
  * sorted ones are cheapest. Tombstones that are below the watermark after the commit are not kept. */
 struct core_change {
     uint64_t epoch;

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "index/core_keys.h"
 #include "index/core_view.h"
+#include "index/image.h"
 
 struct writing {
     struct core_file *file;
@@ -155,7 +156,7 @@ static int apply_range(struct writing *w)
 /* ---------------------------------------------------------------------------------------------------------- segments
  */
 
-static int read_segment(struct writing *w, uint64_t id, struct core_segment *out)
+static int read_segment(struct writing *w, uint64_t id, struct core_segment *out, struct str *out_image)
 {
     struct core_key key = core_key_u64(CORE_SEGMENT, id);
     struct str value;
@@ -163,13 +164,21 @@ static int read_segment(struct writing *w, uint64_t id, struct core_segment *out
     if (err)
         return err;
     *out = (struct core_segment){.id = id};
-    return core_get_segment(core_key_str(&key), value, out);
+    return core_get_segment(core_key_str(&key), value, out, out_image);
 }
 
-static void write_segment(struct writing *w, const struct core_segment *s)
+/* `image` is empty where it has a file. */
+static void write_segment(struct writing *w, const struct core_segment *s, struct str image)
 {
     struct core_key key = core_key_u64(CORE_SEGMENT, s->id);
-    put(w, core_key_str(&key), core_put_segment(w->value, core_key_str(&key), s));
+    struct str k = core_key_str(&key);
+    if (!image.len) {
+        put(w, k, core_put_segment(w->value, k, s));
+        return;
+    }
+    size_t size;
+    struct str head = core_put_image(w->value, k, s, &size);
+    core_file_put_parts(w->file, k, head, image, size);
 }
 
 static void write_chunk(struct writing *w, uint64_t segment, uint32_t i, struct deletion_chunk *chunk)
@@ -197,20 +206,69 @@ static int remove_chunks(struct writing *w, uint64_t segment)
     }
 }
 
+static int remove_input(struct writing *w, uint64_t id)
+{
+    struct core_segment s;
+    struct str image;
+    int err = read_segment(w, id, &s, &image);
+    if (err)
+        return err == -ENOENT ? ERR_STALE : err;
+    struct core_key key = core_key_u64(CORE_SEGMENT, id);
+    core_file_delete(w->file, core_key_str(&key));
+    return remove_chunks(w, id);
+}
+
 static int remove_inputs(struct writing *w)
 {
-    for (size_t i = 0; i < w->change->removed_count; i++) {
-        struct core_segment s;
-        int err = read_segment(w, w->change->removed[i], &s);
-        if (err)
-            return err == -ENOENT ? ERR_STALE : err;
-        struct core_key key = core_key_u64(CORE_SEGMENT, s.id);
-        core_file_delete(w->file, core_key_str(&key));
-        err = remove_chunks(w, s.id);
+    int err = 0;
+    for (size_t i = 0; !err && i < w->change->removed_count; i++)
+        err = remove_input(w, w->change->removed[i]);
+    return err;
+}
+
+struct images { /* that are there */
+    size_t count;
+    uint64_t bytes;
+};
+
+static int count_images(struct writing *w, struct core_cursor *cursor, struct images *out)
+{
+    struct core_key from = core_key(CORE_SEGMENT);
+    struct str key, value;
+    int err = core_cursor_open(w->file, cursor);
+    if (!err)
+        err = core_cursor_seek(cursor, core_key_str(&from), &key, &value);
+    for (; !err && key.ptr[0] == CORE_SEGMENT; err = core_cursor_next(cursor, &key, &value)) {
+        struct core_segment s = {0};
+        struct str image;
+        err = core_get_segment(key, value, &s, &image);
         if (err)
             return err;
+        out->count += image.len > 0;
+        out->bytes += image.len;
     }
+    return err == -ENOENT ? 0 : err;
+}
+
+/* Whether there is room for it. */
+static int check_image(struct writing *w, const struct core_segment *added)
+{
+    struct images there = {0};
+    struct core_cursor cursor = {0};
+    int err = count_images(w, &cursor, &there);
+    core_cursor_close(&cursor);
+    if (err)
+        return err;
+    if (added->bytes != added->image->size)
+        return ERR_INVALID;
+    if (there.count >= CORE_IMAGES_MOST || there.bytes + added->bytes > CORE_IMAGE_BYTES_MOST)
+        return ERR_FULL;
     return 0;
+}
+
+static struct str image_of(const struct core_segment *s)
+{
+    return s->image ? (struct str){(const char *)s->image->bytes, s->image->size} : (struct str){0};
 }
 
 static int add_segment(struct writing *w)
@@ -219,9 +277,13 @@ static int add_segment(struct writing *w)
     if (!added)
         return 0;
     struct core_segment s;
-    int err = read_segment(w, added->id, &s);
+    struct str image;
+    int err = read_segment(w, added->id, &s, &image);
     if (err != -ENOENT)
         return err ? err : ERR_STALE;
+    err = added->image ? check_image(w, added) : 0;
+    if (err)
+        return err;
     s = *added;
     s.generation = w->meta.generation;
     s.deleted = 0;
@@ -233,7 +295,7 @@ static int add_segment(struct writing *w)
     }
     if (s.deleted != added->deleted || s.chunk_count != core_chunks(s.documents))
         return ERR_INVALID;
-    write_segment(w, &s);
+    write_segment(w, &s, image_of(added));
     return 0;
 }
 
@@ -273,8 +335,9 @@ static int mark_chunk(struct writing *w, const struct core_mark *marks, size_t c
                       size_t *taken)
 {
     struct core_segment s;
+    struct str image; /* stays where it is until the segment is written, here at the end */
     uint32_t i = marks->document / CHUNK_DOCUMENTS;
-    int err = read_segment(w, marks->segment, &s);
+    int err = read_segment(w, marks->segment, &s, &image);
     if (err)
         return err == -ENOENT ? ERR_INVALID : err;
     err = read_chunk(w, s.id, i, chunk);
@@ -286,8 +349,8 @@ static int mark_chunk(struct writing *w, const struct core_mark *marks, size_t c
     if (err || s.deleted == before)
         return err;
     s.generation = w->meta.generation;
+    write_segment(w, &s, image);
     write_chunk(w, s.id, i, chunk);
-    write_segment(w, &s);
     return 0;
 }
 

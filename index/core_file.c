@@ -4,6 +4,7 @@
 #include <lmdb.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "common/err.h"
@@ -184,6 +185,25 @@ void core_file_put(struct core_file *f, struct str key, struct str value)
         return;
     MDB_val k = val_of(key), v = val_of(value);
     f->err = err_lmdb(mdb_put(f->write, f->dbi, &k, &v, 0));
+}
+
+static int put_parts(struct core_file *f, struct str key, struct str head, struct str rest, size_t size)
+{
+    char *value = calloc(1, size);
+    if (!value)
+        return -ENOMEM;
+    memcpy(value, head.ptr, head.len);
+    memcpy(value + head.len, rest.ptr, rest.len);
+    MDB_val k = val_of(key), v = {.mv_size = size, .mv_data = value};
+    int err = err_lmdb(mdb_put(f->write, f->dbi, &k, &v, 0));
+    free(value);
+    return err;
+}
+
+void core_file_put_parts(struct core_file *f, struct str key, struct str head, struct str rest, size_t size)
+{
+    if (!f->err)
+        f->err = put_parts(f, key, head, rest, size);
 }
 
 void core_file_delete(struct core_file *f, struct str key)

@@ -32,6 +32,8 @@ int core_file_get(struct core_file *f, struct str key, struct str *out); /* -ENO
 
 /* Failures are sticky until commit. Deleting what is not there is one (ERR_CORRUPT). */
 void core_file_put(struct core_file *f, struct str key, struct str value);
+/* A value of `size` bytes: the parts one behind the other, then zero bytes. They may be views into the one before. */
+void core_file_put_parts(struct core_file *f, struct str key, struct str head, struct str rest, size_t size);
 void core_file_delete(struct core_file *f, struct str key);
 
 /* Keys in order. */

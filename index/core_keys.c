@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/bytes.h"
@@ -25,6 +26,9 @@
  *
  *   M  u64 generation  u64 epoch  u64 watermark
  *   S  u64 generation  u32 documents  u32 deleted  u64 live length  u64 bytes  u64 first stamp  u64 last stamp
+ *      version 1: it has a file. Version 2: its image follows, `bytes` long, which has checksums of its own (image.h): the
+ *      header's is of what is in front of it. Zero bytes fill it up to 2,040, so that LMDB gives it pages of its own, and
+ *      all that a small commit changes stays in one leaf. Who knows no images refuses it for its version.
  *   D  u64 generation  u32 count  u32 encoding  then: 0 = `count` rising u16; 1 = 8,192 bytes, a bit per document
  *   R  u64 end
  *   T  u64 stamp  u64 sequence
@@ -33,6 +37,7 @@
 enum {
     MAGIC = 'M' | 'F' << 8 | 'C' << 16 | 'V' << 24,
     VERSION = 1,
+    VERSION_IMAGE = 2, /* of segments only */
     META_BYTES = 24,
     SEGMENT_BYTES = 48,
     CHUNK_HEAD = 16,
@@ -41,11 +46,13 @@ enum {
     ENCODING_LIST = 0,
     ENCODING_BITS = 1,
     LIST_MAX = 1900, /* a longer list would not stay within one page */
+    IMAGE_VALUE_LEAST = 2040,
 };
 
 static_assert(CORE_KEY_MAX <= 511, "LMDB's longest key");
 static_assert(CORE_HEADER + CHUNK_HEAD + CHUNK_BYTES <= CORE_VALUE_MAX, "room for the largest value but refusals");
 static_assert(CORE_HEADER + 8 + CORE_ID_MAX <= CORE_VALUE_MAX, "room for an id");
+static_assert((int)CORE_HEADER + (int)SEGMENT_BYTES == (int)CORE_IMAGE_AT, "the image is behind its segment's values");
 
 /* ------------------------------------------------------------------------------------------------------------- keys */
 
@@ -133,37 +140,53 @@ int core_key_read_deletions(struct str key, uint64_t *out_segment, uint32_t *out
 
 /* ----------------------------------------------------------------------------------------------------------- header */
 
-static struct str seal(char *to, struct str key, size_t payload)
+static void put_header(char *to, struct str key, uint16_t version, size_t payload, size_t checked)
 {
     store_u32(to, (uint32_t)MAGIC);
-    store_u16(to + 4, VERSION);
+    store_u16(to + 4, version);
     store_u16(to + 6, (uint16_t)(unsigned char)key.ptr[0]);
     store_u32(to + 8, (uint32_t)payload);
-    store_u32(to + 12, crc32c(crc32c(0, key.ptr, key.len), to + CORE_HEADER, payload));
+    store_u32(to + 12, crc32c(crc32c(0, key.ptr, key.len), to + CORE_HEADER, checked));
+}
+
+static struct str seal(char *to, struct str key, size_t payload)
+{
+    put_header(to, key, VERSION, payload, payload);
     return (struct str){.ptr = to, .len = CORE_HEADER + payload};
+}
+
+static int check_version(struct str value, uint16_t version)
+{
+    if (value.len < CORE_HEADER || load_u32(value.ptr) != (uint32_t)MAGIC)
+        return ERR_CORRUPT;
+    if (load_u16(value.ptr + 4) != version)
+        return ERR_VERSION;
+    return load_u32(value.ptr + 8) == value.len - CORE_HEADER ? 0 : ERR_CORRUPT;
 }
 
 static int check_head(struct str value)
 {
-    if (value.len < CORE_HEADER || load_u32(value.ptr) != (uint32_t)MAGIC)
+    return check_version(value, VERSION);
+}
+
+/* Behind its head: kind, least length, and the checksum of the first `checked` bytes. */
+static int check_payload(struct str key, struct str value, size_t at_least, size_t checked)
+{
+    struct str payload = {.ptr = value.ptr + CORE_HEADER, .len = value.len - CORE_HEADER};
+    if (key.len == 0 || load_u16(value.ptr + 6) != (unsigned char)key.ptr[0] || payload.len < at_least)
         return ERR_CORRUPT;
-    if (load_u16(value.ptr + 4) != VERSION)
-        return ERR_VERSION;
-    return load_u32(value.ptr + 8) == value.len - CORE_HEADER ? 0 : ERR_CORRUPT;
+    uint32_t crc = crc32c(crc32c(0, key.ptr, key.len), payload.ptr, checked);
+    return load_u32(value.ptr + 12) == crc ? 0 : ERR_CORRUPT;
 }
 
 static int unseal(struct str key, struct str value, size_t at_least, struct str *out)
 {
     int err = check_head(value);
-    if (err)
-        return err;
-    struct str payload = {.ptr = value.ptr + CORE_HEADER, .len = value.len - CORE_HEADER};
-    if (key.len == 0 || load_u16(value.ptr + 6) != (unsigned char)key.ptr[0] || payload.len < at_least)
-        return ERR_CORRUPT;
-    if (load_u32(value.ptr + 12) != crc32c(crc32c(0, key.ptr, key.len), payload.ptr, payload.len))
-        return ERR_CORRUPT;
-    *out = payload;
-    return 0;
+    if (!err)
+        err = check_payload(key, value, at_least, value.len - CORE_HEADER);
+    if (!err)
+        *out = (struct str){.ptr = value.ptr + CORE_HEADER, .len = value.len - CORE_HEADER};
+    return err;
 }
 
 static int unseal_exactly(struct str key, struct str value, size_t size, struct str *out)
@@ -194,9 +217,8 @@ int core_get_meta(struct str key, struct str value, struct core_meta *out)
     return 0;
 }
 
-struct str core_put_segment(char *to, struct str key, const struct core_segment *s)
+static void put_segment(char *p, const struct core_segment *s)
 {
-    char *p = to + CORE_HEADER;
     store_u64(p, s->generation);
     store_u32(p + 8, s->documents);
     store_u32(p + 12, s->deleted);
@@ -204,23 +226,56 @@ struct str core_put_segment(char *to, struct str key, const struct core_segment 
     store_u64(p + 24, s->bytes);
     store_u64(p + 32, s->first_stamp);
     store_u64(p + 40, s->last_stamp);
+}
+
+struct str core_put_segment(char *to, struct str key, const struct core_segment *s)
+{
+    put_segment(to + CORE_HEADER, s);
     return seal(to, key, SEGMENT_BYTES);
 }
 
-int core_get_segment(struct str key, struct str value, struct core_segment *out)
+struct str core_put_image(char *to, struct str key, const struct core_segment *s, size_t *out_size)
 {
-    struct str p;
-    int err = unseal_exactly(key, value, SEGMENT_BYTES, &p);
+    size_t used = CORE_IMAGE_AT + (size_t)s->bytes, size = used < IMAGE_VALUE_LEAST ? (size_t)IMAGE_VALUE_LEAST : used;
+    put_segment(to + CORE_HEADER, s);
+    put_header(to, key, VERSION_IMAGE, size - CORE_HEADER, SEGMENT_BYTES);
+    *out_size = size;
+    return (struct str){.ptr = to, .len = CORE_IMAGE_AT};
+}
+
+static bool is_of_image(struct str value)
+{
+    return value.len >= CORE_HEADER && load_u16(value.ptr + 4) == VERSION_IMAGE;
+}
+
+/* A file's has nothing behind it. */
+static int check_segment(struct str key, struct str value)
+{
+    struct str ignored;
+    if (!is_of_image(value))
+        return unseal_exactly(key, value, SEGMENT_BYTES, &ignored);
+    int err = check_version(value, VERSION_IMAGE);
+    return err ? err : check_payload(key, value, SEGMENT_BYTES, SEGMENT_BYTES);
+}
+
+int core_get_segment(struct str key, struct str value, struct core_segment *out, struct str *out_image)
+{
+    int err = check_segment(key, value);
     if (err)
         return err;
-    out->generation = load_u64(p.ptr);
-    out->documents = load_u32(p.ptr + 8);
-    out->deleted = load_u32(p.ptr + 12);
-    out->live_length = load_u64(p.ptr + 16);
-    out->bytes = load_u64(p.ptr + 24);
-    out->first_stamp = load_u64(p.ptr + 32);
-    out->last_stamp = load_u64(p.ptr + 40);
-    return out->deleted <= out->documents ? 0 : ERR_CORRUPT;
+    const char *p = value.ptr + CORE_HEADER;
+    out->generation = load_u64(p);
+    out->documents = load_u32(p + 8);
+    out->deleted = load_u32(p + 12);
+    out->live_length = load_u64(p + 16);
+    out->bytes = load_u64(p + 24);
+    out->first_stamp = load_u64(p + 32);
+    out->last_stamp = load_u64(p + 40);
+    size_t image = is_of_image(value) ? value.len - CORE_IMAGE_AT : 0;
+    if (out->deleted > out->documents || (image && out->bytes > image))
+        return ERR_CORRUPT;
+    *out_image = (struct str){.ptr = value.ptr + CORE_IMAGE_AT, .len = image ? (size_t)out->bytes : 0};
+    return 0;
 }
 
 static size_t put_list(char *to, const struct deletion_chunk *c)

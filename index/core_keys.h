@@ -24,7 +24,8 @@ enum {
     CORE_KEY_MAX = 1 + 8 + CORE_ID_MAX,
     CORE_HEADER = 16,
     CORE_MESSAGE_MAX = 1 << 16,
-    CORE_VALUE_MAX = CORE_HEADER + 16 + CHUNK_BYTES, /* of all but refusals */
+    CORE_IMAGE_AT = CORE_HEADER + 48,
+    CORE_VALUE_MAX = CORE_HEADER + 16 + CHUNK_BYTES, /* of all but refusals and images */
 };
 
 struct core_key {
@@ -59,8 +60,13 @@ int core_key_read_deletions(struct str key, uint64_t *out_segment, uint32_t *out
 struct str core_put_meta(char *to, struct str key, const struct core_meta *meta);
 int core_get_meta(struct str key, struct str value, struct core_meta *out);
 
+/* Of a segment that has a file; id and chunks are left out. */
 struct str core_put_segment(char *to, struct str key, const struct core_segment *s);
-int core_get_segment(struct str key, struct str value, struct core_segment *out); /* id and chunks are left out */
+/* Of one with an image: the CORE_IMAGE_AT bytes in front of it, and what the value's length is to be. The image follows,
+ * of s->bytes, then zero bytes. */
+struct str core_put_image(char *to, struct str key, const struct core_segment *s, size_t *out_size);
+/* Of both; the image is not looked at, and empty where there is a file. */
+int core_get_segment(struct str key, struct str value, struct core_segment *out, struct str *out_image);
 
 struct str core_put_chunk(char *to, struct str key, const struct deletion_chunk *c);
 int core_get_chunk(struct str key, struct str value, struct deletion_chunk *out); /* references are left alone */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/err.h"
+#include "index/image.h"
 
 /* ----------------------------------------------------------------------------------------------------------- chunks */
 
@@ -45,6 +46,7 @@ void core_view_release(struct core_view *v)
         for (size_t chunk = 0; s->chunks && chunk < s->chunk_count; chunk++)
             core_chunk_release(s->chunks[chunk]);
         free(s->chunks);
+        image_release(s->image);
     }
     free(v->segments);
     free(v->ranges);
@@ -56,7 +58,7 @@ size_t core_view_heap(const struct core_view *v)
     size_t bytes = sizeof *v + v->range_count * sizeof *v->ranges + v->segment_count * sizeof *v->segments;
     for (size_t i = 0; i < v->segment_count; i++) {
         const struct core_segment *s = &v->segments[i];
-        bytes += s->chunk_count * sizeof(struct deletion_chunk *);
+        bytes += s->chunk_count * sizeof(struct deletion_chunk *) + (s->image ? image_heap(s->image) : 0);
         for (size_t chunk = 0; s->chunks && chunk < s->chunk_count; chunk++)
             bytes += s->chunks[chunk] ? sizeof(struct deletion_chunk) : 0;
     }
@@ -126,10 +128,40 @@ static int read_ranges(struct core_cursor *cursor, struct core_view *v)
     return err == -ENOENT ? 0 : err;
 }
 
-static int read_segments(struct core_cursor *cursor, struct core_view *v)
+static const struct core_segment *same_segment(const struct core_view *previous, size_t *at, uint64_t id)
+{
+    while (previous && *at < previous->segment_count && previous->segments[*at].id < id)
+        ++*at;
+    bool found = previous && *at < previous->segment_count && previous->segments[*at].id == id;
+    return found ? &previous->segments[*at] : NULL;
+}
+
+/* It never changes as long as the segment is there. */
+static int read_image(struct str image, struct core_segment *s, const struct core_segment *before)
+{
+    if (!before)
+        return image_copy(image, &s->image);
+    if (!before->image)
+        return ERR_CORRUPT;
+    s->image = image_hold(before->image);
+    return 0;
+}
+
+static int read_segment(struct str key, struct str value, const struct core_view *previous, size_t *at,
+                        struct core_segment *s)
+{
+    struct str image;
+    int err = core_key_read_u64(CORE_SEGMENT, key, &s->id);
+    if (!err)
+        err = core_get_segment(key, value, s, &image);
+    return err || !image.len ? err : read_image(image, s, same_segment(previous, at, s->id));
+}
+
+static int read_segments(struct core_cursor *cursor, const struct core_view *previous, struct core_view *v)
 {
     struct core_key from = core_key(CORE_SEGMENT);
     struct str key, value;
+    size_t at = 0;
     int err = core_cursor_seek(cursor, core_key_str(&from), &key, &value);
     for (; !err && key.ptr[0] == CORE_SEGMENT; err = core_cursor_next(cursor, &key, &value)) {
         void *segments = v->segments;
@@ -137,24 +169,13 @@ static int read_segments(struct core_cursor *cursor, struct core_view *v)
         v->segments = segments;
         if (err)
             return err;
-        struct core_segment *s = &v->segments[v->segment_count];
-        *s = (struct core_segment){0};
-        err = core_key_read_u64(CORE_SEGMENT, key, &s->id);
-        if (!err)
-            err = core_get_segment(key, value, s);
+        v->segments[v->segment_count] = (struct core_segment){0};
+        err = read_segment(key, value, previous, &at, &v->segments[v->segment_count]);
         if (err)
             return err;
         v->segment_count++;
     }
     return err == -ENOENT ? 0 : err;
-}
-
-static const struct core_segment *same_segment(const struct core_view *previous, size_t *at, uint64_t id)
-{
-    while (previous && *at < previous->segment_count && previous->segments[*at].id < id)
-        ++*at;
-    bool found = previous && *at < previous->segment_count && previous->segments[*at].id == id;
-    return found ? &previous->segments[*at] : NULL;
 }
 
 static void share_chunk(struct core_segment *s, size_t i, const struct core_segment *before)
@@ -232,7 +253,7 @@ static int fill(struct core_file *f, struct core_cursor *cursor, const struct co
     if (!err)
         err = read_ranges(cursor, v);
     if (!err)
-        err = read_segments(cursor, v);
+        err = read_segments(cursor, previous, v);
     size_t at = 0;
     for (size_t i = 0; !err && i < v->segment_count; i++) {
         struct core_segment *s = &v->segments[i];

@@ -1,4 +1,4 @@
-/* format.h - the bytes of a segment file, seg-<id>.mdb.
+/* format.h - the bytes of a segment file, seg-<id>.mdb, and of the extents of an image (image.h).
  *
  * One LMDB environment with one unnamed database, and behind LMDB's pages a seal (seal.h), which protects its tree. The
  * same documents and terms give the same bytes. A key is a section and a part:
@@ -118,6 +118,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Of the whole, in the TOC, and of each section, in its extents. */
@@ -191,6 +192,11 @@ static inline uint8_t section_version(enum section s)
 static inline uint32_t section_word(enum section s)
 {
     return (uint32_t)s | (uint32_t)section_version(s) << 8;
+}
+
+static inline size_t pieces_of(size_t size)
+{
+    return (size + PIECE - 1) / PIECE;
 }
 
 static inline uint64_t place_of(uint32_t part, uint32_t offset)

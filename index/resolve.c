@@ -170,7 +170,7 @@ static int probe_segment(struct resolving *r, const struct snapshot_segment *s)
     for (size_t i = 0; i < r->entry_count; i++) {
         int err = r->entries[i].has_lost ? 0 : probe(r, &r->entries[i], s);
         if (err) {
-            r->fault = (struct segment_fault){s->core->id, segment_damaged(s->segment, "ids")};
+            r->fault = (struct segment_fault){s->core->id, segment_damaged(s->segment, "ids"), s->core->image};
             return err;
         }
     }

@@ -198,40 +198,56 @@ int segment_open(const char *path, struct segment **out)
 
 void segment_fault_text(const struct segment_fault *fault, char out[FAULT_TEXT])
 {
-    snprintf(out, FAULT_TEXT, "seg-%" PRIu64 ".mdb%s%s", fault->segment, fault->section ? ", " : "",
+    snprintf(out, FAULT_TEXT, "%s%" PRIu64 "%s%s%s", fault->in_core ? "core.mdb, image of segment " : "seg-",
+             fault->segment, fault->in_core ? "" : ".mdb", fault->section ? ", " : "",
              fault->section ? fault->section : "");
 }
 
-static const char *section_at_fault(const struct segment *s, int err)
+/* Of what could be opened; what it says does not fit to what is there. */
+static int open_segment(struct segment *s)
 {
-    if (s->store)
-        return segment_damaged(s, "TOC"); /* what it says does not fit to what is there */
-    return err == ERR_CORRUPT ? "pages and seal" : NULL;
-}
-
-int segment_open_named(const char *path, struct segment **out, const char **out_section)
-{
-    *out_section = NULL;
-    struct segment *s = calloc(1, sizeof *s);
-    if (!s)
-        return -ENOMEM;
     s->kernels = kernels_best();
-    int err = store_open(path, &s->store);
-    if (!err)
-        err = read_toc(s);
+    int err = read_toc(s);
     if (!err)
         err = open_sections(s);
     if (!err)
         err = check_arrays(s);
-    if (!err)
-        err = sample_blocks(s);
+    return err ? err : sample_blocks(s);
+}
+
+/* Takes over a store, or why there is none, of which `otherwise` is at fault. */
+static int open_on_store(struct store *store, int err, const char *otherwise, struct segment **out,
+                         const char **out_section)
+{
+    *out_section = err == ERR_CORRUPT ? otherwise : NULL;
+    struct segment *s = err ? NULL : calloc(1, sizeof *s);
+    if (!s) {
+        store_close(store);
+        return err ? err : -ENOMEM;
+    }
+    s->store = store;
+    err = open_segment(s);
     if (err) {
-        *out_section = section_at_fault(s, err);
+        *out_section = segment_damaged(s, "TOC");
         segment_close(s);
         return err;
     }
     *out = s;
     return 0;
+}
+
+int segment_open_named(const char *path, struct segment **out, const char **out_section)
+{
+    struct store *store = NULL;
+    int err = store_open(path, &store);
+    return open_on_store(store, err, "pages and seal", out, out_section);
+}
+
+int segment_open_image(struct image *image, struct segment **out, const char **out_section)
+{
+    struct store *store = NULL;
+    int err = store_open_image(image, &store);
+    return open_on_store(store, err, "its table", out, out_section);
 }
 
 enum { STREAMS = 11 };
@@ -324,6 +340,11 @@ uint32_t segment_documents(const struct segment *s)
 uint64_t segment_bytes(const struct segment *s)
 {
     return store_bytes(s->store);
+}
+
+struct image *segment_image(const struct segment *s)
+{
+    return store_image(s->store);
 }
 
 const struct kernels *segment_kernels(const struct segment *s)

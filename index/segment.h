@@ -1,4 +1,4 @@
-/* segment.h - an immutable segment file, mapped and read.  Runs in: shard, worker (merges, looking up ids).
+/* segment.h - an immutable segment, a mapped file or an image of core.mdb, and how it is read.  Runs in: shard, worker (merges, looking up ids).
  *
  * Everything is checked when it is first touched: a cursor that meets damage stops and says so in `err`, which names no
  * file; the caller does, and the section by segment_damaged. Views are valid while the segment is open. */
@@ -14,6 +14,7 @@
 #include "index/dictionary.h"
 #include "index/segment_writer.h"
 
+struct image;
 struct kernels;
 struct segment;
 
@@ -21,10 +22,11 @@ struct segment;
 struct segment_fault {
     uint64_t segment;    /* 0: in none */
     const char *section; /* in words; NULL: the file could not even be opened */
+    bool in_core;        /* it has no file, but an image */
 };
 
-/* "seg-7.mdb, postings". */
-enum { FAULT_TEXT = 80 };
+/* "seg-7.mdb, postings", "core.mdb, image of segment 7, postings". */
+enum { FAULT_TEXT = 96 };
 void segment_fault_text(const struct segment_fault *fault, char out[FAULT_TEXT]);
 
 /* ERR_VERSION for another format, ERR_CORRUPT, or an errno. Memory by malloc. */
@@ -32,6 +34,7 @@ int segment_open(const char *path, struct segment **out);
 
 /* The same; on failure *out_section as in a segment_fault. */
 int segment_open_named(const char *path, struct segment **out, const char **out_section);
+int segment_open_image(struct image *image, struct segment **out, const char **out_section); /* takes a reference */
 
 /* The section whose checksum was found wrong last, in words; `otherwise` if none was. */
 const char *segment_damaged(const struct segment *s, const char *otherwise);
@@ -41,7 +44,8 @@ void segment_close(struct segment *s); /* accepts NULL */
 uint64_t segment_id(const struct segment *s);
 uint32_t segment_documents(const struct segment *s);
 uint64_t segment_bytes(const struct segment *s);
-size_t segment_heap(const struct segment *s); /* bytes of malloc */
+struct image *segment_image(const struct segment *s); /* NULL: it is a file */
+size_t segment_heap(const struct segment *s); /* bytes of malloc, without the image */
 void segment_trim(const struct segment *s);   /* as snapshot_trim */
 struct str segment_analyzer(const struct segment *s);
 

@@ -47,7 +47,8 @@ int segment_writer_open(const char *path, const struct segment_options *options,
         return -ENOMEM;
     w->id = options->id;
     w->analyzer = strndup(options->analyzer.ptr ? options->analyzer.ptr : "", options->analyzer.len);
-    int err = w->analyzer ? store_create(path, options->transaction, &w->store) : -ENOMEM;
+    struct store_options store = {.path = path, .transaction = options->transaction, .image = options->image};
+    int err = w->analyzer ? store_create(&store, &w->store) : -ENOMEM;
     if (!err)
         err = documents_out_open(&w->documents, w->store);
     if (err) {
@@ -215,7 +216,7 @@ int segment_writer_finish(struct segment_writer *w, struct segment_result *out)
         .first_stamp = w->documents.first_stamp,
         .last_stamp = w->documents.last_stamp,
     };
-    int err = store_finish(w->store, &result.bytes);
+    int err = store_finish(w->store, &result.bytes, &result.image);
     free_writer(w);
     if (!err)
         *out = result;

@@ -1,8 +1,8 @@
-/* segment_writer.h - one new immutable segment file, written in bounded memory.  Runs in: worker.
+/* segment_writer.h - one new immutable segment, written in bounded memory: a file, or an image.  Runs in: worker.
  *
  * Order of calls: open; every document by rising stamp; every term by rising key, each with its postings by rising
- * document number; finish. A failure is sticky: later calls do nothing and finish reports it. The file is durable when
- * finish returns 0, and invisible until core.mdb names it. */
+ * document number; finish. A failure is sticky: later calls do nothing and finish reports it. A file is durable when
+ * finish returns 0, and invisible until core.mdb names it; an image is durable when core.mdb has it. */
 #ifndef INDEX_SEGMENT_WRITER_H
 #define INDEX_SEGMENT_WRITER_H
 
@@ -12,15 +12,17 @@
 #include "common/arena.h"
 #include "common/str.h"
 
+struct image;
 struct segment_writer;
 
 struct segment_options {
     uint64_t id;
     size_t transaction; /* bytes written before a commit: min(32 MB, cap / 8) */
     struct str analyzer; /* analyzer_identity */
+    size_t image; /* above 0: one of at most so many bytes is to be an image */
 };
 
-/* `path` must not exist (O_EXCL). Memory comes from malloc, in a worker its arena. */
+/* `path`, of the file, must not exist (O_EXCL). Memory comes from malloc, in a worker its arena. */
 int segment_writer_open(const char *path, const struct segment_options *options, struct segment_writer **out);
 
 /* The segment's own number of a searchable field; the same name gives the same number. ERR_FULL past 65,535. */
@@ -61,8 +63,9 @@ void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_
 struct segment_result {
     uint32_t documents;
     uint64_t total_length; /* sum of decoded length codes */
-    uint64_t bytes;        /* of the file */
+    uint64_t bytes;        /* of the file, or of the image */
     uint64_t first_stamp, last_stamp;
+    struct image *image; /* NULL: it is a file. The caller's reference */
 };
 
 int segment_writer_error(const struct segment_writer *w); /* the first failure so far, or 0 */

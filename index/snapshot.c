@@ -72,6 +72,7 @@ int snapshot_open(const char *directory, struct core_view *view, struct snapshot
         int err = fill_segment(directory, next, before, &out_fault->section);
         if (err) {
             out_fault->segment = next->core->id;
+            out_fault->in_core = next->core->image;
             free_segments(s);
             return err;
         }
@@ -99,7 +100,7 @@ void snapshot_footprint(const struct snapshot *s, struct footprint *out)
 {
     *out = (struct footprint){.heap = sizeof *s + s->segment_count * sizeof *s->segments + core_view_heap(s->view)};
     for (size_t i = 0; i < s->segment_count; i++) {
-        out->mapped += segment_bytes(s->segments[i].segment);
+        out->mapped += s->segments[i].core->image ? 0 : segment_bytes(s->segments[i].segment);
         out->heap += snapshot_file_heap(s->segments[i].file);
     }
 }

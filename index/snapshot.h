@@ -1,4 +1,4 @@
-/* snapshot.h - one generation of one shard of an index, open for reading: the core view and its segments, mapped.
+/* snapshot.h - one generation of one shard of an index, open for reading: the core view and its segments, files mapped.
  *
  * Reference-counted; a newer snapshot shares the segments that both have. Queries hold a snapshot, not a transaction.
  * Runs in: shard; worker, to resolve versions and to merge. */
@@ -38,7 +38,7 @@ void snapshot_release(struct snapshot *s); /* accepts NULL; the last one unmaps 
 /* What a process holds for it. Deletions and files that other generations share count in each. */
 struct footprint {
     uint64_t mapped; /* bytes of its segment files: address space, and no memory until they are read */
-    uint64_t heap;   /* bytes of malloc: resolved places, deletions, counts */
+    uint64_t heap;   /* bytes of malloc: images, resolved places, deletions, counts */
 };
 void snapshot_footprint(const struct snapshot *s, struct footprint *out);
 

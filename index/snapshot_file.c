@@ -33,7 +33,8 @@ int snapshot_file_open(const char *path, const struct core_segment *core, struct
     if (!f)
         return -ENOMEM;
     f->references = 1;
-    int err = segment_open_named(path, &f->segment, out_section);
+    int err = core->image ? segment_open_image(core->image, &f->segment, out_section)
+                          : segment_open_named(path, &f->segment, out_section);
     if (!err && (segment_id(f->segment) != core->id || segment_documents(f->segment) != core->documents)) {
         err = ERR_CORRUPT;
         *out_section = "TOC, which is of another segment";

@@ -23,7 +23,7 @@ struct snapshot_file {
     size_t bucket_mask;
 };
 
-/* ERR_CORRUPT if it is not the segment that `core` speaks of. */
+/* The file, or the image that `core` has. ERR_CORRUPT if it is not the segment that `core` speaks of. */
 int snapshot_file_open(const char *path, const struct core_segment *core, struct snapshot_file **out,
                        const char **out_section);
 struct snapshot_file *snapshot_file_hold(struct snapshot_file *f);

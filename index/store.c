@@ -1,37 +1,22 @@
 #include "index/store.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/bytes.h"
 #include "common/crc.h"
-#include "common/fd.h"
-#include "index/kernels.h"
-#include "index/seal.h"
-#include "index/store_lmdb.h"
+#include "common/err.h"
+#include "index/image.h"
+#include "index/store_file.h"
 
-enum {
-    ENVIRONMENT = 1536, /* bytes that LMDB takes of malloc to read one file, and what malloc rounds up */
-    OS_PAGE = 4096,
-};
-
-static const char *lmdb_error_name(int err)
-{
-    return mdb_strerror(err);
-}
-
-void store_name_errors(void)
-{
-    err_name_range(MDB_KEYEXIST, MDB_LAST_ERRCODE, lmdb_error_name);
-}
+enum { OS_PAGE = 4096 };
 
 struct store {
-    MDB_env *env;
-    MDB_txn *txn;
-    MDB_dbi dbi;
-    uint64_t bytes;
+    struct store_file *file; /* one of the two */
+    struct image *image;
     uint32_t pieces; /* of extents that were resolved */
     uint32_t room;   /* bits in `checked` */
     uint64_t *checked;
@@ -39,69 +24,9 @@ struct store {
     enum section damaged;
 };
 
-/* Its tree is checked before LMDB walks it, and that LMDB means the same pages: a file that was cut would end in
- * SIGBUS. */
-static int check_file(struct store *s, const char *path, uint32_t *out_pages)
+static int find(const struct store *s, enum section section, uint32_t part, struct str *out)
 {
-    scoped(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    return seal_check(fd, &s->bytes, out_pages);
-}
-
-static int check_pages(const struct store *s, uint32_t pages)
-{
-    MDB_envinfo info;
-    int rc = mdb_env_info(s->env, &info);
-    if (rc)
-        return lmdb_error(rc);
-    return info.me_last_pgno + 1 == pages ? 0 : ERR_CORRUPT;
-}
-
-/* What store_extent reads of each value: its head, and its checksums, which are on its last page. */
-static int ask_for_ends(const struct store *s)
-{
-    struct page_ranges r;
-    MDB_cursor *cursor;
-    MDB_val k, v;
-    int rc = mdb_cursor_open(s->txn, s->dbi, &cursor);
-    if (rc)
-        return rc;
-    page_ranges_init(&r);
-    while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
-        page_ranges_add(&r, v.mv_data, EXTENT_HEADER);
-        page_ranges_add(&r, (const uint8_t *)v.mv_data + v.mv_size - 1, 1);
-    }
-    mdb_cursor_close(cursor);
-    page_ranges_ask(&r);
-    return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-/* The whole file is mapped, its seal too, which fills at least a page. */
-static_assert((int)KERNEL_OVERREAD <= (int)SEAL_PAGE_MIN, "what kernels read behind the last payload is mapped");
-
-static int open_environment(struct store *s, const char *path)
-{
-    uint32_t pages = 0;
-    int err = check_file(s, path, &pages);
-    if (err)
-        return err;
-    int rc = mdb_env_create(&s->env);
-    if (!rc)
-        rc = mdb_env_set_mapsize(s->env, (size_t)s->bytes);
-    if (!rc)
-        rc = mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NORDAHEAD | MDB_NOTLS, 0);
-    if (rc)
-        return lmdb_error(rc);
-    err = check_pages(s, pages);
-    if (err)
-        return err;
-    rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->txn);
-    if (!rc)
-        rc = mdb_dbi_open(s->txn, NULL, 0, &s->dbi);
-    if (!rc)
-        rc = ask_for_ends(s);
-    return lmdb_error(rc);
+    return s->file ? store_file_find(s->file, section, part, out) : image_find(s->image, section, part, out);
 }
 
 int store_open(const char *path, struct store **out)
@@ -109,7 +34,7 @@ int store_open(const char *path, struct store **out)
     struct store *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
-    int err = open_environment(s, path);
+    int err = store_file_open(path, &s->file);
     if (err) {
         store_close(s);
         return err;
@@ -118,32 +43,49 @@ int store_open(const char *path, struct store **out)
     return 0;
 }
 
+int store_open_image(struct image *image, struct store **out)
+{
+    int err = image_check(image);
+    if (err)
+        return err;
+    struct store *s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    s->image = image_hold(image);
+    *out = s;
+    return 0;
+}
+
 void store_close(struct store *s)
 {
     if (!s)
         return;
-    if (s->txn)
-        mdb_txn_abort(s->txn);
-    if (s->env)
-        mdb_env_close(s->env);
+    store_file_close(s->file);
+    image_release(s->image);
     free(s->checked);
     free(s);
 }
 
 uint64_t store_bytes(const struct store *s)
 {
-    return s->bytes;
+    return s->file ? store_file_bytes(s->file) : s->image->size;
+}
+
+struct image *store_image(const struct store *s)
+{
+    return s->image;
 }
 
 size_t store_heap(const struct store *s)
 {
-    return sizeof *s + s->room / 8 + ENVIRONMENT;
+    return sizeof *s + s->room / 8 + (s->file ? store_file_heap(s->file) : 0);
 }
 
+/* What is mapped can be had again; an image is in the heap. */
 void store_trim(const struct store *s)
 {
     uintptr_t begin = s->lowest & ~(uintptr_t)(OS_PAGE - 1);
-    if (s->lowest)
+    if (s->file && s->lowest)
         (void)madvise((void *)begin, s->highest - begin, MADV_DONTNEED);
 }
 
@@ -176,19 +118,17 @@ static void widen(struct store *s, uintptr_t begin, size_t size)
 
 static int resolve(struct store *s, enum section section, uint32_t part, struct extent *out)
 {
-    uint8_t key[STORE_KEY];
-    make_key(key, section, part);
-    MDB_val k = {STORE_KEY, key}, v;
-    int err = lmdb_error(mdb_get(s->txn, s->dbi, &k, &v));
+    struct str v;
+    int err = find(s, section, part, &v);
     if (err)
         return err;
-    const uint8_t *value = v.mv_data;
-    if (v.mv_size < EXTENT_HEADER || load_u32(value) != EXTENT_MAGIC)
+    const uint8_t *value = (const uint8_t *)v.ptr;
+    if (v.len < EXTENT_HEADER || load_u32(value) != EXTENT_MAGIC)
         return ERR_CORRUPT;
     uint32_t size = load_u32(value + 4);
     size_t pieces = pieces_of(size);
     uint32_t word = load_u32(value + 8);
-    if ((word & 0xff) != section || v.mv_size < EXTENT_HEADER + (size_t)size + 4 * pieces)
+    if ((word & 0xff) != section || v.len < EXTENT_HEADER + (size_t)size + 4 * pieces)
         return ERR_CORRUPT;
     if (crc32c(crc32c(0, value, 12), value + EXTENT_HEADER + size, 4 * pieces) != load_u32(value + 12))
         return ERR_CORRUPT;
@@ -200,7 +140,7 @@ static int resolve(struct store *s, enum section section, uint32_t part, struct 
     *out =
         (struct extent){.payload = value + EXTENT_HEADER, .size = size, .first_piece = s->pieces, .section = section};
     s->pieces += (uint32_t)pieces;
-    widen(s, (uintptr_t)value, v.mv_size);
+    widen(s, (uintptr_t)value, v.len);
     return 0;
 }
 
@@ -246,7 +186,7 @@ int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32
     for (uint32_t piece = offset / PIECE; piece <= last; piece++) {
         if (is_checked(s, e, piece))
             continue;
-        if (piece >= asked) {
+        if (s->file && piece >= asked) {
             asked = last - piece < AHEAD ? last + 1 : piece + AHEAD;
             ask_for_pieces(e, piece, asked);
         }
@@ -262,7 +202,7 @@ int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32
 
 void store_need(const struct store *s, const struct extent *e, uint64_t offset, uint64_t size, struct page_ranges *out)
 {
-    if (offset >= e->size || size == 0)
+    if (s->image || offset >= e->size || size == 0)
         return;
     uint64_t end = size < e->size - offset ? offset + size : e->size;
     uint32_t first = (uint32_t)(offset / PIECE), last = (uint32_t)((end - 1) / PIECE);

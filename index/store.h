@@ -1,7 +1,6 @@
-/* store.h - a segment file as LMDB keeps it, mapped: extents by section and part.
+/* store.h - the extents of a segment by section and part, from its file, mapped, or from its image in core.mdb.
  *
- * One transaction is held for the life of the mapping and every extent is resolved once, so that no lookup is on a
- * query's path. */
+ * Every extent is resolved once, when the segment is opened, so that no lookup is on a query's path. */
 #ifndef INDEX_STORE_H
 #define INDEX_STORE_H
 
@@ -14,6 +13,7 @@
 /* For main.c: err_str then knows LMDB's codes. */
 void store_name_errors(void);
 
+struct image;
 struct store;
 
 /* Kernels may read KERNEL_OVERREAD bytes behind a payload: checksums and the rest of its page follow, or the next page,
@@ -26,10 +26,12 @@ struct extent {
 };
 
 int store_open(const char *path, struct store **out);
+int store_open_image(struct image *image, struct store **out); /* takes a reference of its own */
 void store_close(struct store *s); /* accepts NULL */
 uint64_t store_bytes(const struct store *s);
+struct image *store_image(const struct store *s); /* NULL: it is a file */
 
-/* Bytes that it takes of malloc; LMDB's own are reckoned. */
+/* Bytes that it takes of malloc, without the image; LMDB's own are reckoned. */
 size_t store_heap(const struct store *s);
 
 /* This process has none of its pages any more; the kernel keeps them in its cache. */
@@ -44,8 +46,8 @@ int store_extent(struct store *s, enum section section, uint32_t part, struct ex
 /* Checks the pieces of an extent that hold [offset, offset + size), those that were not checked before. */
 int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32_t size);
 
-/* Adds what will be read when those bytes are: whole pieces where they were not checked yet. What lies outside of the
- * extent is left out. */
+/* Adds what will be read of a file when those bytes are: whole pieces where they were not checked yet. What lies outside
+ * of the extent is left out. */
 void store_need(const struct store *s, const struct extent *e, uint64_t offset, uint64_t size, struct page_ranges *out);
 
 #endif

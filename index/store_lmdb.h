@@ -1,4 +1,4 @@
-/* store_lmdb.h - how segment files use LMDB.  Used by store.c and store_writer.c, which alone know it. */
+/* store_lmdb.h - how segment files use LMDB.  Used by store_file.c and store_writer.c, which alone know it. */
 #ifndef INDEX_STORE_LMDB_H
 #define INDEX_STORE_LMDB_H
 
@@ -26,11 +26,6 @@ static inline void make_key(uint8_t key[STORE_KEY], enum section section, uint32
 {
     key[0] = (uint8_t)section;
     store_be32(key + 1, part);
-}
-
-static inline size_t pieces_of(size_t size)
-{
-    return (size + PIECE - 1) / PIECE;
 }
 
 #endif

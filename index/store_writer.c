@@ -1,6 +1,7 @@
 #include "index/store_writer.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "common/crc.h"
 #include "common/fd.h"
+#include "index/image.h"
 #include "index/seal.h"
 #include "index/store_lmdb.h"
 
@@ -23,6 +25,7 @@ struct open_value {
 };
 
 struct store_writer {
+    struct image_writer *image; /* NULL: there is a file */
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi dbi;
@@ -30,6 +33,7 @@ struct store_writer {
     size_t transaction, dirty;
     struct open_value open; /* between begin and end */
     int err;
+    bool has_file; /* of ours: to be removed unless it is finished */
     char path[MAX_PATH];
 };
 
@@ -53,11 +57,12 @@ static int learn_page(struct store_writer *w)
 
 /* Without a lock: this process is the only one that knows the file. MDB_NOMEMINIT would put what the heap held before
  * into it. */
-static int create_environment(struct store_writer *w)
+static int create_file(struct store_writer *w)
 {
     scoped(fd) int fd = open(w->path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0640);
     if (fd < 0)
         return -errno;
+    w->has_file = true;
     int rc = mdb_env_create(&w->env);
     if (!rc)
         rc = mdb_env_set_mapsize(w->env, MAP_ROOM);
@@ -69,24 +74,21 @@ static int create_environment(struct store_writer *w)
     return err ? err : begin(w);
 }
 
-int store_create(const char *path, size_t transaction, struct store_writer **out)
+int store_create(const struct store_options *options, struct store_writer **out)
 {
-    if (strlen(path) >= MAX_PATH)
+    if (strlen(options->path) >= MAX_PATH)
         return -ENAMETOOLONG;
     struct store_writer *w = calloc(1, sizeof *w);
     if (!w)
         return -ENOMEM;
-    snprintf(w->path, sizeof w->path, "%s", path);
-    w->transaction = transaction;
-    int err = create_environment(w);
-    if (err) {
-        if (err == -EEXIST)
-            w->path[0] = 0; /* not ours to remove */
+    snprintf(w->path, sizeof w->path, "%s", options->path);
+    w->transaction = options->transaction;
+    int err = options->image ? image_writer_open(options->image, &w->image) : create_file(w);
+    if (err)
         store_abandon(w);
-        return err;
-    }
-    *out = w;
-    return 0;
+    else
+        *out = w;
+    return err;
 }
 
 /* Header, checksums, and zero bytes to the value's end; the payload is there. */
@@ -120,7 +122,7 @@ static int next_transaction(struct store_writer *w)
 }
 
 /* Room for a value in the open transaction, or in a new one. */
-static int reserve(struct store_writer *w, enum section section, uint32_t part, size_t size)
+static int reserve_in_file(struct store_writer *w, enum section section, uint32_t part, size_t size)
 {
     uint8_t key[STORE_KEY];
     make_key(key, section, part);
@@ -137,6 +139,52 @@ static int reserve(struct store_writer *w, enum section section, uint32_t part, 
     w->open = (struct open_value){.bytes = v.mv_data, .room = v.mv_size, .section = section, .size = size};
     w->dirty += cost;
     return 0;
+}
+
+/* What was gathered stands there ready made, but for the room to the end of its pages. */
+static int put_again(struct store_writer *w, const struct image_extent *e)
+{
+    size_t size = load_u32(e->value.ptr + 4);
+    int err = reserve_in_file(w, e->section, e->part, size);
+    if (err)
+        return err;
+    memcpy(w->open.bytes, e->value.ptr, e->value.len);
+    memset(w->open.bytes + e->value.len, 0, w->open.room - e->value.len);
+    return 0;
+}
+
+/* The image would be too large: what it has goes to a file, and all that comes. */
+static int turn_to_file(struct store_writer *w)
+{
+    struct image_writer *gathered = w->image;
+    w->image = NULL;
+    int err = create_file(w);
+    for (uint32_t i = 0; !err && i < image_writer_extents(gathered); i++) {
+        struct image_extent e;
+        image_writer_extent(gathered, i, &e);
+        err = put_again(w, &e);
+    }
+    image_writer_close(gathered);
+    return err;
+}
+
+static bool reserve_in_image(struct store_writer *w, enum section section, uint32_t part, size_t size)
+{
+    size_t room = EXTENT_HEADER + size + 4 * pieces_of(size);
+    uint8_t *bytes = size <= IMAGE_MOST ? image_writer_add(w->image, section, part, room) : NULL;
+    if (bytes)
+        w->open = (struct open_value){.bytes = bytes, .room = room, .section = section, .size = size};
+    return bytes;
+}
+
+static int reserve(struct store_writer *w, enum section section, uint32_t part, size_t size)
+{
+    if (w->image && image_writer_has(w->image, section, part))
+        return -EEXIST;
+    if (w->image && reserve_in_image(w, section, part, size))
+        return 0;
+    int err = w->image ? turn_to_file(w) : 0;
+    return err ? err : reserve_in_file(w, section, part, size);
 }
 
 void *store_begin(struct store_writer *w, enum section section, uint32_t part, size_t size)
@@ -239,11 +287,9 @@ static int seal_file(struct store_writer *w)
     return err;
 }
 
-static int finish(struct store_writer *w, uint64_t *out_bytes)
+static int finish_file(struct store_writer *w, uint64_t *out_bytes)
 {
     struct stat status;
-    if (w->err)
-        return w->err;
     int err = lmdb_error(mdb_txn_commit(w->txn));
     w->txn = NULL;
     if (!err)
@@ -252,16 +298,29 @@ static int finish(struct store_writer *w, uint64_t *out_bytes)
         err = sync_directory_of(w->path);
     if (!err && stat(w->path, &status) < 0)
         err = -errno;
-    if (!err)
+    if (!err) {
         *out_bytes = (uint64_t)status.st_size;
+        w->has_file = false; /* it stays */
+    }
     return err;
 }
 
-int store_finish(struct store_writer *w, uint64_t *out_bytes)
+static void finish_image(struct store_writer *w, uint64_t *out_bytes, struct image **out_image)
 {
-    int err = finish(w, out_bytes);
-    if (!err)
-        w->path[0] = 0; /* it stays */
+    *out_image = image_writer_finish(w->image);
+    *out_bytes = (*out_image)->size;
+}
+
+int store_finish(struct store_writer *w, uint64_t *out_bytes, struct image **out_image)
+{
+    int err = w->err;
+    if (!err && !w->image) {
+        err = finish_file(w, out_bytes);
+        if (!err)
+            *out_image = NULL;
+    } else if (!err) {
+        finish_image(w, out_bytes, out_image);
+    }
     store_abandon(w);
     return err;
 }
@@ -274,12 +333,29 @@ void store_abandon(struct store_writer *w)
         mdb_txn_abort(w->txn);
     if (w->env)
         mdb_env_close(w->env);
-    if (w->path[0])
+    if (w->has_file)
         (void)unlink(w->path);
+    image_writer_close(w->image);
     free(w);
 }
 
 size_t store_memory(const struct store_writer *w)
 {
     return w->transaction + EXTENT_PAYLOAD;
+}
+
+int store_write_file(const struct store_options *options, const struct image *image, uint64_t *out_bytes)
+{
+    struct store_options to_file = {.path = options->path, .transaction = options->transaction};
+    struct store_writer *w;
+    struct image *none;
+    int err = store_create(&to_file, &w);
+    if (err)
+        return err;
+    for (uint32_t i = 0; !w->err && i < image_extents(image); i++) {
+        struct image_extent e;
+        image_extent(image, i, &e);
+        w->err = put_again(w, &e);
+    }
+    return store_finish(w, out_bytes, &none);
 }

@@ -1,6 +1,7 @@
-/* store_writer.h - a new segment file, extent by extent.  Runs in: worker.
+/* store_writer.h - a new segment, extent by extent: an image as long as it is small enough, else a file.  Runs in:
+ * worker.
  *
- * It commits in bounded transactions and does not sync before the end; nobody sees the file until core.mdb names it. */
+ * A file is committed in bounded transactions and not synced before the end; nobody sees it until core.mdb names it. */
 #ifndef INDEX_STORE_WRITER_H
 #define INDEX_STORE_WRITER_H
 
@@ -9,10 +10,16 @@
 
 #include "index/format.h"
 
+struct image;
 struct store_writer;
 
-/* The file must not exist. `transaction` is bytes, in pages, between commits. */
-int store_create(const char *path, size_t transaction, struct store_writer **out);
+struct store_options {
+    const char *path;   /* of the file, which must not exist */
+    size_t transaction; /* bytes, in pages, between commits */
+    size_t image;       /* extents are gathered in an image of at most so many bytes; 0: there is a file at once */
+};
+
+int store_create(const struct store_options *options, struct store_writer **out);
 
 /* Room for an extent's payload, to be filled before store_end; NULL after a failure. Failures are sticky. */
 void *store_begin(struct store_writer *w, enum section section, uint32_t part, size_t size);
@@ -23,9 +30,13 @@ void store_put(struct store_writer *w, enum section section, uint32_t part, cons
 
 int store_error(const struct store_writer *w);
 
-/* Syncs file and directory, closes, frees; the first failure of all, after which the file is gone. */
-int store_finish(struct store_writer *w, uint64_t *out_bytes);
+/* Closes, frees. Either there is an image, whose reference the caller has, or *out_image is NULL and there is a file, which
+ * is synced, and its directory. The first failure of all, after which there is none. */
+int store_finish(struct store_writer *w, uint64_t *out_bytes, struct image **out_image);
 void store_abandon(struct store_writer *w);
 size_t store_memory(const struct store_writer *w); /* what the open transaction may hold at most */
+
+/* The file that would have been written in place of an image. */
+int store_write_file(const struct store_options *options, const struct image *image, uint64_t *out_bytes);
 
 #endif

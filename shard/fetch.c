@@ -55,7 +55,7 @@ void fetch_fail_damaged(struct reply *out, const struct snapshot *from, size_t s
 {
     const struct snapshot_segment *s = &from->segments[segment];
     char where[FAULT_TEXT];
-    segment_fault_text(&(struct segment_fault){s->core->id, segment_damaged(s->segment, part)}, where);
+    segment_fault_text(&(struct segment_fault){s->core->id, segment_damaged(s->segment, part), s->core->image}, where);
     log_error("a segment is damaged, what needs this of it cannot be answered: %s: %s", where, err_str(err));
     reply_fail(out, CODE_INDEX_DAMAGED, "%s: %s", where, err_str(err));
 }

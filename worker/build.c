@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/image.h"
 #include "worker/hooks.h"
 #include "worker/words.h"
 
-/* BUILD: batches of operations to one segment file, deletions and refusals, and one commit. */
+/* BUILD: batches of operations to one segment, deletions and refusals, and one commit. */
 
 enum { BYTES_PER_DELETION = 64 };
 
@@ -15,6 +16,7 @@ static void open_build(struct build *b, struct worker *w)
 {
     b->worker = w;
     indexing_open(&b->indexing, w);
+    b->indexing.image_most = IMAGE_MOST;
     regions_open(&b->regions, w);
     job_must(w, core_open_writer(b->indexing.directory, &b->core), "core.mdb cannot be opened");
     patcher_open(&b->patcher, w, b->core, b->indexing.directory, &b->regions);

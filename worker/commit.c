@@ -2,6 +2,7 @@
 
 #include "common/err.h"
 #include "index/resolve.h"
+#include "index/store_writer.h"
 #include "worker/build.h"
 #include "worker/report.h"
 #include "worker/words.h"
@@ -20,10 +21,31 @@ static struct core_view *read_view(struct worker *w, struct core *core)
     return view;
 }
 
+/* core.mdb has as many images as it may: this one becomes a file, as if it were large. */
+static void turn_to_file(struct build *b, struct resolve_build *build)
+{
+    struct indexing *x = &b->indexing;
+    struct store_options options = {.path = x->path, .transaction = b->worker->transaction};
+    uint64_t bytes;
+    job_must(b->worker, store_write_file(&options, x->image, &bytes), "the segment cannot be written");
+    x->image = NULL;
+    build->segment = indexing_segment(x);
+}
+
+static int resolve(struct build *b, struct resolve_build *build, uint64_t *out_generation,
+                   struct segment_fault *out_fault)
+{
+    int err = resolve_build(b->core, build, out_generation, out_fault);
+    if (err != ERR_FULL || !b->indexing.image)
+        return err;
+    turn_to_file(b, build);
+    return resolve_build(b->core, build, out_generation, out_fault);
+}
+
 /* Somebody applied the range before: the file that is not named is nobody's. */
 static enum exit_reason superseded(struct build *b, struct core_range applied)
 {
-    if (b->indexing.documents)
+    if (b->indexing.documents && !b->indexing.image)
         unlink(b->indexing.path);
     report_outcome(b->worker, false, applied, read_view(b->worker, b->core));
     return EXIT_REASON_SUPERSEDED;
@@ -46,7 +68,7 @@ enum exit_reason build_commit(struct build *b)
         .refusals_saved = w->job->refusals_saved,
     };
     words_stage(w->words, STAGE_COMMITTING);
-    int err = resolve_build(b->core, &build, &generation, &fault);
+    int err = resolve(b, &build, &generation, &fault);
     if (err == ERR_STALE)
         return superseded(b, build.applied);
     if (err)

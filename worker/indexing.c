@@ -63,6 +63,7 @@ static void open_writer(struct indexing *x)
         .id = x->worker->job->segment,
         .transaction = x->worker->transaction,
         .analyzer = str_of(analyzer_identity(x->analyzer)),
+        .image = x->image_most,
     };
     job_must(x->worker, segment_writer_open(x->path, &options, &x->writer), "the segment cannot be written");
 }
@@ -180,6 +181,7 @@ void indexing_write(struct indexing *x)
     words_stage(x->worker->words, STAGE_WRITING);
     flush_terms(&x->inverter.terms, &x->fields, x->writer);
     job_must(x->worker, segment_writer_finish(x->writer, &result), "the segment cannot be written");
+    x->image = result.image;
 }
 
 struct segment *indexing_segment(const struct indexing *x)
@@ -187,6 +189,8 @@ struct segment *indexing_segment(const struct indexing *x)
     struct segment *segment;
     if (!x->documents)
         return NULL;
-    job_must(x->worker, segment_open(x->path, &segment), "the segment just written cannot be opened");
+    const char *section;
+    int err = x->image ? segment_open_image(x->image, &segment, &section) : segment_open(x->path, &segment);
+    job_must(x->worker, err, "the segment just written cannot be opened");
     return segment;
 }

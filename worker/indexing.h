@@ -27,7 +27,9 @@ struct indexing {
 
     char directory[PLACE_PATH_MAX];
     char path[SEGMENT_PATH_MAX];
+    size_t image_most;             /* a segment of so many bytes is to be an image; 0: always a file */
     struct segment_writer *writer; /* NULL while no document was accepted */
+    struct image *image;           /* what was written, if it is so small; else it is at `path` */
     uint32_t documents;            /* in the segment */
 
     struct core_refusal *refusals;

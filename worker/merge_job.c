@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include "worker/report.h"
 #include "worker/words.h"
 
-/* MERGE: several segments to one, in bounded memory, and the commit that puts it in their place. */
+/* MERGE: several segments, files and images, to one file, in bounded memory, and the commit that puts it in their place. */
 
 struct merging {
     struct worker *worker;
@@ -87,7 +88,8 @@ static void write_output(struct merging *m)
     if (err && culprit < w->job->n_inputs) {
         w->words->input_segment = w->job->inputs[culprit];
         const char *section = segment_damaged(m->inputs[culprit].segment, "contents");
-        job_die_damaged(w, err, &(struct segment_fault){w->words->input_segment, section});
+        bool in_core = segment_image(m->inputs[culprit].segment);
+        job_die_damaged(w, err, &(struct segment_fault){w->words->input_segment, section, in_core});
     }
     job_must(w, err, "the merged segment cannot be written");
     if (result.documents == 0)

@@ -26,6 +26,11 @@ static _Noreturn void die_damaged(const struct patcher *p, int err, const struct
     job_die_damaged(p->worker, err, fault);
 }
 
+static _Noreturn void die_at(const struct patcher *p, int err, const struct snapshot_segment *s, const char *section)
+{
+    die_damaged(p, err, &(struct segment_fault){s->core->id, section, s->core->image});
+}
+
 /* A merge may remove a file between the view and its opening: then there is a newer view. */
 static void open_index(struct patcher *p)
 {
@@ -50,7 +55,7 @@ static struct str read_body(struct patcher *p, size_t segment, uint32_t document
     if (err == ERR_FULL)
         job_scratch_full(p->worker);
     if (err)
-        die_damaged(p, err, &(struct segment_fault){s->core->id, segment_damaged(s->segment, "documents")});
+        die_at(p, err, s, segment_damaged(s->segment, "documents"));
     return body;
 }
 
@@ -67,7 +72,7 @@ static struct str find_in_index(struct patcher *p, const struct operation *o)
                    ? read_body(p, segment, document)
                    : (struct str){0};
     if (err)
-        die_damaged(p, err, &(struct segment_fault){p->before->segments[segment].core->id, "ids"});
+        die_at(p, err, &p->before->segments[segment], "ids");
     return (struct str){0};
 }
 

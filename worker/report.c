@@ -97,6 +97,7 @@ static void fill_segments(struct worker *w, const struct core_segment *from, siz
         items[i].documents = from[i].documents;
         items[i].deleted = from[i].deleted;
         items[i].bytes = from[i].bytes;
+        items[i].image = from[i].image != NULL;
         state->segments[i] = &items[i];
     }
 }

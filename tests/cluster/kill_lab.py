@@ -260,7 +260,7 @@ class Lab:
         for readers is over: they are not leaks, all others are."""
         with self.server.client() as client:
             stats = client.stats()
-        named = {i.uid: i.segments for i in stats.indexes}[INDEX]
+        named = {i.uid: i.segments - i.images for i in stats.indexes}[INDEX]
         files, directories = leaks.segment_files(self.server, INDEX_NUMBER), leaks.index_directories(self.server)
         now = leaks.table(self.server)
         found = [f"descriptors or processes differ:\n  before {before}\n  now    {now}"] if now != before else []
@@ -296,10 +296,10 @@ class Lab:
             while stats.removals and time.monotonic() < end:
                 time.sleep(max(0.01, min(stats.removals_due_ms / 1000, 0.1)))
                 stats = client.stats()
-        named = {i.uid: i.segments for i in stats.indexes}[INDEX]
+        named = {i.uid: i.segments - i.images for i in stats.indexes}[INDEX]
         files, directories = leaks.segment_files(self.server, INDEX_NUMBER), leaks.index_directories(self.server)
         if stats.removals or files != named or len(directories) != 1:
-            self.model.blame(f"{files} segment files in {directories} are there, the index has {named} segments, "
+            self.model.blame(f"{files} segment files in {directories} are there, the index has {named}, "
                              f"{stats.removals} are still to go")
 
     def check_log(self):

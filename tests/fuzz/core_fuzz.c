@@ -54,8 +54,11 @@ static void read_rest(struct str key, struct str value)
     struct str id;
     uint64_t a, b;
     (void)core_get_meta(key, value, &meta);
-    if (core_get_segment(key, value, &segment) == 0)
+    struct str image;
+    if (core_get_segment(key, value, &segment, &image) == 0) {
         must(segment.deleted <= segment.documents);
+        touch(image);
+    }
     (void)core_get_u64(key, value, &a);
     (void)core_get_tombstone(key, value, &a, &b);
     (void)core_get_chunk_generation(value, &a);
@@ -93,6 +96,12 @@ static int core_fuzz(const uint8_t *data, size_t size)
         read_chunk(k, v);
         read_rest(k, v);
         mend(k, value, size);
+    }
+    /* A segment with its image, whose checksum is of what is in front of it. */
+    if (size >= CORE_IMAGE_AT && key.bytes[0] == CORE_SEGMENT) {
+        store_u16(value + 4, 2);
+        store_u32(value + 12, crc32c(crc32c(0, k.ptr, k.len), value + CORE_HEADER, CORE_IMAGE_AT - CORE_HEADER));
+        read_rest(k, v);
     }
     /* A list of the count that it says, which random bytes hardly ever are. */
     if (size >= CORE_HEADER + 16) {

@@ -164,12 +164,13 @@ static void restore(unsigned changed)
 static void write_bad(void)
 {
     struct store_writer *w;
+    struct image *none;
     uint64_t bytes;
-    if (store_create(seed.bad, 1 << 20, &w))
+    if (store_create(&(struct store_options){.path = seed.bad, .transaction = 1 << 20}, &w))
         abort();
     for (size_t i = 0; i < SECTIONS; i++)
         store_put(w, sections[i], 0, seed.extents[i]->payload, seed.extents[i]->size);
-    if (store_finish(w, &bytes))
+    if (store_finish(w, &bytes, &none))
         abort();
 }
 

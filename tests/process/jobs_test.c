@@ -19,6 +19,7 @@
 #include "common/hash.h"
 #include "common/logger.h"
 #include "coordinator/jobs_state.h"
+#include "coordinator/merge_policy.h"
 #include "coordinator/shards_start.h"
 #include "proto/batch.h"
 #include "proto/settings.h"
@@ -337,6 +338,14 @@ static void optimizes_to_one_segment(void **state)
     remove_data(&l);
 }
 
+static size_t images(const struct life *l)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < l->stream->segment_count; i++)
+        count += l->stream->segments[i].image;
+    return count;
+}
+
 static void merges_by_itself(void **state)
 {
     struct life l;
@@ -344,11 +353,40 @@ static void merges_by_itself(void **state)
     make_data(&l);
     begin(&l, "auto");
     for (unsigned i = 0; i < 9; i++) {
+        add(&l, (char[]){(char)('a' + i), 0}, 2000);
+        RUN_UNTIL(&l, l.applied == i + 1);
+    }
+    assert_int_equal(images(&l), 0);
+    RUN_UNTIL(&l, l.stream->segment_count < 8 && jobs_running(l.jobs) == 0);
+    assert_int_equal(l.stream->documents, 18000);
+    end(&l);
+    remove_data(&l);
+}
+
+/* Whoever merges by hand does not choose when core.mdb is full. */
+static void folds_images_where_merges_are_manual(void **state)
+{
+    struct life l;
+    (void)state;
+    make_data(&l);
+    begin(&l, "manual");
+    for (unsigned i = 0; i < FOLD_IMAGES - 1; i++) {
         add(&l, (char[]){(char)('a' + i), 0}, 5);
         RUN_UNTIL(&l, l.applied == i + 1);
     }
-    RUN_UNTIL(&l, l.stream->segment_count < 8 && jobs_running(l.jobs) == 0);
-    assert_int_equal(l.stream->documents, 45);
+    RUN_UNTIL(&l, jobs_running(l.jobs) == 0);
+    assert_int_equal(images(&l), FOLD_IMAGES - 1);
+    add(&l, "z", 5);
+    RUN_UNTIL(&l, l.applied == FOLD_IMAGES && jobs_running(l.jobs) == 0 && images(&l) == 0);
+    assert_int_equal(l.stream->segment_count, 1);
+    add(&l, "y", 5);
+    RUN_UNTIL(&l, l.applied == FOLD_IMAGES + 1 && jobs_running(l.jobs) == 0);
+    assert_int_equal(images(&l), 1);
+    end(&l);
+    begin(&l, "manual"); /* as the survey finds them */
+    assert_int_equal(l.stream->segment_count, 2);
+    assert_int_equal(images(&l), 1);
+    assert_int_equal(l.stream->documents, 5 * (FOLD_IMAGES + 1));
     end(&l);
     remove_data(&l);
 }
@@ -458,6 +496,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(applies_and_surveys),   cmocka_unit_test(optimizes_to_one_segment),
         cmocka_unit_test(merges_by_itself),      cmocka_unit_test(quarantines_what_kills_workers),
+        cmocka_unit_test(folds_images_where_merges_are_manual),
         cmocka_unit_test(survives_the_nursery),  cmocka_unit_test(follows_killed_workers),
         cmocka_unit_test(drops_an_index_in_use),
     };

@@ -17,6 +17,8 @@ from watch import Watch
 from test_shard import Shard, failure, internal  # noqa: F401  (a fixture)
 
 PLACE = (1, 1, 0)
+# Numbers are stored and not indexed, and these do not compress: a segment with a document that has them is a file.
+PAD = [int(zlib.crc32(b"%d" % n)) for n in range(9000)]
 CORRUPT = 6  # EXIT_REASON_CORRUPT
 WEIGHT = 100_000
 
@@ -61,10 +63,30 @@ class Index:
         return self.internal.Execute(text=self.text(query, settings), own_statistics=True, limit=limit, **options)
 
 
+def cats(pad):
+    made = [{"id": f"{n:02}", "title": f"cats {n}", "n": n, "a b": ["x", {"é\\": "}\""}]} for n in range(20)]
+    made[-1].update({"pad": pad} if pad else {})
+    return made
+
+
 @pytest.fixture
 def index(internal, directory):  # noqa: F811
     made = Index(internal, directory)
-    made.put(*({"id": f"{n:02}", "title": f"cats {n}", "n": n, "a b": ["x", {"é\\": "}\""}]} for n in range(20)))
+    made.put(*cats(PAD))
+    yield made
+    assert made.nursery.close() == 0
+
+
+@pytest.fixture(params=["file", "image"])
+def home(request):
+    return request.param
+
+
+@pytest.fixture
+def index_at_home(internal, directory, home):  # noqa: F811
+    made = Index(internal, directory)
+    made.put(*cats(PAD if home == "file" else None))
+    assert made.path().joinpath("seg-1.mdb").exists() == (home == "file")
     yield made
     assert made.nursery.close() == 0
 
@@ -277,7 +299,7 @@ def test_the_least_used_are_closed_before_descriptors_run_out(index, internal, d
 
 
 def test_a_nudge_lets_go_of_merged_segments(shard, index, internal):  # noqa: F811
-    index.put({"id": "more", "title": "cats"})
+    index.put({"id": "more", "title": "cats", "pad": PAD})
     shard.ask(execute=index.search("cats"))
     assert len([f for f in open_files(shard, index.path()) if "seg-" in f]) == 2
     worker = index.nursery.merge([1, 2], 3)
@@ -310,7 +332,7 @@ def stall_at(path, apart):
 
 
 def test_a_shard_that_stalls_until_its_segments_are_gone_reads_the_newest_view(shard, index, internal, directory):  # noqa: F811
-    index.put({"id": "more", "title": "cats"})
+    index.put({"id": "more", "title": "cats", "pad": PAD})
     put_back, let_go = stall_at(index.path() / "seg-2.mdb", directory / "apart")
     shard.send(execute=index.search("cats", limit=100))
     wait_until(lambda: any("seg-1.mdb" in f for f in open_files(shard, index.path())))  # the view has been read
@@ -365,14 +387,20 @@ UPDATE_READS = {"id hashes", "hash documents", "records", "id places"}
 ENDS_EVERYTHING = {name for _, name, needs in SECTIONS if "opening" in needs}
 
 
-def flip_a_bit(path, section):
-    """In the middle of the payload of a section's first extent, which begins 16 bytes behind a page's beginning."""
+def flip_a_bit(index, home, section):
+    """In the middle of the payload of a section's first extent, which is in the file, or in the image in core.mdb."""
+    path = index.path() / ("seg-1.mdb" if home == "file" else "core.mdb")
     data = bytearray(path.read_bytes())
-    extents = [at for at in range(16, len(data), 4096) if data[at:at + 4] == b"MFS1" and data[at + 8] == section]
-    assert len(extents) == 1
-    size = int.from_bytes(data[extents[0] + 4:extents[0] + 8], "little")
-    data[extents[0] + 16 + size // 2] ^= 4
-    path.write_bytes(data)
+    extents = [m.start() for m in re.finditer(b"MFS1", data) if data[m.start() + 8] == section]
+    assert extents
+    for at in extents[:1] if home == "file" else extents:  # of core.mdb there may be an older page
+        size = int.from_bytes(data[at + 4:at + 8], "little")
+        data[at + 16 + size // 2] ^= 4
+    with open(path, "r+b") as file:
+        file.write(data)
+
+
+NAMES = {"file": "seg-1.mdb", "image": "core.mdb, image of segment 1"}
 
 
 def questions(index):
@@ -386,16 +414,17 @@ def questions(index):
 
 
 @pytest.mark.parametrize("section, name, needs", SECTIONS, ids=[name.replace(" ", "-") for _, name, _ in SECTIONS])
-def test_a_flipped_bit_is_named_by_file_and_section(shard, index, internal, directory, section, name, needs):  # noqa: F811
+def test_a_flipped_bit_is_named_by_home_and_section(shard, index_at_home, home, internal, directory, section, name, needs):  # noqa: F811
+    index = index_at_home
     other = Index(internal, directory, 2)
     other.put({"id": "1", "title": "cats"})
-    flip_a_bit(index.path() / "seg-1.mdb", section)
+    flip_a_bit(index, home, section)
     failed = set()
     for question, (asked, right) in questions(index).items():
         answer, body = shard.ask(**asked)
         if answer.WhichOneof("message") == "failed":
             failed.add(question)
-            assert failure(answer) == "index_damaged" and f"seg-1.mdb, {name}: " in answer.failed.message
+            assert failure(answer) == "index_damaged" and f"{NAMES[home]}, {name}: " in answer.failed.message
         elif question == "lookup":
             assert right in body
         else:
@@ -406,13 +435,14 @@ def test_a_flipped_bit_is_named_by_file_and_section(shard, index, internal, dire
 
 
 @pytest.mark.parametrize("section, name", [s[:2] for s in SECTIONS], ids=[s[1].replace(" ", "-") for s in SECTIONS])
-def test_a_worker_names_file_and_section(index, section, name):
-    index.put({"id": "more", "title": "cats"})
-    flip_a_bit(index.path() / "seg-1.mdb", section)
+def test_a_worker_names_home_and_section(index_at_home, home, section, name):
+    index = index_at_home
+    index.put({"id": "more", "title": "cats", "pad": PAD})
+    flip_a_bit(index, home, section)
 
     def outcome(worker):
         words = index.nursery.run(worker)
-        assert words["reason"] == "done" or (words["reason"] == "corrupt" and f"seg-1.mdb, {name}: " in words["text"])
+        assert words["reason"] == "done" or (words["reason"] == "corrupt" and f"{NAMES[home]}, {name}: " in words["text"])
         return words["reason"]
 
     fd = harness.region([harness.operation(harness.PUT, "07", {"id": "07"}, 900, 0)], index.next, PLACE)

@@ -54,6 +54,11 @@ def documents(count, first=0, words=12):
             for i in range(first, first + count)]
 
 
+def segments(worker):
+    """(id, is an image) of each live one."""
+    return [(s.id, s.image) for s in worker.outcome().state.segments]
+
+
 def segment_files(directory, place="1/1/0"):
     return sorted(p.name for p in (directory / "indexes" / place).glob("seg-*.mdb"))
 
@@ -74,18 +79,60 @@ def test_is_ready_and_ends_when_the_coordinator_is_gone(nursery):
 
 
 def test_builds_a_segment(nursery, directory):
-    worker = nursery.build([puts(documents(200))], [(1, 201)], segment=5)
+    worker = nursery.build([puts(documents(2000))], [(1, 2001)], segment=5)
     words = nursery.run(worker)
     assert (words["reason"], os.waitstatus_to_exitcode(worker.status)) == ("done", 0), words
-    assert (words["documents"], words["documents_total"], words["sequence"]) == (200, 200, 0)
+    assert (words["documents"], words["documents_total"], words["sequence"]) == (2000, 2000, 0)
     outcome = worker.outcome()
-    assert outcome.committed and (outcome.applied.first, outcome.applied.end) == (1, 201)
-    assert outcome.state.watermark == 201 and outcome.state.documents == 200
-    assert [(s.id, s.documents, s.deleted) for s in outcome.state.segments] == [(5, 200, 0)]
+    assert outcome.committed and (outcome.applied.first, outcome.applied.end) == (1, 2001)
+    assert outcome.state.watermark == 2001 and outcome.state.documents == 2000
+    assert [(s.id, s.documents, s.deleted) for s in outcome.state.segments] == [(5, 2000, 0)]
     assert words["generation"] == outcome.state.generation == 1
-    assert segment_files(directory) == ["seg-5.mdb"]
+    assert segments(worker) == [(5, False)] and segment_files(directory) == ["seg-5.mdb"]
     state = surveyed(nursery)[-1]
-    assert (state.watermark, state.documents, state.epoch) == (201, 200, 1)
+    assert (state.watermark, state.documents, state.epoch) == (2001, 2000, 1)
+
+
+def test_a_small_segment_is_an_image_and_no_file(nursery, directory):
+    worker = nursery.build([puts(documents(20))], [(1, 21)], segment=5)
+    assert nursery.run(worker)["reason"] == "done"
+    state = worker.outcome().state
+    assert [(s.id, s.documents, s.image) for s in state.segments] == [(5, 20, True)]
+    assert 0 < state.segments[0].bytes <= 64 << 10
+    assert segment_files(directory) == []
+    found = surveyed(nursery)[-1]
+    assert [(s.id, s.documents, s.image) for s in found.segments] == [(5, 20, True)]
+
+
+IMAGES_MOST = 32  # index/core.h
+
+
+def test_where_there_is_no_room_for_an_image_there_is_a_file(nursery, directory):
+    """Until images are folded; versions that stand in one are replaced as in a file."""
+    for n in range(IMAGES_MOST + 2):
+        worker = nursery.build([region([operation(PUT, str(n // 2), {"id": n // 2, "n": n}, 100 + n)], n + 1)], [(n + 1, n + 2)],
+                               segment=n + 1)
+        assert nursery.run(worker)["reason"] == "done"
+    assert segments(worker) == [(n + 1, n < IMAGES_MOST) for n in range(IMAGES_MOST + 2)]
+    assert segment_files(directory) == [f"seg-{IMAGES_MOST + 1}.mdb", f"seg-{IMAGES_MOST + 2}.mdb"]
+    assert worker.outcome().state.documents == IMAGES_MOST // 2 + 1
+    fold = nursery.merge(list(range(1, IMAGES_MOST + 1)), 90)
+    assert nursery.run(fold)["reason"] == "done"
+    assert segments(fold) == [(IMAGES_MOST + 1, False), (IMAGES_MOST + 2, False), (90, False)]
+    assert fold.outcome().state.documents == IMAGES_MOST // 2 + 1
+    again = nursery.build([puts(documents(1, 1000), 900)], [(900, 901)], segment=91)
+    assert nursery.run(again)["reason"] == "done"
+    assert segments(again)[-1] == (91, True)
+
+
+def test_what_is_deleted_in_an_image_while_it_is_folded_is_deleted(nursery, directory):
+    for n in range(3):
+        assert nursery.run(nursery.build([puts(documents(5, n * 5), n * 5 + 1)], [(n * 5 + 1, n * 5 + 6)], segment=n + 1))["reason"] == "done"
+    fold = nursery.merge([1, 2, 3], 9)  # not waited for: either may be first
+    deletions = nursery.build([region([operation(DELETE, str(i), b"", 9000 + i) for i in (0, 6, 14)], 16)], [(16, 19)], segment=4)
+    assert nursery.run(deletions)["reason"] == "done"
+    assert nursery.run(fold)["reason"] == "done"
+    assert surveyed(nursery)[-1].documents == 12
 
 
 def test_surveys_an_index_without_a_commit(nursery):
@@ -211,7 +258,7 @@ def test_a_later_version_wins_and_deletions_delete(nursery, directory):
     worker = nursery.build([region([operation(DELETE, "5", b"", 6000)], 14)], [(14, 15)], segment=3)
     assert nursery.run(worker)["reason"] == "done"
     assert worker.outcome().state.documents == 8
-    assert segment_files(directory) == ["seg-1.mdb", "seg-2.mdb"]
+    assert segments(worker) == [(1, True), (2, True)] and segment_files(directory) == []
 
 
 def test_merges(nursery, directory):
@@ -231,8 +278,8 @@ def test_merges(nursery, directory):
 
 
 def test_a_merge_of_what_is_all_deleted_leaves_nothing(nursery, directory):
-    nursery.run(nursery.build([puts(documents(2))], [(1, 3)]))
-    nursery.run(nursery.build([region([operation(DELETE, str(i), b"", 9000 + i) for i in range(2)], 3)], [(3, 5)],
+    nursery.run(nursery.build([puts(documents(2000))], [(1, 2001)]))
+    nursery.run(nursery.build([region([operation(DELETE, str(i), b"", 9000 + i) for i in range(2000)], 2001)], [(2001, 4001)],
                               segment=2))
     worker = nursery.merge([1], 3)
     assert nursery.run(worker)["reason"] == "done"

@@ -17,6 +17,9 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "index/core.h"
+#include "index/core_file.h"
+#include "index/core_keys.h"
+#include "index/image.h"
 
 /* ------------------------------------------------------------------------------------------------------------ scenery
  */
@@ -99,6 +102,32 @@ static void mark(struct core *c, uint64_t segment, uint32_t first, uint32_t coun
     struct core_change change = {.epoch = 1, .marks = marks, .mark_count = count};
     assert_int_equal(try_commit(c, &change), 0);
     free(marks);
+}
+
+/* One whose bytes are `fill`; nobody looks at them here. */
+static int try_add_image(struct core *c, uint64_t id, uint32_t bytes, char fill)
+{
+    struct deletion_chunk *none[1] = {0};
+    char *content = malloc(bytes);
+    memset(content, fill, bytes);
+    struct core_segment s = {
+        .id = id, .documents = 100, .live_length = 1000, .bytes = bytes, .chunk_count = 1, .chunks = none};
+    assert_int_equal(image_copy((struct str){content, bytes}, &s.image), 0);
+    struct core_change change = {.epoch = 1, .added = &s};
+    int err = try_commit(c, &change);
+    image_release(s.image);
+    free(content);
+    return err;
+}
+
+static void expect_image(const struct core_segment *s, uint32_t bytes, char fill)
+{
+    assert_non_null(s->image);
+    assert_int_equal(s->bytes, bytes);
+    assert_int_equal(s->image->size, bytes);
+    assert_int_equal((uintptr_t)s->image->bytes % 32, 0);
+    for (uint32_t i = 0; i < bytes; i++)
+        assert_int_equal(s->image->bytes[i], fill);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- cases
@@ -594,6 +623,114 @@ static void slots_of_killed_readers_come_back(void **state)
     core_close(c);
 }
 
+static void images_are_kept_and_shared_by_views(void **state)
+{
+    struct core *c = writer(state);
+    static const uint32_t sizes[] = {1, 100, 2039, 2040, 4096, 30000, IMAGE_MOST};
+    size_t count = sizeof sizes / sizeof *sizes;
+    for (uint64_t i = 0; i < count; i++)
+        assert_int_equal(try_add_image(c, i + 1, sizes[i], (char)('a' + i)), 0);
+    add(c, 90, 5);
+    struct core_view *first = read_view(c, NULL);
+    mark(c, 2, 5, 3); /* its value is written anew, with the image */
+    mark(c, 6, 0, 100);
+    struct core_view *second = read_view(c, first), *fresh = read_view(c, NULL);
+    for (uint64_t i = 0; i < count; i++) {
+        expect_image(&first->segments[i], sizes[i], (char)('a' + i));
+        expect_image(&fresh->segments[i], sizes[i], (char)('a' + i));
+        assert_ptr_equal(first->segments[i].image, second->segments[i].image);
+    }
+    assert_null(first->segments[count].image);
+    assert_int_equal(second->segments[1].deleted, 3);
+    assert_int_equal(second->segments[5].live_length, 0);
+    assert_true(core_view_heap(second) > 30000 + IMAGE_MOST);
+    core_view_release(first);
+    expect_image(&second->segments[6], IMAGE_MOST, 'g');
+    core_view_release(second);
+    core_view_release(fresh);
+    core_close(c);
+}
+
+static void so_many_images_fit_and_so_much_together(void **state)
+{
+    struct core *c = writer(state);
+    uint64_t inputs[CORE_IMAGES_MOST];
+    for (uint64_t i = 0; i < CORE_IMAGES_MOST; i++) {
+        inputs[i] = i + 1;
+        assert_int_equal(try_add_image(c, i + 1, 100, 'x'), 0);
+    }
+    assert_int_equal(try_add_image(c, 50, 100, 'x'), ERR_FULL);
+    add(c, 51, 5); /* a file does */
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->segment_count, CORE_IMAGES_MOST + 1);
+    core_view_release(v);
+    struct core_change fold = {.epoch = 1, .removed = inputs, .removed_count = CORE_IMAGES_MOST};
+    assert_int_equal(try_commit(c, &fold), 0);
+    uint64_t last = CORE_IMAGE_BYTES_MOST / IMAGE_MOST;
+    for (uint64_t i = 0; i < last; i++)
+        assert_int_equal(try_add_image(c, 60 + i, IMAGE_MOST, 'y'), 0);
+    assert_int_equal(try_add_image(c, 99, 1, 'z'), ERR_FULL);
+    core_close(c);
+}
+
+/* Damage in front of the image is the value's, in it the segment's, and an image that is cut is the value's again. */
+static void a_damaged_value_with_an_image_is_refused(void **state)
+{
+    (void)state;
+    char value[CORE_IMAGE_AT + 3000];
+    struct core_key key = core_key_u64(CORE_SEGMENT, 7);
+    struct str k = core_key_str(&key), image;
+    struct core_segment s = {.documents = 10, .bytes = 2500}, out;
+    size_t size;
+    memset(value, 'i', sizeof value);
+    core_put_image(value, k, &s, &size);
+    assert_int_equal(size, CORE_IMAGE_AT + 2500);
+    assert_int_equal(core_get_segment(k, (struct str){value, size}, &out, &image), 0);
+    assert_ptr_equal(image.ptr, value + CORE_IMAGE_AT);
+    assert_int_equal(image.len, 2500);
+    for (size_t at = 0; at < CORE_IMAGE_AT; at++) {
+        value[at] ^= 0x20;
+        int err = core_get_segment(k, (struct str){value, size}, &out, &image);
+        value[at] ^= 0x20;
+        assert_true(err == ERR_CORRUPT || (err == ERR_VERSION && (at == 4 || at == 5)));
+    }
+    assert_int_equal(core_get_segment(k, (struct str){value, size - 1}, &out, &image), ERR_CORRUPT);
+    s.bytes = 10; /* filled up to what has pages of its own */
+    core_put_image(value, k, &s, &size);
+    assert_int_equal(size, 2040);
+    assert_int_equal(core_get_segment(k, (struct str){value, size}, &out, &image), 0);
+    assert_int_equal(image.len, 10);
+}
+
+/* What a program without images does with a version that it does not know. */
+static void a_value_of_a_later_version_is_refused_by_its_version(void **state)
+{
+    struct place *p = *state;
+    struct core *c = writer(state);
+    assert_int_equal(try_add_image(c, 1, 100, 'x'), 0);
+    core_close(c);
+    char path[160];
+    struct core_file *f;
+    struct core_key key = core_key_u64(CORE_SEGMENT, 1);
+    struct str value;
+    snprintf(path, sizeof path, "%s/core.mdb", p->directory);
+    assert_int_equal(core_file_open(path, true, &f), 0);
+    assert_int_equal(core_file_begin(f), 0);
+    assert_int_equal(core_file_get(f, core_key_str(&key), &value), 0);
+    char *later = malloc(value.len);
+    size_t size = value.len;
+    memcpy(later, value.ptr, size);
+    later[4] = 3;
+    core_file_put(f, core_key_str(&key), (struct str){later, size});
+    assert_int_equal(core_file_commit(f), 0);
+    core_file_close(f);
+    free(later);
+    c = writer(state);
+    struct core_view *v;
+    assert_int_equal(core_read(c, NULL, &v), ERR_VERSION);
+    core_close(c);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_place, drop_place)
@@ -612,6 +749,10 @@ int main(void)
         CASE(damage_is_found),
         CASE(a_killed_writer_leaves_a_whole_file_and_a_free_lock),
         CASE(slots_of_killed_readers_come_back),
+        CASE(images_are_kept_and_shared_by_views),
+        CASE(so_many_images_fit_and_so_much_together),
+        CASE(a_damaged_value_with_an_image_is_refused),
+        CASE(a_value_of_a_later_version_is_refused_by_its_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -200,7 +200,7 @@ static void inlined_lists_and_places_come_back(void **state)
     struct store_writer *w;
     struct dictionary_out d;
     uint64_t bytes;
-    assert_int_equal(store_create(path, 1 << 20, &w), 0);
+    assert_int_equal(store_create(&(struct store_options){.path = path, .transaction = 1 << 20}, &w), 0);
     assert_int_equal(dictionary_out_open(&d, w), 0);
     for (size_t i = 0; i < count; i++) {
         struct dictionary_entry e = made_entry(i, list);
@@ -210,7 +210,8 @@ static void inlined_lists_and_places_come_back(void **state)
     stream_writer_finish(&d.stream);
     uint32_t blocks = d.blocks;
     dictionary_out_close(&d);
-    assert_int_equal(store_finish(w, &bytes), 0);
+    struct image *none;
+    assert_int_equal(store_finish(w, &bytes, &none), 0);
 
     struct store *s;
     struct extent texts, index;

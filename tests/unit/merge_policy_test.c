@@ -70,6 +70,37 @@ static void optimize_takes_all(void **state)
         assert_int_not_equal(ids[i], 1);
 }
 
+static void images_are_folded_together(void **state)
+{
+    (void)state;
+    struct stream_segment s[COUNT];
+    uint64_t ids[MERGE_MOST];
+    fill(s, COUNT, 1000);
+    for (size_t i = 0; i < 2 * FOLD_IMAGES; i += 2)
+        s[i].image = true;
+    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES - 2, ids), 0);
+    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES, ids), FOLD_IMAGES);
+    for (size_t i = 0; i < FOLD_IMAGES; i++)
+        assert_int_equal(ids[i], 1 + 2 * i); /* and no file */
+    s[0].merging = true;
+    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES, ids), 0);
+    s[2].bytes = FOLD_BYTES; /* few, but large */
+    assert_int_equal(merge_policy_fold(s, 3, ids), 1);
+    assert_int_equal(ids[0], 3);
+}
+
+static void images_are_of_no_tier(void **state)
+{
+    (void)state;
+    struct stream_segment s[COUNT];
+    uint64_t ids[MERGE_MOST];
+    fill(s, 9, 1000);
+    s[0].image = s[1].image = true;
+    s[1].deleted = 100;
+    assert_int_equal(merge_policy_choose(s, 9, ids), 0);
+    assert_int_equal(merge_policy_all(s, 1, ids), 1); /* to become a file */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +108,8 @@ int main(void)
         cmocka_unit_test(what_is_merging_is_left_alone),
         cmocka_unit_test(deleted_documents_are_cleaned),
         cmocka_unit_test(optimize_takes_all),
+        cmocka_unit_test(images_are_folded_together),
+        cmocka_unit_test(images_are_of_no_tier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

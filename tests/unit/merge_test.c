@@ -1,4 +1,5 @@
 #include "index/merge.h"
+#include "index/image.h"
 #include "index/postings.h"
 
 #include <errno.h>
@@ -120,6 +121,8 @@ static struct segment *build(const char *path, uint32_t segment, const uint32_t 
     struct segment_writer *w;
     struct segment_result result;
     struct segment *s;
+    const char *section;
+    options.image = segment % 2 ? IMAGE_MOST : 0; /* if it is small */
     char *room = malloc(BODY_ROOM);
     assert_int_equal(segment_writer_open(path, &options, &w), 0);
     uint32_t rotation = open_fields(w, segment % 3);
@@ -128,7 +131,9 @@ static struct segment *build(const char *path, uint32_t segment, const uint32_t 
     for (uint32_t term = 0; term < TERMS; term++)
         put_term(w, term, numbers, count);
     assert_int_equal(segment_writer_finish(w, &result), 0);
-    assert_int_equal(segment_open(path, &s), 0);
+    int err = result.image ? segment_open_image(result.image, &s, &section) : segment_open(path, &s);
+    assert_int_equal(err, 0);
+    image_release(result.image);
     free(room);
     return s;
 }

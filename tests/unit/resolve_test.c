@@ -19,8 +19,10 @@
 
 #include "common/err.h"
 #include "common/hash.h"
+#include "index/image.h"
 #include "index/merge.h"
 #include "index/score.h"
+#include "index/store_writer.h"
 
 /* Random puts and deletions of a few ids, cut into jobs that are committed in random order with merges between, against
  * the obvious: of an id, the applied operation with the highest stamp counts. */
@@ -114,10 +116,11 @@ static uint64_t new_segment(struct world *w, char path[128])
     return id;
 }
 
-static struct segment *write_segment(struct world *w, struct core_range job)
+/* Two of three are images where there is room. */
+static struct segment *write_segment(struct world *w, struct core_range job, char path[128])
 {
-    char path[128];
     struct segment_options options = {.id = new_segment(w, path), .transaction = 1 << 20, .analyzer = STR("1 test")};
+    options.image = options.id % 3 ? IMAGE_MOST : 0;
     struct segment_writer *writer;
     assert_int_equal(segment_writer_open(path, &options, &writer), 0);
     segment_writer_field(writer, STR("f"));
@@ -128,8 +131,22 @@ static struct segment *write_segment(struct world *w, struct core_range job)
     struct segment_result result;
     assert_int_equal(segment_writer_finish(writer, &result), 0);
     struct segment *s;
-    assert_int_equal(segment_open(path, &s), 0);
+    const char *section;
+    int err = result.image ? segment_open_image(result.image, &s, &section) : segment_open(path, &s);
+    assert_int_equal(err, 0);
+    image_release(result.image);
     return s;
+}
+
+static struct segment *write_file(struct segment *s, const char *path)
+{
+    struct store_options options = {.path = path, .transaction = 1 << 20};
+    struct segment *file;
+    uint64_t bytes;
+    assert_int_equal(store_write_file(&options, segment_image(s), &bytes), 0);
+    assert_int_equal(segment_open(path, &file), 0);
+    segment_close(s);
+    return file;
 }
 
 static size_t deletions_of(const struct world *w, struct core_range job, struct core_tombstone *out, char rooms[][16])
@@ -151,7 +168,8 @@ static int run_job(struct world *w, struct core_range job)
     struct core_tombstone deletions[OPERATIONS_MOST];
     static char rooms[OPERATIONS_MOST][16];
     size_t count = deletions_of(w, job, deletions, rooms);
-    struct segment *s = count < job.end - job.first ? write_segment(w, job) : NULL;
+    char path[128];
+    struct segment *s = count < job.end - job.first ? write_segment(w, job, path) : NULL;
     struct resolve_build build = {.directory = w->directory,
                                   .epoch = 1,
                                   .applied = job,
@@ -161,6 +179,10 @@ static int run_job(struct world *w, struct core_range job)
     uint64_t generation;
     struct segment_fault culprit = {0};
     int err = resolve_build(w->core, &build, &generation, &culprit);
+    if (err == ERR_FULL) {
+        build.segment = s = write_file(s, path);
+        err = resolve_build(w->core, &build, &generation, &culprit);
+    }
     segment_close(s);
     return err;
 }

@@ -14,6 +14,7 @@
 
 #include "common/err.h"
 #include "common/hash.h"
+#include "index/image.h"
 #include "index/score.h"
 
 /* One segment whose terms are "every n-th document", deleted in large and small steps; frequencies are compared with
@@ -27,11 +28,11 @@ struct place {
     struct core *core;
 };
 
-static void write_segment(const char *directory, uint64_t id, uint32_t documents)
+static struct image *write_home(const char *directory, uint64_t id, uint32_t documents, size_t image)
 {
     char path[128];
     snapshot_segment_path(directory, id, path, sizeof path);
-    struct segment_options options = {.id = id, .transaction = 1 << 22, .analyzer = STR("1 test")};
+    struct segment_options options = {.id = id, .transaction = 1 << 22, .analyzer = STR("1 test"), .image = image};
     struct segment_writer *w;
     assert_int_equal(segment_writer_open(path, &options, &w), 0);
     segment_writer_field(w, STR("f"));
@@ -53,21 +54,43 @@ static void write_segment(const char *directory, uint64_t id, uint32_t documents
     }
     struct segment_result result;
     assert_int_equal(segment_writer_finish(w, &result), 0);
+    return result.image;
 }
 
-static void add_segment(struct place *p, uint64_t id, uint32_t documents)
+static void write_segment(const char *directory, uint64_t id, uint32_t documents)
+{
+    assert_null(write_home(directory, id, documents, 0));
+}
+
+/* `image` may be NULL: then there is a file. */
+static void commit_segment(struct place *p, uint64_t id, uint32_t documents, struct image *image)
 {
     struct deletion_chunk *none[4] = {0};
     struct core_segment s = {.id = id,
                              .documents = documents,
                              .live_length = documents,
                              .chunk_count = core_chunks(documents),
-                             .chunks = none};
+                             .chunks = none,
+                             .bytes = image ? image->size : 0,
+                             .image = image};
     struct core_change change = {.epoch = 1, .added = &s};
     uint64_t generation;
-    write_segment(p->directory, id, documents);
     assert_int_equal(core_begin(p->core), 0);
     assert_int_equal(core_commit(p->core, &change, &generation), 0);
+}
+
+static void add_segment(struct place *p, uint64_t id, uint32_t documents)
+{
+    write_segment(p->directory, id, documents);
+    commit_segment(p, id, documents, NULL);
+}
+
+static void add_image(struct place *p, uint64_t id, uint32_t documents)
+{
+    struct image *image = write_home(p->directory, id, documents, IMAGE_MOST);
+    assert_non_null(image);
+    commit_segment(p, id, documents, image);
+    image_release(image);
 }
 
 static void mark(struct place *p, uint64_t segment, uint32_t first, uint32_t count, uint32_t step)
@@ -230,6 +253,52 @@ static void a_segment_that_is_not_there_is_named(void **state)
     core_view_release(view);
 }
 
+static void an_image_is_searched_like_a_file(void **state)
+{
+    struct place *p = *state;
+    add_image(p, 1, 300);
+    add_segment(p, 2, 20);
+    struct snapshot *first = look(p, NULL);
+    check(first);
+    mark(p, 1, 0, 150, 2);
+    struct snapshot *second = look(p, first);
+    assert_ptr_equal(first->segments[0].segment, second->segments[0].segment);
+    check(second);
+    check(first);
+    struct footprint both;
+    snapshot_footprint(second, &both);
+    assert_int_equal(both.mapped, segment_bytes(second->segments[1].segment));
+    assert_true(both.heap > segment_bytes(second->segments[0].segment));
+    snapshot_release(first);
+    snapshot_trim(second); /* takes nothing of the heap */
+    check(second);
+    size_t segment;
+    uint32_t document;
+    int err;
+    assert_true(snapshot_find(second, hash64(STR("299")), STR("299"), &segment, &document, &err));
+    assert_int_equal(segment, 0);
+    assert_int_equal(document, 299);
+    snapshot_release(second);
+}
+
+static void a_damaged_image_is_named(void **state)
+{
+    struct place *p = *state;
+    struct image *image = write_home(p->directory, 7, 50, IMAGE_MOST);
+    image->bytes[image->size - 1] ^= 1;
+    commit_segment(p, 7, 50, image);
+    image_release(image);
+    struct core_view *view;
+    struct snapshot *s;
+    struct segment_fault culprit;
+    char text[FAULT_TEXT];
+    assert_int_equal(core_read(p->core, NULL, &view), 0);
+    assert_int_equal(snapshot_open(p->directory, view, NULL, &s, &culprit), ERR_CORRUPT);
+    segment_fault_text(&culprit, text);
+    assert_string_equal(text, "core.mdb, image of segment 7, its table");
+    core_view_release(view);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_place, drop_place)
@@ -238,6 +307,8 @@ int main(void)
         CASE(branches_of_a_generation_do_not_mix),
         CASE(the_live_version_of_an_id_is_found),
         CASE(a_segment_that_is_not_there_is_named),
+        CASE(an_image_is_searched_like_a_file),
+        CASE(a_damaged_image_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,124 @@
+"""Documents that come one at a time: images in core.mdb, which are folded into files while more come."""
+import contextlib
+import itertools
+import os
+import signal
+import threading
+
+import mayfly
+import pytest
+
+from conftest import await_ends, await_figures, await_tasks
+
+INDEX = "notes"
+IMAGES_MOST, FOLD_AT = 32, 16  # in a shard's core.mdb, see index/core.h and coordinator/merge_policy.h
+
+
+def note(n, text="a note", **more):
+    return {"id": f"n{n}", "text": f"{text} number{n}", **more}
+
+
+def files(server):
+    return sorted(path.name for path in server.data.glob("indexes/*/*/*/seg-*.mdb"))
+
+
+def index_stats(client):
+    return next(index for index in client.stats().indexes if index.uid == INDEX)
+
+
+def put(client, document):
+    assert client.add(INDEX, [document], wait="searchable").searchable == 1
+
+
+def found(client, query):
+    return {hit.id for hit in client.search(INDEX, query, no_prefix=True, no_typos=True).hits}
+
+
+def test_each_is_searchable_when_it_is_said_and_there_is_no_file(make_server):
+    server = make_server(shards=1)
+    with server.client() as client:
+        for n in range(FOLD_AT - 1):
+            put(client, note(n))
+            assert found(client, f"number{n}") == {f"n{n}"}
+        assert files(server) == []
+        stats = index_stats(client)
+        assert (stats.documents, stats.segments) == (FOLD_AT - 1, FOLD_AT - 1)
+        assert 0 < stats.bytes < (FOLD_AT - 1) << 16
+        assert client.get(INDEX, "n7") == note(7)
+
+
+def test_versions_and_deletions_meet_in_images(make_server):
+    server = make_server(shards=1)
+    with server.client() as client:
+        for n in range(5):
+            put(client, note(n))
+        put(client, note(2, "another text"))
+        client.delete(INDEX, ["n3"], wait="searchable")
+        assert found(client, "note") == {"n0", "n1", "n4"}
+        assert found(client, "another") == {"n2"}
+        assert client.get(INDEX, "n3") is None
+        client.optimize(INDEX)
+        assert (index_stats(client).segments, len(files(server))) == (1, 1)
+        assert found(client, "number2") == {"n2"} and found(client, "note") == {"n0", "n1", "n4"}
+
+
+@pytest.mark.parametrize("merge", ["auto", "manual"])
+def test_images_are_folded_while_more_come(make_server, merge):
+    server = make_server(shards=1, config={"merge": merge})
+    with server.client() as client:
+        for n in range(100):
+            put(client, note(n % 70))
+        assert index_stats(client).documents == 70
+        assert 1 <= len(files(server)) < 40
+        for n in range(70):
+            assert found(client, f"number{n}") == {f"n{n}"}
+        client.optimize(INDEX)
+        assert index_stats(client).segments == 1
+
+
+def test_shards_declare_the_images_that_they_hold(make_server):
+    server = make_server(shards=1, readers=1)
+    with server.client() as client:
+        put(client, note(0, "word " + " ".join(f"w{n}" for n in range(2000))))
+        assert files(server) == []
+        bytes_of = index_stats(client).bytes
+        client.search(INDEX, "word")
+        held = await_figures(client, lambda stats: any(i.uid == INDEX and i.heap for i in stats.indexes))
+        index = next(i for i in held.indexes if i.uid == INDEX)
+        assert index.heap >= bytes_of and index.mapped == 0
+
+
+def add_until_killed(server, accepted, begun):
+    """Single documents, until the connection ends; the numbers of those that were accepted."""
+    try:
+        with server.client() as client:
+            for n in itertools.count():
+                written = client.add(INDEX, [note(n)], wait="searchable" if n % 2 else "accepted")
+                assert written.accepted == 1
+                accepted.append(n)
+                if n == 40:
+                    begun.set()
+    except (OSError, mayfly.Closed):
+        begun.set()
+
+
+def test_what_was_accepted_is_there_once_after_everything_was_killed(make_server):
+    server = make_server(shards=2)
+    for _ in range(2):
+        accepted, begun = [], threading.Event()
+        client = threading.Thread(target=add_until_killed, args=(server, accepted, begun))
+        client.start()
+        assert begun.wait(120)
+        pids = [server.process.pid, *server.children()]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        server.process.wait()
+        client.join()
+        await_ends(pids, 60)
+        server.start()
+        with server.client() as client:
+            await_tasks(client)
+            for n in accepted:
+                assert found(client, f"number{n}") == {f"n{n}"}
+            assert index_stats(client).documents in (len(accepted), len(accepted) + 1)  # one may be applied and not said
