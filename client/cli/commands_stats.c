@@ -112,6 +112,7 @@ static void emit_index(struct buf *b, const Mayfly__Stats__Index *index)
     emit_member_string(b, "uid", index->uid);
     emit_member_number(b, "documents", index->documents);
     emit_member_number(b, "segments", index->segments);
+    emit_member_number(b, "images", index->images);
     emit_member_number(b, "bytes", index->bytes);
     emit_member_number(b, "mapped", index->mapped);
     emit_member_number(b, "heap", index->heap);

@@ -170,6 +170,11 @@ static uint64_t segments_of(const Mayfly__Stats__Index *index)
     return index->segments;
 }
 
+static uint64_t images_of(const Mayfly__Stats__Index *index)
+{
+    return index->images;
+}
+
 static uint64_t bytes_of(const Mayfly__Stats__Index *index)
 {
     return index->bytes;
@@ -192,7 +197,8 @@ static void print_indexes(const Mayfly__Stats *s)
         uint64_t (*value)(const Mayfly__Stats__Index *index);
     } families[] = {
         {"index_documents", "Live documents of an index.", documents_of},
-        {"index_segments", "Segment files of an index.", segments_of},
+        {"index_segments", "Segments of an index.", segments_of},
+        {"index_images", "Small segments of an index that stand in core.mdb in place of a file.", images_of},
         {"index_bytes", "Size of an index on disk.", bytes_of},
         {"index_mapped_bytes", "Files of an index that shard processes have mapped, each counted.", mapped_of},
         {"index_heap_bytes", "Heap that all shard processes hold for an index.", heap_bytes_of},

@@ -1,5 +1,6 @@
 """What a search makes its shards hold between its rounds is let go when the search ends, not at its deadline."""
 import time
+import zlib
 
 import pytest
 
@@ -7,6 +8,7 @@ import kill_leaks as leaks
 
 NEVER = 600_000  # ms: a deadline that no test lives to see
 WORDS = 50
+PAD = [zlib.crc32(b"%d" % n) for n in range(9000)]  # stored, and as good as random: a segment with it is a file
 
 
 @pytest.fixture
@@ -18,7 +20,10 @@ def server(make_server):
 def client(server):
     with server.client() as m:
         for part in range(4):  # segments that merge later
-            m.add("films", [{"id": f"{part}.{n}", "text": f"bridge only{n}"} for n in range(WORDS)], wait="searchable")
+            documents = [{"id": f"{part}.{n}", "text": f"bridge only{n}"} for n in range(WORDS)]
+            for n in range(12):  # some to each shard
+                documents[n]["pad"] = PAD
+            m.add("films", documents, wait="searchable")
         yield m
 
 
