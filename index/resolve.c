@@ -142,6 +142,9 @@ static int add_mark(struct marks *m, struct core_mark mark)
 
 static int meet(struct resolving *r, struct entry *e, const struct snapshot_segment *s, uint32_t document)
 {
+    int err = segment_check_document(s->segment, document);
+    if (err)
+        return err;
     if (segment_stamps(s->segment)[document] >= e->stamp)
         return lose(r, e);
     if (core_is_deleted(s->core, document))
@@ -194,7 +197,7 @@ static bool has_segment(const struct snapshot *s, uint64_t id)
 static int look_through(struct resolving *r, struct core_view *view)
 {
     struct snapshot *now;
-    int err = snapshot_open(r->build->directory, view, r->seen, &now, &r->fault);
+    int err = snapshot_open_for_ids(r->build->directory, view, r->seen, &now, &r->fault);
     if (err) {
         core_view_release(view);
         return err;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,30 +204,38 @@ void segment_fault_text(const struct segment_fault *fault, char out[FAULT_TEXT])
              fault->section ? fault->section : "");
 }
 
-/* Of what could be opened; what it says does not fit to what is there. */
-static int open_segment(struct segment *s)
+static int open_segment(struct segment *s, bool checks_arrays)
 {
     s->kernels = kernels_best();
     int err = read_toc(s);
     if (!err)
         err = open_sections(s);
-    if (!err)
-        err = check_arrays(s);
+    if (err || !checks_arrays)
+        return err;
+    err = check_arrays(s);
     return err ? err : sample_blocks(s);
 }
 
-/* Takes over a store, or why there is none, of which `otherwise` is at fault. */
-static int open_on_store(struct store *store, int err, const char *otherwise, struct segment **out,
-                         const char **out_section)
+struct opening {
+    struct store *store;
+    int err;               /* why there is none */
+    const char *otherwise; /* what is at fault then */
+    bool checks_arrays;
+};
+
+/* Takes over the store. */
+static int open_on_store(const struct opening *o, struct segment **out, const char **out_section)
 {
-    *out_section = err == ERR_CORRUPT ? otherwise : NULL;
+    struct store *store = o->store;
+    int err = o->err;
+    *out_section = err == ERR_CORRUPT ? o->otherwise : NULL;
     struct segment *s = err ? NULL : calloc(1, sizeof *s);
     if (!s) {
         store_close(store);
         return err ? err : -ENOMEM;
     }
     s->store = store;
-    err = open_segment(s);
+    err = open_segment(s, o->checks_arrays);
     if (err) {
         *out_section = segment_damaged(s, "TOC");
         segment_close(s);
@@ -236,18 +245,34 @@ static int open_on_store(struct store *store, int err, const char *otherwise, st
     return 0;
 }
 
+static int open_file(const char *path, bool checks_arrays, struct segment **out, const char **out_section)
+{
+    struct opening o = {.otherwise = "pages and seal", .checks_arrays = checks_arrays};
+    o.err = store_open(path, &o.store);
+    return open_on_store(&o, out, out_section);
+}
+
 int segment_open_named(const char *path, struct segment **out, const char **out_section)
 {
-    struct store *store = NULL;
-    int err = store_open(path, &store);
-    return open_on_store(store, err, "pages and seal", out, out_section);
+    return open_file(path, true, out, out_section);
+}
+
+int segment_open_for_ids(const char *path, struct segment **out, const char **out_section)
+{
+    return open_file(path, false, out, out_section);
+}
+
+int segment_check_document(const struct segment *s, uint32_t document)
+{
+    int err = store_check(s->store, &s->stamps, document * (uint32_t)sizeof(uint64_t), sizeof(uint64_t));
+    return err ? err : store_check(s->store, &s->lengths, document, 1);
 }
 
 int segment_open_image(struct image *image, struct segment **out, const char **out_section)
 {
-    struct store *store = NULL;
-    int err = store_open_image(image, &store);
-    return open_on_store(store, err, "its table", out, out_section);
+    struct opening o = {.otherwise = "its table", .checks_arrays = true};
+    o.err = store_open_image(image, &o.store);
+    return open_on_store(&o, out, out_section);
 }
 
 enum { STREAMS = 11 };

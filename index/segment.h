@@ -36,6 +36,11 @@ int segment_open(const char *path, struct segment **out);
 int segment_open_named(const char *path, struct segment **out, const char **out_section);
 int segment_open_image(struct image *image, struct segment **out, const char **out_section); /* takes a reference */
 
+/* For who looks up a few ids in a file that may be large: stamps, length codes and the block index are not checked now.
+ * Those of a document are by segment_check_document, before they are looked at; words are not to be looked up. */
+int segment_open_for_ids(const char *path, struct segment **out, const char **out_section);
+int segment_check_document(const struct segment *s, uint32_t document);
+
 /* The section whose checksum was found wrong last, in words; `otherwise` if none was. */
 const char *segment_damaged(const struct segment *s, const char *otherwise);
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,21 +13,30 @@ void snapshot_segment_path(const char *directory, uint64_t segment, char *out, s
     snprintf(out, size, "%s/seg-%" PRIu64 ".mdb", directory, segment);
 }
 
-static int open_file(const char *directory, struct snapshot_segment *s, const char **out_section)
+struct opening {
+    const char *directory;
+    const struct snapshot *previous;
+    size_t at; /* among its segments */
+    bool for_ids;
+    const uint64_t *only; /* NULL: all */
+    size_t only_count;
+};
+
+static int open_file(const struct opening *o, struct snapshot_segment *s, const char **out_section)
 {
     char path[SNAPSHOT_PATH_MAX];
-    snapshot_segment_path(directory, s->core->id, path, sizeof path);
-    return snapshot_file_open(path, s->core, &s->file, out_section);
+    snapshot_segment_path(o->directory, s->core->id, path, sizeof path);
+    return snapshot_file_open(path, s->core, o->for_ids, &s->file, out_section);
 }
 
-static int fill_segment(const char *directory, struct snapshot_segment *s, const struct snapshot_segment *before,
+static int fill_segment(const struct opening *o, struct snapshot_segment *s, const struct snapshot_segment *before,
                         const char **out_section)
 {
     if (before) {
         s->file = snapshot_file_hold(before->file);
         s->marks = snapshot_file_advance(s->file, before->core, before->marks, s->core);
     } else {
-        int err = open_file(directory, s, out_section);
+        int err = open_file(o, s, out_section);
         if (err)
             return err;
         s->marks = s->file->first;
@@ -51,8 +61,32 @@ static void free_segments(struct snapshot *s)
     free(s);
 }
 
-int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
-                  struct segment_fault *out_fault)
+static bool is_wanted(const struct opening *o, uint64_t id)
+{
+    bool found = !o->only;
+    for (size_t i = 0; !found && i < o->only_count; i++)
+        found = o->only[i] == id;
+    return found;
+}
+
+/* One more of the view's segments. */
+static int add_segment(struct opening *o, const struct core_segment *core, struct snapshot *s,
+                       struct segment_fault *out_fault)
+{
+    struct snapshot_segment *next = &s->segments[s->segment_count];
+    next->core = core;
+    int err = fill_segment(o, next, same_segment(o->previous, &o->at, core->id), &out_fault->section);
+    if (err) {
+        out_fault->segment = core->id;
+        out_fault->in_core = core->image;
+        return err;
+    }
+    s->segment_count++;
+    return 0;
+}
+
+static int open_snapshot(struct opening *o, struct core_view *view, struct snapshot **out,
+                         struct segment_fault *out_fault)
 {
     *out_fault = (struct segment_fault){0};
     struct snapshot *s = calloc(1, sizeof *s);
@@ -64,21 +98,36 @@ int snapshot_open(const char *directory, struct core_view *view, struct snapshot
     }
     s->references = 1;
     s->view = view;
-    size_t at = 0;
-    for (; s->segment_count < view->segment_count; s->segment_count++) {
-        struct snapshot_segment *next = &s->segments[s->segment_count];
-        next->core = &view->segments[s->segment_count];
-        const struct snapshot_segment *before = same_segment(previous, &at, next->core->id);
-        int err = fill_segment(directory, next, before, &out_fault->section);
+    for (size_t i = 0; i < view->segment_count; i++) {
+        int err = is_wanted(o, view->segments[i].id) ? add_segment(o, &view->segments[i], s, out_fault) : 0;
         if (err) {
-            out_fault->segment = next->core->id;
-            out_fault->in_core = next->core->image;
             free_segments(s);
             return err;
         }
     }
     *out = s;
     return 0;
+}
+
+int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
+                  struct segment_fault *out_fault)
+{
+    struct opening o = {.directory = directory, .previous = previous};
+    return open_snapshot(&o, view, out, out_fault);
+}
+
+int snapshot_open_for_ids(const char *directory, struct core_view *view, struct snapshot *previous,
+                          struct snapshot **out, struct segment_fault *out_fault)
+{
+    struct opening o = {.directory = directory, .previous = previous, .for_ids = true};
+    return open_snapshot(&o, view, out, out_fault);
+}
+
+int snapshot_open_only(const char *directory, struct core_view *view, const uint64_t *ids, size_t count,
+                       struct snapshot **out, struct segment_fault *out_fault)
+{
+    struct opening o = {.directory = directory, .only = ids, .only_count = count};
+    return open_snapshot(&o, view, out, out_fault);
 }
 
 struct snapshot *snapshot_hold(struct snapshot *s)

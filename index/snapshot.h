@@ -23,7 +23,7 @@ struct snapshot_segment {
 struct snapshot {
     uint32_t references;
     struct core_view *view;
-    struct snapshot_segment *segments; /* in the order of view->segments */
+    struct snapshot_segment *segments; /* in the order of view->segments; all, but for snapshot_open_only */
     size_t segment_count;
     unsigned asks; /* enum asks (will_need.h), set by who queries it: what a query will read is asked for first */
 };
@@ -32,6 +32,14 @@ struct snapshot {
  * be NULL). On failure *out_fault says which one could not be opened, and where it is damaged. */
 int snapshot_open(const char *directory, struct core_view *view, struct snapshot *previous, struct snapshot **out,
                   struct segment_fault *out_fault);
+
+/* The same, to look up ids: whoever finds one calls segment_check_document before it looks at its stamp. */
+int snapshot_open_for_ids(const char *directory, struct core_view *view, struct snapshot *previous,
+                          struct snapshot **out, struct segment_fault *out_fault);
+
+/* Only those segments of the view, in its order, that are among `ids`. */
+int snapshot_open_only(const char *directory, struct core_view *view, const uint64_t *ids, size_t count,
+                       struct snapshot **out, struct segment_fault *out_fault);
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* accepts NULL; the last one unmaps what no other snapshot has */
 

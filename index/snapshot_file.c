@@ -26,15 +26,22 @@ enum {
 /* ---------------------------------------------------------------------------------------------------------- the file
  */
 
-int snapshot_file_open(const char *path, const struct core_segment *core, struct snapshot_file **out,
+static int open_segment(const char *path, const struct core_segment *core, bool for_ids, struct segment **out,
+                        const char **out_section)
+{
+    if (core->image)
+        return segment_open_image(core->image, out, out_section);
+    return for_ids ? segment_open_for_ids(path, out, out_section) : segment_open_named(path, out, out_section);
+}
+
+int snapshot_file_open(const char *path, const struct core_segment *core, bool for_ids, struct snapshot_file **out,
                        const char **out_section)
 {
     struct snapshot_file *f = calloc(1, sizeof *f);
     if (!f)
         return -ENOMEM;
     f->references = 1;
-    int err = core->image ? segment_open_image(core->image, &f->segment, out_section)
-                          : segment_open_named(path, &f->segment, out_section);
+    int err = open_segment(path, core, for_ids, &f->segment, out_section);
     if (!err && (segment_id(f->segment) != core->id || segment_documents(f->segment) != core->documents)) {
         err = ERR_CORRUPT;
         *out_section = "TOC, which is of another segment";

@@ -7,6 +7,7 @@
 #ifndef INDEX_SNAPSHOT_FILE_H
 #define INDEX_SNAPSHOT_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,8 +24,9 @@ struct snapshot_file {
     size_t bucket_mask;
 };
 
-/* The file, or the image that `core` has. ERR_CORRUPT if it is not the segment that `core` speaks of. */
-int snapshot_file_open(const char *path, const struct core_segment *core, struct snapshot_file **out,
+/* The file, or the image that `core` has. ERR_CORRUPT if it is not the segment that `core` speaks of. `for_ids` as in
+ * segment_open_for_ids. */
+int snapshot_file_open(const char *path, const struct core_segment *core, bool for_ids, struct snapshot_file **out,
                        const char **out_section);
 struct snapshot_file *snapshot_file_hold(struct snapshot_file *f);
 void snapshot_file_release(struct snapshot_file *f); /* accepts NULL */

@@ -49,7 +49,7 @@ static void open_snapshot(struct merging *m)
     snprintf(m->path, sizeof m->path, "%s/seg-%llu.mdb", m->directory, (unsigned long long)w->job->segment);
     job_must(w, core_open_writer(m->directory, &m->core), "core.mdb cannot be opened");
     job_must(w, core_read(m->core, NULL, &view), "core.mdb cannot be read");
-    int err = snapshot_open(m->directory, view, NULL, &m->merged, &fault);
+    int err = snapshot_open_only(m->directory, view, w->job->inputs, w->job->n_inputs, &m->merged, &fault);
     if (err)
         job_die_damaged(w, err, &fault);
 }

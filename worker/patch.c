@@ -39,7 +39,7 @@ static void open_index(struct patcher *p)
     for (int tries = 0; err == -ENOENT && tries < OPEN_TRIES; tries++) {
         struct core_view *view;
         job_must(p->worker, core_read(p->core, NULL, &view), "core.mdb cannot be read");
-        err = snapshot_open(p->directory, view, NULL, &p->before, &fault);
+        err = snapshot_open_for_ids(p->directory, view, NULL, &p->before, &fault);
         if (err)
             core_view_release(view);
     }
@@ -67,13 +67,14 @@ static struct str find_in_index(struct patcher *p, const struct operation *o)
     int err = 0;
     if (!p->before)
         open_index(p);
-    if (snapshot_find(p->before, o->hash, o->id, &segment, &document, &err))
-        return segment_stamps(p->before->segments[segment].segment)[document] < o->stamp
-                   ? read_body(p, segment, document)
-                   : (struct str){0};
+    bool found = snapshot_find(p->before, o->hash, o->id, &segment, &document, &err);
+    const struct snapshot_segment *s = found || err ? &p->before->segments[segment] : NULL;
+    if (found)
+        err = segment_check_document(s->segment, document);
     if (err)
-        die_at(p, err, &p->before->segments[segment], "ids");
-    return (struct str){0};
+        die_at(p, err, s, segment_damaged(s->segment, "ids"));
+    bool is_earlier = found && segment_stamps(s->segment)[document] < o->stamp;
+    return is_earlier ? read_body(p, segment, document) : (struct str){0};
 }
 
 /* ------------------------------------------------------------------------------------------------------ what it is */
