@@ -4,7 +4,7 @@
 
 #include "worker/terms_sort.h"
 
-enum { FIRST_TABLE = 4096, NEAR = 1 << 14 };
+enum { FIRST_TABLE = 512 /* four pages: a small job touches no more */, NEAR = 1 << 14 };
 
 void terms_init(struct terms *t, struct analyzer *analyzer)
 {
