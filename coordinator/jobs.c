@@ -236,15 +236,14 @@ static bool start_wanted(struct jobs *j, enum want what, bool room)
 /* A failed start puts its work off or ends it, so that the loop over what is wanted ends too. */
 static bool start_one(struct jobs *j)
 {
-    size_t slots = config_workers(j->to.config);
-    if (j->running_count + j->fetching_count >= slots)
+    if (j->running_count + j->fetching_count >= j->slots)
         return false;
     if (!j->surveyed)
         return survey_start(j);
     if (!j->shards)
         return false;
     /* The last slot is kept for small bundles. */
-    bool room = j->bulk_count + 1 < slots;
+    bool room = j->bulk_count + 1 < j->slots;
     for (enum want what = WANT_LAST_PASS; what < WANTS; what++)
         if (start_wanted(j, what, room))
             return true;
@@ -319,6 +318,7 @@ int jobs_open(const struct jobs_options *o, struct jobs **out)
     struct jobs *j = calloc(1, sizeof *j);
     require(j);
     j->to = *o;
+    j->slots = config_workers(o->config);
     j->next_number = 1;
     j->buffer = malloc(REPORT_ROOM);
     require(j->buffer);
@@ -372,6 +372,7 @@ static void forget_merge_limits(struct jobs *j)
 
 void jobs_reconfigured(struct jobs *j)
 {
+    j->slots = config_workers(j->to.config);
     forget_merge_limits(j);
     hang_check(j);
     jobs_dispatch(j);

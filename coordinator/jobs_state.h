@@ -158,6 +158,7 @@ struct jobs {
     struct removal *removal;
     uv_timer_t timer;
     struct job *running;
+    size_t slots; /* config_workers(), which asks the kernel */
     size_t running_count, bulk_count; /* bulk: with those that are being fetched */
     size_t fetching_count;            /* batches */
     uint64_t next_number, served;

@@ -114,6 +114,7 @@ int nursery_init(struct nursery *n, uv_loop_t *loop, const char *libexec, const 
                               .on_failed = on_failed,
                               .owner = n};
     snprintf(n->child.path, sizeof n->child.path, "%s/mayfly-worker", libexec);
+    setenv("LD_BIND_NOW", "1", 0); /* else each worker binds what it calls of LMDB and others anew */
     return child_init(&n->child, loop);
 }
 

@@ -65,7 +65,8 @@ static int add(struct differences *d, const struct snapshot *s, bool is_surplus,
                                            .is_surplus = is_surplus,
                                            .segment = i};
         if (!source.stamps || source.documents != from->core->documents) {
-            *out_fault = (struct segment_fault){from->core->id, segment_damaged(from->segment, "stamps")};
+            *out_fault = (struct segment_fault){from->core->id, segment_damaged(from->segment, "stamps"),
+                                                from->core->image};
             return ERR_CORRUPT;
         }
         skip_below(&source, first);

@@ -85,7 +85,8 @@ static _Noreturn void die_damaged(const struct reanalysis *r, const struct snaps
                                   int err)
 {
     words_stage(r->worker->words, STAGE_READING); /* it is the index that is damaged, and no document's fault */
-    job_die_damaged(r->worker, err, &(struct segment_fault){s->core->id, segment_damaged(s->segment, section)});
+    job_die_damaged(r->worker, err, &(struct segment_fault){s->core->id, segment_damaged(s->segment, section),
+                                                          s->core->image});
 }
 
 static void mark(struct reanalysis *r, const struct difference *d)
