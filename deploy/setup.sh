@@ -6,7 +6,7 @@ packages_build="gcc libc6-dev cmake ninja-build pkg-config python3 protobuf-c-co
 packages_package="$packages_build debhelper dpkg-dev lintian"
 packages_container="$packages_package systemd-container mmdebstrap"
 packages_machine="$packages_package mmdebstrap qemu-system-x86 busybox-static cpio kmod e2fsprogs"
-packages_test="$packages_container libcmocka-dev python3-pytest python3-protobuf python3-xapian lmdb-utils clang-14 binutils systemd
+packages_test="$packages_container libcmocka-dev python3-pytest python3-protobuf python3-xapian python3-yaml lmdb-utils clang-14 binutils systemd
   zsh fish"
 
 say() { printf '%s [%4ds] %s\n' "$(date +%H:%M:%S)" "$SECONDS" "$*"; }

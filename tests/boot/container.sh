@@ -1,6 +1,6 @@
 # Sourced by run. systemd-nspawn on a throw-away root: a mount namespace of its own, a tmpfs, no network, and control
 # groups below ours, so that nothing of the host's is touched; they are removed afterwards.
-LIMIT=${MAYFLY_BOOT_LIMIT:-180}
+LIMIT=${MAYFLY_BOOT_LIMIT:-300} # seconds; alone on two processors 70 do
 group=mayfly-boot-$$
 
 # One directory for each hierarchy that systemd uses: the whole of version 2, or its own of version 1 and `unified`.

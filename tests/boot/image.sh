@@ -8,7 +8,7 @@ guest_packages=systemd,systemd-sysv,dbus,libpam-systemd,procps,python3-minimal,p
 
 # Guests have no network: what is installed in them later is in an archive of their own. First what our packages depend on.
 package_needs="liblmdb0 libuv1 libprotobuf-c1 libyajl2 libicu72 libstemmer0d liblz4-1 libxxhash0 libinih1 libtcmalloc-minimal4"
-guest_later="$package_needs autopkgtest dpkg-dev gcc libc6-dev pkg-config libprotobuf-c-dev"
+guest_later="$package_needs autopkgtest dpkg-dev gcc libc6-dev pkg-config libprotobuf-c-dev prometheus prometheus-node-exporter"
 
 make_rootfs() {
   local key

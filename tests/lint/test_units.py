@@ -9,7 +9,7 @@ import pytest
 
 UNITS = pathlib.Path(__file__).parents[2] / "deploy" / "systemd"
 SBINDIR = pathlib.Path(os.environ["MAYFLY_BIN"]).resolve()  # where ExecStart= is found
-SERVICES = ["mayfly.service", "mayfly@one.service"]
+SERVICES = ["mayfly.service", "mayfly@one.service", "mayfly-textfile.service"]
 THRESHOLD = 15  # tenths
 
 
@@ -20,8 +20,9 @@ def units(tmp_path):
         pytest.skip("systemd-analyze is not installed (package systemd)")
     for source in UNITS.iterdir():
         name = source.name.removesuffix(".in")
-        if name.endswith((".service", ".socket", ".slice")):
-            text = source.read_text().replace("@SBINDIR@", str(SBINDIR))
+        if name.endswith((".service", ".socket", ".slice", ".timer")):
+            text = source.read_text().replace("@SBINDIR@", str(SBINDIR)).replace("@INSTANCE@", "")
+            text = text.replace("@LIBEXECDIR@/mayfly/mayfly-textfile", shutil.which("true"))  # made when it is installed
             for written in {name, name.replace("@.", "@one.")}:
                 (tmp_path / written).write_text(text)
     return tmp_path
@@ -48,7 +49,7 @@ def test_the_score_can_fail(units):
 
 def test_units_are_understood(units):
     names = sorted(f"./{unit.name}" for unit in units.iterdir() if "@." not in unit.name)
-    assert len(names) == 6
+    assert len(names) == 8
     status, said = analyze(units, "verify", "--man=no", *names)
     assert status == 0 and not said.strip(), said
 

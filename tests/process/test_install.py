@@ -46,6 +46,10 @@ def test_a_server_runs_from_its_prefix(prefix, directory):
 def test_units_name_the_prefix(prefix):
     text = (prefix / "lib/systemd/system/mayfly.service").read_text()
     assert f"ExecStart={prefix}/sbin/mayflyd\n" in text and "@SBINDIR@" not in text
+    watch = (prefix / "lib/systemd/system/mayfly-textfile@.service").read_text()
+    script = prefix / "libexec/mayfly/mayfly-textfile"
+    assert f"ExecStart={script} /var/lib/prometheus/node-exporter %i\n" in watch and os.access(script, os.X_OK)
+    assert f"{prefix}/bin/mayfly stats" in script.read_text()
     assert (prefix / "lib/sysusers.d/mayfly.conf").exists() and (prefix / "lib/tmpfiles.d/mayfly.conf").exists()
 
 

@@ -1,7 +1,7 @@
 """Runs in the guest, as root, when it has booted: what only a real systemd can show of the installed package.
 
 Each function below ROWS whose name begins with try_ is tried, in this order, and is passed, failed or skipped. They build on
-each other: the first installs, the last but one purges. With a list of files in /boot-tests/files, pytest runs those instead.
+each other: the first installs, and before the last ones it is purged. With a list of files in /boot-tests/files, pytest runs those instead.
 """
 import os
 import subprocess
@@ -16,16 +16,18 @@ import packages
 import removal
 import service
 import suite
+import watching
 from tools import PLACE, Skip, journal, run
 
-ROWS = (installing, service, crashes, packages, data, removal, suite)
+ROWS = (installing, service, crashes, packages, data, removal, suite, watching)
 NEEDED = "three_commands"  # without what it installs nothing else can be tried
 
 
 def rows():
-    """Name and function of each, in the order of the files."""
+    """Name and function of each, in the order of the files; or of those alone that were asked for."""
+    asked = (PLACE / "rows").read_text().split() if (PLACE / "rows").exists() else None
     return [(name.removeprefix("try_"), tried) for module in ROWS for name, tried in vars(module).items()
-            if name.startswith("try_")]
+            if name.startswith("try_") and (not asked or name.removeprefix("try_") in asked)]
 
 
 def try_one(tried):

@@ -1,5 +1,5 @@
 """The Debian package under queries: a restart, an upgrade, a downgrade."""
-from tools import (CONFIG, DOCUMENTS, PLACE, UNIT, Stream, hits, main_pid, property_of, run, stats, until)
+from tools import (CONFIG, DOCUMENTS, PLACE, UNIT, Stream, for_container, hits, main_pid, property_of, run, stats, until)
 
 
 def try_restart_under_queries():
@@ -43,6 +43,7 @@ def try_upgrade_under_queries():
 
 def try_a_changed_configuration_stays():
     """What the administrator has written survives the same version again, and what it says is in force."""
+    for_container("it has the same files")
     CONFIG.write_text(CONFIG.read_text() + "\ndeadline-ms = 9000\n")
     changed = CONFIG.read_text()
     replace_under_queries("raised.deb", "--reinstall")
