@@ -308,6 +308,8 @@ static int tombstones_of(struct resolving *r, struct core_tombstone **out, size_
 {
     size_t count = 0;
     struct core_tombstone *t = NULL;
+    if (r->build->is_settled)
+        return 0;
     if (r->build->deletion_count)
         t = reallocarray(NULL, r->build->deletion_count, sizeof *t);
     if (r->build->deletion_count && !t)

@@ -22,6 +22,7 @@ struct resolve_build {
     const struct segment *segment;          /* opened after its writer finished; NULL: no document */
     const struct core_tombstone *deletions; /* by id, in any order */
     size_t deletion_count;
+    bool is_settled; /* everything before the deletions is applied: they need not be remembered */
     const struct core_refusal *refusals;
     size_t refusal_count;
     uint64_t refusals_saved;
