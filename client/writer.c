@@ -36,6 +36,7 @@ static void take_written(struct mayfly_writer *w, const Mayfly__Written *written
     w->progress.accepted = written->accepted;
     w->progress.searchable = written->searchable;
     w->progress.refused = written->refused;
+    w->progress.deleted = written->deleted;
     w->progress.done = written->done;
     for (size_t i = 0; w->options.on_refusal && i < written->n_refusals; i++)
         w->options.on_refusal(w->options.context, written->refusals[i]);
@@ -116,6 +117,8 @@ static int send_frame(struct mayfly_writer *w, struct str body, bool is_end, boo
         write.create = w->options.create;
         if (w->options.primary_key)
             write.primary_key = message_string(w->options.primary_key);
+        if (w->options.filter)
+            write.filter = message_string(w->options.filter);
     }
     write.last = last;
     Mayfly__Envelope envelope = MAYFLY__ENVELOPE__INIT;

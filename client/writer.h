@@ -14,6 +14,7 @@ struct mayfly_progress {
     uint64_t accepted;   /* durable or refused */
     uint64_t searchable; /* applied or refused */
     uint64_t refused;
+    uint64_t deleted; /* by filter: documents, as far as it is applied */
     uint64_t bytes; /* of documents, handed to the connection */
     bool done;
 };
@@ -23,6 +24,7 @@ struct mayfly_writer_options {
     Mayfly__Write__Kind kind;
     Mayfly__Write__Wait wait;
     bool create;             /* make the index if there is none */
+    const char *filter;      /* of a DELETE without operations: what matches it is deleted; NULL: by id */
     const char *primary_key; /* of an index made so; NULL: "id" */
     void (*on_refusal)(void *context, const Mayfly__Refusal *refusal);
     void (*on_progress)(void *context, const struct mayfly_progress *progress);

@@ -25,6 +25,7 @@ enum bundle_state {
 
 struct refusal { /* owned by whoever passes it; copy what must stay */
     uint64_t sequence, task, position;
+    uint64_t generation; /* of the commit that holds it; 0: none does */
     const char *id, *code, *message;
 };
 
@@ -37,7 +38,8 @@ struct bundle {
     uint64_t first, end; /* sequence numbers */
     uint64_t bytes;      /* of operations */
     bool small;          /* a job of its own, in the slot kept for small ones */
-    bool ordered;        /* of partial updates: everything of the stream before it is applied first */
+    bool ordered;        /* everything of the stream before it is applied first */
+    bool alone;          /* in a job of its own */
 
     /* Exactly once, when the whole range is applied; the bundle is the callee's again. */
     void (*on_applied)(struct bundle *b, void *context);

@@ -96,5 +96,6 @@ struct refusal refusal_of(const Mayfly__Internal__Refused *r)
                             .position = r->position,
                             .id = r->id,
                             .code = r->code,
-                            .message = r->message};
+                            .message = r->message,
+                            .generation = r->generation};
 }

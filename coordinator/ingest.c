@@ -14,6 +14,7 @@
 #include "coordinator/ingest_trim.h"
 #include "coordinator/log_room.h"
 #include "coordinator/tasks_state.h"
+#include "proto/message.h"
 
 enum { FLUSH_MS = 200 };
 
@@ -73,7 +74,7 @@ static void on_applied(struct bundle *b, void *context)
     struct task *task = tasks_find(g->server->tasks, b->task);
     if (task) {
         task->outstanding--;
-        task->searchable += l->count;
+        task->searchable += l->counted;
         tasks_changed(g->server->tasks, task);
     }
     log_room_progressed(g);
@@ -112,14 +113,21 @@ static void save_refusals(struct ingest *g, struct stream *stream, const struct 
     tasks_save(g->server->tasks, task, on_refusals_saved, s);
 }
 
+/* Shards refuse an operation by filter each for itself, but the client sent one. */
+static bool is_told(const struct intake *i)
+{
+    return i->kind == OPERATION_FILTER && i->refused;
+}
+
 static void on_refused(struct bundle *b, const struct refusal *refused, size_t count, void *context)
 {
     struct load *l = context;
     struct task *task = tasks_find(l->ingest->server->tasks, b->task);
     for (size_t i = 0; i < count; i++) {
-        if (task)
-            tasks_refuse(l->ingest->server->tasks, task, &refused[i]);
-        if (l->intake)
+        uint64_t deleted = task ? tasks_refuse(l->ingest->server->tasks, task, &refused[i]) : 0;
+        if (l->intake && deleted)
+            l->intake->deleted += deleted;
+        else if (l->intake && !is_told(l->intake) && strcmp(refused[i].code, NOTICE_DELETED) != 0)
             intake_refuse(l->intake, refused[i].position, refused[i].id, refused[i].code, refused[i].message);
     }
     save_refusals(l->ingest, b->stream, task);
@@ -146,7 +154,7 @@ static void on_logged(void *context)
     g->server->operations += l->count;
     struct task *task = tasks_find(g->server->tasks, b->task);
     if (task) {
-        task->accepted += l->count;
+        task->accepted += l->counted;
         tasks_changed(g->server->tasks, task);
     }
     b->state = BUNDLE_LOGGED;
@@ -211,8 +219,11 @@ static void finish_load(struct load *l)
     struct bundle *b = &l->bundle;
     require(seal_region(l) == 0); /* our own memory: nothing but a bug fails here */
     b->end = b->first + l->count;
-    b->small = b->bytes <= SMALL_BUNDLE;
-    b->ordered = kind_of(b) == OPERATION_PATCH;
+    enum operation_kind kind = kind_of(b);
+    b->alone = kind == OPERATION_FILTER;
+    b->ordered = b->alone || kind == OPERATION_PATCH;
+    b->small = b->bytes <= SMALL_BUNDLE && !b->alone; /* it may look through the whole index */
+    l->counted = b->alone && b->stream->shard > 0 ? 0 : l->count;
     b->state = BUNDLE_LOGGING;
 }
 

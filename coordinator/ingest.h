@@ -30,6 +30,7 @@ struct intake_progress {
     uint64_t task;
     uint64_t accepted, searchable; /* all before are durable, applied; or refused */
     uint64_t refused;
+    uint64_t deleted; /* by filter */
     const struct intake_refusal *refusals; /* new ones */
     size_t refusal_count;
     bool done;
@@ -48,6 +49,9 @@ struct intake *intake_begin(struct ingest *g, struct index *index, enum operatio
 
 /* Bytes of the stream, cut anywhere. ERR_CORRUPT if they cannot be read as one: the stream ends there. */
 int intake_bytes(struct intake *i, struct str bytes);
+
+/* The one operation of an intake whose kind is FILTER, and its end. */
+void intake_filter(struct intake *i, struct str filter);
 
 /* The frame is whole; what is complete will be told when it is durable. ERR_CORRUPT if `last` leaves half an operation.
  */

@@ -22,6 +22,7 @@ struct load {
     struct intake *intake;             /* NULL: hung up, or recovered */
     uint64_t first_position;
     uint32_t count;
+    uint32_t counted; /* of them in its task: one by filter stands in every stream, and is one */
     struct load_list *list; /* it stands in: held or dropped */
     struct load *older, *younger;
     struct load *next_wanted;
@@ -69,7 +70,7 @@ struct intake {
     bool hung_up, received_all, ended;
 
     struct load *loads; /* not yet applied, by first position */
-    uint64_t received, refused;
+    uint64_t received, refused, deleted;
     uint64_t told_accepted, told_searchable;
     struct intake_refusal *refusals;
     size_t refusal_count;

@@ -18,12 +18,14 @@
 
 enum stage { ID_LENGTH, ID, BODY_LENGTH, BODY, BROKEN };
 enum { ID_MOST = 64 << 10, REFUSALS_TOLD = 200 };
+#define NO_ROOM "there is no memory or disk for it now; try again later"
 
 struct intake *intake_begin(struct ingest *g, struct index *index, enum operation_kind kind, enum intake_wait wait,
                             intake_tell *tell, void *context)
 {
     struct intake *i = calloc(1, sizeof *i);
-    struct task *task = i ? tasks_new(g->server->tasks, index, kind == OPERATION_DELETE ? "delete" : "add") : NULL;
+    bool deletes = kind == OPERATION_DELETE || kind == OPERATION_FILTER;
+    struct task *task = i ? tasks_new(g->server->tasks, index, deletes ? "delete" : "add") : NULL;
     if (!task) {
         free(i);
         return NULL;
@@ -95,7 +97,7 @@ static void refuse_here(struct intake *i, const char *code, const char *message)
     char id[3 * BATCH_MAX_ID + 8];
     printable_id(i, id, sizeof id);
     struct task *task = task_of(i);
-    const struct refusal r = {0, i->task, i->received, id, code, message};
+    const struct refusal r = {0, i->task, i->received, 0, id, code, message};
     if (task)
         tasks_refuse(i->ingest->server->tasks, task, &r);
     intake_refuse(i, i->received, id, code, message);
@@ -112,7 +114,19 @@ void intake_refuse_half(struct intake *i, const char *message)
 /* -------------------------------------------------------------------------------------------------------------
  * operations */
 
-static const char *what_is_wrong(struct intake *i, char *room, size_t size, const char **out_code)
+static const char *why_nothing_goes(const struct intake *i, const char **out_code)
+{
+    int err = log_room_usable(i->ingest);
+    if (err || i->index->dropped) {
+        *out_code = i->index->dropped ? CODE_INDEX_NOT_FOUND : CODE_BUSY;
+        return i->index->dropped ? "the index was dropped"
+               : err == ERR_FULL ? "the log has reached its quota; try again when more is applied"
+                                 : "the log cannot be written; try again later";
+    }
+    return NULL;
+}
+
+static const char *what_is_wrong(const struct intake *i, char *room, size_t size, const char **out_code)
 {
     uint64_t most = i->ingest->server->config.max_document_size;
     if (!id_is_valid((struct str){i->id, i->id_length})) {
@@ -125,14 +139,7 @@ static const char *what_is_wrong(struct intake *i, char *room, size_t size, cons
                  (unsigned long long)most);
         return room;
     }
-    int err = log_room_usable(i->ingest);
-    if (err || i->index->dropped) {
-        *out_code = i->index->dropped ? CODE_INDEX_NOT_FOUND : CODE_BUSY;
-        return i->index->dropped ? "the index was dropped"
-               : err == ERR_FULL ? "the log has reached its quota; try again when more is applied"
-                                 : "the log cannot be written; try again later";
-    }
-    return NULL;
+    return why_nothing_goes(i, out_code);
 }
 
 static void grown(const struct intake *i)
@@ -161,7 +168,7 @@ static void begin_operation(struct intake *i)
     size_t size = operation_size(o.id.len, i->body_length);
     struct load *l = o.stamp ? ingest_room(i, s, size) : NULL;
     if (!l) {
-        refuse_here(i, CODE_BUSY, "there is no memory or disk for it now; try again later");
+        refuse_here(i, CODE_BUSY, NO_ROOM);
         return;
     }
     i->into = l;
@@ -352,6 +359,7 @@ void intake_progressed(struct intake *i)
                                           .accepted = accepted,
                                           .searchable = searchable,
                                           .refused = i->refused,
+                                          .deleted = i->deleted,
                                           .refusals = i->refusals + told,
                                           .refusal_count = now,
                                           .done = done && told + now == i->refusal_count};
@@ -413,6 +421,43 @@ int intake_frame_end(struct intake *i, bool last)
     receive_all(i);
     intake_progressed(i);
     return 0;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- by filter
+ */
+
+/* One operation in the stream of a shard; why not, or NULL. */
+static const char *filter_in(struct intake *i, struct stream *s, struct str filter, const char **out_code)
+{
+    struct operation o = {.kind = OPERATION_FILTER, .id = str_of(BATCH_FILTER_ID)};
+    size_t size = operation_size(o.id.len, filter.len);
+    *out_code = s->damaged ? CODE_INDEX_DAMAGED : CODE_BUSY;
+    if (s->damaged)
+        return s->damage;
+    o.hash = hash64(o.id);
+    o.stamp = catalog_next(i->ingest->server->catalog, NUMBER_STAMP);
+    struct load *l = o.stamp ? ingest_room(i, s, size) : NULL;
+    if (!l)
+        return NO_ROOM;
+    char *operation = l->bundle.region.base + BATCH_HEADER + l->bundle.bytes;
+    memcpy(operation_encode(operation, &o, filter.len), filter.ptr, filter.len);
+    operation_pad(operation);
+    ingest_added(l, size);
+    return NULL;
+}
+
+/* All shards' or, where the first has no room, none's. What one has, it keeps: to be sent again is harmless. */
+void intake_filter(struct intake *i, struct str filter)
+{
+    const char *code, *wrong = why_nothing_goes(i, &code);
+    for (uint32_t n = 0; !wrong && n < i->index->shards; n++)
+        wrong = filter_in(i, &i->index->streams[n], filter, &code);
+    i->id_length = strlen(BATCH_FILTER_ID);
+    memcpy(i->id, BATCH_FILTER_ID, i->id_length);
+    if (wrong)
+        refuse_here(i, code, wrong);
+    i->received++;
+    require(intake_frame_end(i, true) == 0);
 }
 
 void intake_hang_up(struct intake *i)

@@ -51,7 +51,8 @@ static uint64_t batch_limit(const struct jobs *j)
 static bool may_follow(const struct bundle *last, const struct bundle *first)
 {
     const struct bundle *next = last->next;
-    return next && next->first == last->end && next->small == first->small && (first->ordered || !next->ordered);
+    return next && next->first == last->end && next->small == first->small && (first->ordered || !next->ordered) &&
+           !first->alone && !next->alone;
 }
 
 /* Takes a run of bundles of one kind, whose sequence numbers follow each other, out of the queue. */

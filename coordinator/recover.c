@@ -133,7 +133,7 @@ static void count_in_task(struct recovery *r, const struct stream *stream, const
     struct operation o;
     if (operation_decode(&rest, &o))
         return;
-    const char *type = o.kind == OPERATION_DELETE ? "delete" : "add";
+    const char *type = o.kind == OPERATION_DELETE || o.kind == OPERATION_FILTER ? "delete" : "add";
     struct task *task = tasks_revive(r->server->tasks, e->task, stream->index, type);
     if (task && !task_has_ended(task) && o.position >= task->received)
         task->received = task->accepted = o.position + 1;

@@ -3,6 +3,7 @@
 #ifndef COORDINATOR_REQUESTS_H
 #define COORDINATOR_REQUESTS_H
 
+#include "coordinator/ingest.h"
 #include "coordinator/server.h"
 #include "coordinator/session.h"
 
@@ -15,6 +16,10 @@ void handle_settings_get(struct session *s, const Mayfly__Envelope *e);
 void handle_settings_set(struct session *s, const Mayfly__Envelope *e);
 
 void handle_write(struct session *s, const Mayfly__Envelope *e);
+void filter_begin(struct session *s, const Mayfly__Envelope *e); /* a Write with a filter */
+/* A write stream for the request; NULL: an Error was sent. */
+struct intake *write_begin(struct session *s, uint64_t request, struct index *index, enum operation_kind kind,
+                           Mayfly__Write__Wait wait);
 bool write_continue(struct session *s, const Mayfly__Envelope *e); /* false: no stream has that number */
 void write_body(struct session *s, struct str piece);
 void write_frame_end(struct session *s);

@@ -30,6 +30,7 @@ static void send_written(struct session *s, uint64_t request, const struct intak
     written.accepted = p->accepted;
     written.searchable = p->searchable;
     written.refused = p->refused;
+    written.deleted = p->deleted;
     written.done = p->done;
     written.n_refusals = p->refusal_count;
     written.refusals = list;
@@ -102,28 +103,44 @@ static struct index *index_for(struct session *s, const Mayfly__Envelope *e)
     return requests_create(s, e->request, w->index, w->primary_key, 0);
 }
 
-void handle_write(struct session *s, const Mayfly__Envelope *e)
+static struct write_stream *begin_stream(struct session *s, uint64_t request, struct index *index,
+                                         enum operation_kind kind, Mayfly__Write__Wait how)
 {
     static const enum intake_wait waits[] = {[MAYFLY__WRITE__WAIT__ACCEPTED] = WAIT_ACCEPTED,
                                              [MAYFLY__WRITE__WAIT__SEARCHABLE] = WAIT_SEARCHABLE,
                                              [MAYFLY__WRITE__WAIT__NONE] = WAIT_NONE};
-    struct server *server = session_server(s);
-    struct index *index = is_supported(s, e) ? index_for(s, e) : NULL;
-    if (!index)
-        return;
-    unsigned wait = (unsigned)e->write->wait;
+    unsigned wait = (unsigned)how;
     struct write_stream *w = calloc(1, sizeof *w);
     require(w != NULL);
-    w->intake = intake_begin(server->ingest, index, kinds[e->write->kind],
+    w->intake = intake_begin(session_server(s)->ingest, index, kind,
                              wait < sizeof waits / sizeof waits[0] ? waits[wait] : WAIT_ACCEPTED, tell, w);
     if (!w->intake) {
         free(w);
-        session_error(s, e->request, CODE_BUSY, NULL, "the catalog cannot be written; try again later");
+        session_error(s, request, CODE_BUSY, NULL, "the catalog cannot be written; try again later");
+        return NULL;
+    }
+    session_add_pending(s, &w->pending, request, cancel);
+    return w;
+}
+
+struct intake *write_begin(struct session *s, uint64_t request, struct index *index, enum operation_kind kind,
+                           Mayfly__Write__Wait wait)
+{
+    struct write_stream *w = begin_stream(s, request, index, kind, wait);
+    return w ? w->intake : NULL;
+}
+
+void handle_write(struct session *s, const Mayfly__Envelope *e)
+{
+    const Mayfly__Write *m = e->write;
+    if (m->filter[0]) {
+        filter_begin(s, e);
         return;
     }
-    session_add_pending(s, &w->pending, e->request, cancel);
+    struct index *index = is_supported(s, e) ? index_for(s, e) : NULL;
+    struct write_stream *w = index ? begin_stream(s, e->request, index, kinds[m->kind], m->wait) : NULL;
     s->body_of = w;
-    s->frame_is_last = e->write->last;
+    s->frame_is_last = m->last;
 }
 
 bool write_continue(struct session *s, const Mayfly__Envelope *e)

@@ -83,6 +83,7 @@ static void free_refusals(struct entry *e)
 static void free_errors(struct entry *e)
 {
     free_refusals(e);
+    free(e->deletions);
     free(e->failure);
     free(e);
 }
@@ -169,6 +170,22 @@ static bool fill_errors(struct arena *a, const struct entry *e, Mayfly__Task *m)
     return true;
 }
 
+static bool fill_deletions(struct arena *a, const struct entry *e, Mayfly__Task *m)
+{
+    Mayfly__Task__Deletion *deletions = arena_new_array(a, e->deletion_count, Mayfly__Task__Deletion);
+    m->deletions = arena_new_array(a, e->deletion_count, Mayfly__Task__Deletion *);
+    if (!deletions || !m->deletions)
+        return false;
+    for (size_t i = 0; i < e->deletion_count; i++) {
+        mayfly__task__deletion__init(&deletions[i]);
+        deletions[i].shard = e->deletions[i].shard;
+        deletions[i].commit = e->deletions[i].generation;
+        deletions[i].documents = e->deletions[i].documents;
+        m->deletions[m->n_deletions++] = &deletions[i];
+    }
+    return true;
+}
+
 Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task *task)
 {
     const struct entry *e = find_entry(t, task->uid);
@@ -188,7 +205,8 @@ Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task 
     m->searchable = task->searchable;
     m->refused = task->refused;
     m->stage = message_string(task->stage ? task->stage : "");
-    if (!fill_errors(a, e, m))
+    m->deleted = task->deleted;
+    if (!fill_errors(a, e, m) || !fill_deletions(a, e, m))
         return NULL;
     if (e->failure) {
         m->failure = arena_new(a, Mayfly__Error);
@@ -373,15 +391,25 @@ void tasks_forget_refusals(struct tasks *t, struct task *task)
     mark(t, e);
 }
 
-void tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r)
+static uint64_t add_deletion(struct entry *e, struct task_deletion d)
 {
-    struct entry *e = find_entry(t, task->uid);
-    if (!e)
-        return;
+    for (size_t i = 0; i < e->deletion_count; i++)
+        if (e->deletions[i].shard == d.shard && e->deletions[i].generation == d.generation)
+            return 0; /* told again after a restart */
+    struct task_deletion *grown = realloc(e->deletions, (e->deletion_count + 1) * sizeof *grown);
+    require(grown != NULL);
+    e->deletions = grown;
+    grown[e->deletion_count++] = d;
+    e->task.deleted += d.documents;
+    return d.documents;
+}
+
+static void add_error(struct tasks *t, struct entry *e, const struct refusal *r)
+{
     for (size_t i = 0; i < e->error_count; i++)
         if (e->errors[i].position == r->position && strcmp(e->errors[i].text, r->id) == 0)
             return; /* told again after a restart */
-    task->refused++;
+    e->task.refused++;
     mark(t, e);
     if (e->error_count == TASK_MAX_ERRORS)
         return;
@@ -394,6 +422,19 @@ void tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r)
     memcpy(text + id + code, r->message, message);
     e->errors = grown;
     grown[e->error_count++] = (struct task_error){r->position, text, id, id + code};
+}
+
+uint64_t tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r)
+{
+    struct entry *e = find_entry(t, task->uid);
+    if (!e)
+        return 0;
+    if (strcmp(r->code, NOTICE_DELETED) != 0) {
+        add_error(t, e, r);
+        return 0;
+    }
+    mark(t, e);
+    return add_deletion(e, (struct task_deletion){(uint32_t)r->position, r->generation, strtoull(r->message, NULL, 10)});
 }
 
 void tasks_wait(struct tasks *t, struct task *task, tasks_ended *ended, void *context)
@@ -444,10 +485,13 @@ static void load_one(void *context, uint64_t uid, struct str packed)
         e->task.searchable = m->searchable;
         for (size_t i = 0; i < m->n_errors; i++) {
             const Mayfly__Refusal *r = m->errors[i];
-            struct refusal one = {0, uid, r->position, r->id, r->code, r->message};
+            struct refusal one = {0, uid, r->position, 0, r->id, r->code, r->message};
             tasks_refuse(t, &e->task, &one);
         }
         e->task.refused = m->refused;
+        for (size_t i = 0; i < m->n_deletions; i++)
+            add_deletion(e, (struct task_deletion){m->deletions[i]->shard, m->deletions[i]->commit,
+                                                   m->deletions[i]->documents});
         if (m->failure) {
             e->failure = strdup(m->failure->message);
             e->failure_code = known_failure(m->failure->code);

@@ -23,6 +23,7 @@ struct task {
     enum task_status status;
     uint64_t enqueued_at, started_at, finished_at;    /* wall microseconds */
     uint64_t received, accepted, searchable, refused; /* operations */
+    uint64_t deleted;                                 /* documents, by filter */
     bool received_all;                                /* the client said `last`, or is gone */
     uint64_t outstanding;                             /* bundles of it that are not applied yet */
     bool goes_on;                                     /* after a restart: it is begun again */
@@ -37,7 +38,9 @@ void tasks_close(struct tasks *t);
 struct task *tasks_new(struct tasks *t, struct index *index, const char *type);
 struct task *tasks_find(struct tasks *t, uint64_t uid);
 
-void tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r);
+/* Also told again after a restart: once counts. A notice of what a filter deleted (NOTICE_DELETED) is added up: what is new
+ * of it is returned; 0 for refusals. */
+uint64_t tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r);
 void tasks_changed(struct tasks *t, struct task *task); /* to be written; ends it when all it received is applied */
 void tasks_finish(struct tasks *t, struct task *task, enum task_status status, const char *code, const char *message);
 

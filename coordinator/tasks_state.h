@@ -12,8 +12,15 @@ struct task_error {
     size_t code, message;
 };
 
+struct task_deletion { /* of one commit */
+    uint32_t shard;
+    uint64_t generation, documents;
+};
+
 struct entry {
     struct task task;
+    struct task_deletion *deletions;
+    size_t deletion_count;
     struct task_error *errors;
     size_t error_count;
     char *failure;

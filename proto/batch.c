@@ -127,7 +127,7 @@ int operation_decode(struct str *rest, struct operation *out)
     size_t size = load_u32(at + O_SIZE), id = load_u16(at + O_ID_LENGTH), body = load_u32(at + O_BODY);
     unsigned kind = (unsigned char)at[O_KIND];
     if (size > rest->len || id == 0 || id > BATCH_MAX_ID || body > size || size != operation_size(id, body) ||
-        kind > OPERATION_LOST)
+        kind > OPERATION_FILTER)
         return ERR_CORRUPT;
     struct operation o = {
         .kind = (enum operation_kind)kind,

@@ -32,6 +32,7 @@ enum { PROTOCOL_VERSION = 1 };
 #define CODE_QUARANTINED "quarantined"             /* the operation ended every worker that tried it */
 #define CODE_TOO_MUCH_MEMORY "too_much_memory"     /* its analysis needs more than worker_memory */
 #define CODE_LOST "lost"                           /* accepted, then damaged in the log before it was applied */
+#define CODE_INVALID_FILTER "invalid_filter"       /* the sentence names the place, and what was expected there */
 #define CODE_QUERY_TOO_LARGE "query_too_large"
 #define CODE_DEADLINE "deadline"
 #define CODE_BUSY "busy"                           /* a quota is full: try again later */
@@ -40,6 +41,10 @@ enum { PROTOCOL_VERSION = 1 };
 #define CODE_INDEX_DAMAGED "index_damaged"
 #define CODE_NOT_SUPPORTED "not_supported"
 #define CODE_INTERNAL "internal"
+
+/* Not refused, though it travels and is kept as refusals are: so many documents (the message) of a shard (the position) were
+ * deleted by the filter of that task, in one commit. */
+#define NOTICE_DELETED "deleted"
 
 /* Several documents of one answer have at most so many bytes together; one alone may be larger. */
 enum { ANSWER_MAX_DOCUMENTS = 16 << 20 };

@@ -55,6 +55,18 @@ void reply_trimmed(struct reply *r, Mayfly__Internal__Trimmed *m)
     r->envelope.trimmed = m;
 }
 
+void reply_filter_checked(struct reply *r)
+{
+    Mayfly__Internal__FilterChecked *m = arena_new(r->arena, Mayfly__Internal__FilterChecked);
+    if (!m) {
+        reply_fail_query(r, ERR_FULL);
+        return;
+    }
+    mayfly__internal__filter_checked__init(m);
+    r->envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FILTER_CHECKED;
+    r->envelope.filter_checked = m;
+}
+
 void reply_moved(struct reply *r)
 {
     Mayfly__Internal__Moved *m = arena_new(r->arena, Mayfly__Internal__Moved);

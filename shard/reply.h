@@ -33,6 +33,7 @@ void reply_guessed(struct reply *r, Mayfly__Internal__Guessed *m);
 void reply_executed(struct reply *r, Mayfly__Internal__Executed *m);
 void reply_fetched(struct reply *r, Mayfly__Internal__Fetched *m);
 void reply_trimmed(struct reply *r, Mayfly__Internal__Trimmed *m);
+void reply_filter_checked(struct reply *r);
 void reply_moved(struct reply *r);
 void reply_settings_wanted(struct reply *r);
 

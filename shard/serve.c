@@ -13,6 +13,7 @@
 #include "proto/frame.h"
 #include "proto/message.h"
 #include "proto/peek.h"
+#include "shard/check_filter.h"
 #include "shard/fetch.h"
 #include "shard/hold.h"
 #include "shard/holdings.h"
@@ -89,6 +90,7 @@ static request_handler *const handlers[] = {
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCH] = fetch_documents,
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP] = fetch_lookup,
     [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_TRIM] = holdings_trim,
+    [MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_CHECK_FILTER] = check_filter,
 };
 
 static request_handler *handler_of(uint32_t message)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "index/image.h"
+#include "worker/delete_matching.h"
 #include "worker/hooks.h"
 #include "worker/words.h"
 
@@ -19,7 +20,8 @@ static void open_build(struct build *b, struct worker *w)
     b->indexing.image_most = IMAGE_MOST;
     regions_open(&b->regions, w);
     job_must(w, core_open_writer(b->indexing.directory, &b->core), "core.mdb cannot be opened");
-    patcher_open(&b->patcher, w, b->core, b->indexing.directory, &b->regions);
+    b->before = (struct before){.worker = w, .core = b->core, .directory = b->indexing.directory};
+    patcher_open(&b->patcher, &b->before, &b->regions);
     b->indexing.besides = &b->patcher.bodies;
     b->done = b->regions.first;
     indexing_begin(&b->indexing);
@@ -80,6 +82,56 @@ static void put_patched(struct build *b, const struct operation *o, uint64_t tas
     arena_rewind(&b->worker->scratch, mark);
 }
 
+/* ----------------------------------------------------------------------------------------------------------- by filter
+ */
+
+struct by_filter {
+    struct build *build;
+    const struct operation *operation;
+    uint64_t task;
+};
+
+static void delete_found(void *context, uint64_t hash, struct str id)
+{
+    const struct by_filter *f = context;
+    struct operation one = {
+        .sequence = f->operation->sequence, .stamp = f->operation->stamp, .hash = hash, .id = id};
+    delete (f->build, &one);
+}
+
+/* How many are deleted is kept and told as a refusal is. */
+static void note_deleted(const struct by_filter *f)
+{
+    struct build *b = f->build;
+    struct operation told = *f->operation;
+    char count[24];
+    snprintf(count, sizeof count, "%zu", b->deletion_count);
+    told.position = b->worker->job->place->shard;
+    if (b->deletion_count)
+        refuse(b, &told, f->task, NOTICE_DELETED, count);
+}
+
+static void commit_found(void *context)
+{
+    const struct by_filter *f = context;
+    note_deleted(f);
+    build_commit_part(f->build);
+}
+
+/* It is alone in its job. While it looks through documents no single one is to blame for the time it takes. */
+static void delete_by_filter(struct build *b, const struct operation *o, uint64_t task)
+{
+    struct by_filter f = {.build = b, .operation = o, .task = task};
+    const struct delete_sink sink = {.found = delete_found, .full = commit_found, .context = &f};
+    struct refused why;
+    b->worker->words->sequence = 0;
+    b->is_settled = true;
+    if (delete_matching(&b->before, o, &sink, &why))
+        refuse(b, o, task, why.code, why.message);
+    else
+        note_deleted(&f);
+}
+
 /* Its id is gone with it: it is named by its number. Where nobody knows the task, nobody is to be told. */
 static void refuse_lost(struct build *b, const struct operation *o, uint64_t task)
 {
@@ -111,6 +163,9 @@ static void apply(struct build *b, const struct operation *o, uint64_t task)
         break;
     case OPERATION_LOST:
         refuse_lost(b, o, task);
+        break;
+    case OPERATION_FILTER:
+        delete_by_filter(b, o, task);
         break;
     }
 }

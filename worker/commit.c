@@ -51,22 +51,45 @@ static enum exit_reason superseded(struct build *b, struct core_range applied)
     return EXIT_REASON_SUPERSEDED;
 }
 
-enum exit_reason build_commit(struct build *b)
+static struct resolve_build what_is_done(const struct build *b)
 {
-    struct worker *w = b->worker;
-    uint64_t generation;
-    struct segment_fault fault = {0};
-    struct resolve_build build = {
+    const job_message *job = b->worker->job;
+    return (struct resolve_build){
         .directory = b->indexing.directory,
-        .epoch = w->job->epoch,
+        .epoch = job->epoch,
         .applied = {.first = b->regions.first, .end = b->done},
-        .segment = indexing_segment(&b->indexing),
         .deletions = b->deletions,
         .deletion_count = b->deletion_count,
         .refusals = b->indexing.refusals,
         .refusal_count = b->indexing.refusal_count,
-        .refusals_saved = w->job->refusals_saved,
+        .refusals_saved = job->refusals_saved,
+        .is_settled = b->is_settled,
     };
+}
+
+void build_commit_part(struct build *b)
+{
+    struct worker *w = b->worker;
+    struct resolve_build build = what_is_done(b);
+    struct segment_fault fault = {0};
+    uint64_t generation;
+    words_stage(w->words, STAGE_COMMITTING);
+    build.applied.end = build.applied.first;
+    int err = resolve_build(b->core, &build, &generation, &fault);
+    if (err)
+        die_uncommitted(w, err, &fault);
+    report_refusals(w, b->indexing.refusals, b->indexing.refusal_count, generation);
+    b->deletion_count = b->indexing.refusal_count = 0;
+    words_stage(w->words, STAGE_INDEXING);
+}
+
+enum exit_reason build_commit(struct build *b)
+{
+    struct worker *w = b->worker;
+    struct resolve_build build = what_is_done(b);
+    struct segment_fault fault = {0};
+    uint64_t generation;
+    build.segment = indexing_segment(&b->indexing);
     words_stage(w->words, STAGE_COMMITTING);
     int err = resolve(b, &build, &generation, &fault);
     if (err == ERR_STALE)

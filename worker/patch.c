@@ -1,80 +1,47 @@
 #include "worker/patch.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "common/err.h"
 #include "worker/merge_fields.h"
-#include "worker/words.h"
 
-enum { KEPT = 1 << 20, OPEN_TRIES = 10 };
+enum { KEPT = 1 << 20 };
 
-void patcher_open(struct patcher *p, struct worker *w, struct core *core, const char *directory,
-                  const struct regions *r)
+void patcher_open(struct patcher *p, struct before *before, const struct regions *r)
 {
-    *p = (struct patcher){.worker = w, .core = core, .directory = directory};
-    job_must(w, arena_init(&p->bodies, w->scratch.cap, 0), "no address space for documents");
+    *p = (struct patcher){.worker = before->worker, .before = before, .first = r->first};
+    job_must(p->worker, arena_init(&p->bodies, p->worker->scratch.cap, 0), "no address space for documents");
     earlier_open(&p->earlier, r);
 }
 
 /* ------------------------------------------------------------------------------------------------------ what it was */
 
-/* It is the index that is damaged, and no operation's fault. */
-static _Noreturn void die_damaged(const struct patcher *p, int err, const struct segment_fault *fault)
+static struct str read_body(struct patcher *p, const struct snapshot_segment *s, uint32_t document)
 {
-    words_stage(p->worker->words, STAGE_READING);
-    job_die_damaged(p->worker, err, fault);
-}
-
-static _Noreturn void die_at(const struct patcher *p, int err, const struct snapshot_segment *s, const char *section)
-{
-    die_damaged(p, err, &(struct segment_fault){s->core->id, section, s->core->image});
-}
-
-/* A merge may remove a file between the view and its opening: then there is a newer view. */
-static void open_index(struct patcher *p)
-{
-    struct segment_fault fault = {0};
-    int err = -ENOENT;
-    for (int tries = 0; err == -ENOENT && tries < OPEN_TRIES; tries++) {
-        struct core_view *view;
-        job_must(p->worker, core_read(p->core, NULL, &view), "core.mdb cannot be read");
-        err = snapshot_open_for_ids(p->directory, view, NULL, &p->before, &fault);
-        if (err)
-            core_view_release(view);
-    }
-    if (err)
-        die_damaged(p, err, &fault);
-}
-
-static struct str read_body(struct patcher *p, size_t segment, uint32_t document)
-{
-    const struct snapshot_segment *s = &p->before->segments[segment];
     struct str body;
     int err = segment_document_body(s->segment, document, &p->bodies, &body);
-    if (err == ERR_FULL)
-        job_scratch_full(p->worker);
     if (err)
-        die_at(p, err, s, segment_damaged(s->segment, "documents"));
+        before_die(p->before, err, s, "documents");
     return body;
 }
 
 /* A version that came later is none that counts: with it there, what this operation leaves is dead from birth. */
 static struct str find_in_index(struct patcher *p, const struct operation *o)
 {
+    const struct snapshot *before = before_open(p->before, p->first, BEFORE_IDS);
     size_t segment;
     uint32_t document;
     int err = 0;
-    if (!p->before)
-        open_index(p);
-    bool found = snapshot_find(p->before, o->hash, o->id, &segment, &document, &err);
-    const struct snapshot_segment *s = found || err ? &p->before->segments[segment] : NULL;
-    if (found)
-        err = segment_check_document(s->segment, document);
+    bool is_there = snapshot_find(before, o->hash, o->id, &segment, &document, &err);
     if (err)
-        die_at(p, err, s, segment_damaged(s->segment, "ids"));
-    bool is_earlier = found && segment_stamps(s->segment)[document] < o->stamp;
-    return is_earlier ? read_body(p, segment, document) : (struct str){0};
+        before_die(p->before, err, &before->segments[segment], "ids");
+    const struct snapshot_segment *s = &before->segments[segment];
+    err = is_there ? segment_check_document(s->segment, document) : 0;
+    if (err)
+        before_die(p->before, err, s, "ids");
+    if (!is_there || segment_stamps(s->segment)[document] > o->stamp)
+        return (struct str){0};
+    return read_body(p, s, document);
 }
 
 /* ------------------------------------------------------------------------------------------------------ what it is */

@@ -41,13 +41,12 @@ static int append_ids(struct stream *s)
 int command_delete(struct cli *c)
 {
     struct stream s;
-    struct mayfly_writer_options options = {.index = c->words[0], .kind = MAYFLY__WRITE__KIND__DELETE};
-    if (args_flag(c, "filter")) {
-        report_error(c, CODE_NOT_SUPPORTED, "delete --filter is not available in this version", "filter");
-        return STATUS_USAGE;
-    }
-    if (c->count < 2)
-        return args_usage(c, "it is: mayfly delete NAME ID...");
+    struct mayfly_writer_options options = {
+        .index = c->words[0], .kind = MAYFLY__WRITE__KIND__DELETE, .filter = args_option(c, "filter")};
+    if ((c->count < 2) != (options.filter != NULL))
+        return args_usage(c, "it is: mayfly delete NAME ID..., or mayfly delete NAME --filter EXPR");
+    if (options.filter && !*options.filter) /* to the server an empty one would be none */
+        return args_usage(c, "--filter is empty: what is to be deleted?");
     int status = stream_open(&s, c, &options);
-    return status ? status : stream_close(&s, append_ids(&s));
+    return status ? status : stream_close(&s, options.filter ? STATUS_DONE : append_ids(&s));
 }

@@ -29,6 +29,7 @@ static void emit_details(struct buf *b, const Mayfly__Task *t)
     emit_member_number(b, "accepted", t->accepted);
     emit_member_number(b, "searchable", t->searchable);
     emit_member_number(b, "refused", t->refused);
+    emit_member_number(b, "deleted", t->deleted);
     if (t->stage[0])
         emit_member_string(b, "stage", t->stage);
     emit_end(b, '}');
@@ -103,6 +104,8 @@ static void print_errors(const Mayfly__Task *t)
             printf(" (operation %" PRIu64 ")", r->position);
         printf(": %s (%s)\n", r->message, r->code);
     }
+    if (t->deleted)
+        printf("task %" PRIu64 ": %" PRIu64 " documents deleted\n", t->uid, t->deleted);
     if (t->n_errors > SHOWN)
         printf("task %" PRIu64 ": %zu more, see --json\n", t->uid, t->n_errors - SHOWN);
 }

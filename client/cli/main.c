@@ -37,7 +37,7 @@ static const struct option add_options[] = {
 };
 
 static const struct option delete_options[] = {
-    {"filter", "EXPR", "delete what matches"},
+    {"filter", "EXPR", "delete what matches, for example \"year < 1990 AND NOT kept = true\" (mayfly(1))"},
     {"wait", "UNTIL", "none, accepted (durable, default) or searchable"},
     {0},
 };
@@ -105,7 +105,7 @@ static const struct command commands[] = {
      "is made. A document that is refused is named and the others are added; the exit status is 1 then.",
      add_options, command_add},
     {"get", "NAME ID", 2, 2, "show a document as it was stored", NULL, command_get},
-    {"delete", "NAME ID...", 1, -1, "delete documents", delete_options, command_delete},
+    {"delete", "NAME [ID...]", 1, -1, "delete documents, by id or by filter", delete_options, command_delete},
     {"search", "NAME QUERY", 1, 2,
      "find documents\n"
      "\nIn QUERY, words are searched for, the last one also as the beginning of a word. AND OR NOT in capitals, -word,\n"

@@ -126,6 +126,8 @@ static void print_json(const struct stream *s)
     emit_member_number(&b, "accepted", p->accepted);
     emit_member_number(&b, "searchable", p->searchable);
     emit_member_number(&b, "refused", p->refused + s->refused_here);
+    if (s->writer.options.filter)
+        emit_member_number(&b, "deleted", p->deleted);
     emit_key(&b, "errors");
     emit_begin(&b, '[');
     if (s->errors.len)
@@ -138,13 +140,30 @@ static void print_json(const struct stream *s)
     buf_finish(&b);
 }
 
+static const char *state_name(const struct stream *s)
+{
+    return s->writer.options.wait == MAYFLY__WRITE__WAIT__SEARCHABLE ? "searchable"
+           : s->writer.options.wait == MAYFLY__WRITE__WAIT__NONE     ? "received"
+                                                                     : "accepted";
+}
+
+/* How many it deletes is known when it is applied. */
+static void print_filter_summary(const struct stream *s)
+{
+    const struct mayfly_progress *p = &s->writer.progress;
+    if (p->refused)
+        printf("refused, task %" PRIu64 "\n", p->task);
+    else if (s->writer.options.wait == MAYFLY__WRITE__WAIT__SEARCHABLE)
+        printf("%" PRIu64 " deleted, task %" PRIu64 "\n", p->deleted, p->task);
+    else
+        printf("%s, task %" PRIu64 "\n", state_name(s), p->task);
+}
+
 static void print_summary(const struct stream *s)
 {
     const struct mayfly_progress *p = &s->writer.progress;
     double seconds = (double)(clock_us() - s->began_us) / 1e6;
-    const char *state = s->writer.options.wait == MAYFLY__WRITE__WAIT__SEARCHABLE ? "searchable"
-                        : s->writer.options.wait == MAYFLY__WRITE__WAIT__NONE     ? "received"
-                                                                                  : "accepted";
+    const char *state = state_name(s);
     printf("%" PRIu64 " %s, %" PRIu64 " refused, task %" PRIu64, p->sent - p->refused, state,
            p->refused + s->refused_here, p->task);
     if (p->bytes)
@@ -156,6 +175,8 @@ static int print_result(struct stream *s)
 {
     if (s->cli->json)
         print_json(s);
+    else if (s->writer.options.filter)
+        print_filter_summary(s);
     else
         print_summary(s);
     return s->writer.progress.refused + s->refused_here ? STATUS_REFUSED : STATUS_DONE;

@@ -29,14 +29,15 @@ INDEX = "kills"
 INDEX_NUMBER = 1  # it is the first that is made
 UNEXPECTED = re.compile(r"Sanitizer|runtime error:|require|assert|signal (?!9\b)\d|reason=(crash|corrupt)|damaged")
 KINDS = ["coordinator", "nursery", "worker", "shard"]
-WRITERS, IDS_EACH, BULK_IDS = 3, 40, 3000
+WRITERS, IDS_EACH, GROUPS, BULK_IDS = 3, 40, 5, 3000
 SETTLE = 120  # seconds until everything accepted is applied
 LEAK_LIMIT = 2  # seconds until everything is given back
 
 
 def changed(name, number):
     """What a partial update gives: enough to be found by, where there was nothing."""
-    return {"id": name, "number": number, "text": f"common u{name} n{number % 7} words that stand in every document"}
+    owner, _, place = name.partition("x")
+    return {"id": name, "number": number, "owner": owner, "group": int(place or 0) % GROUPS, "text": f"common u{name} n{number % 7} words that stand in every document"}
 
 
 def document(name, number):
@@ -91,14 +92,32 @@ class Lab:
         if written.refused:
             self.model.blame(f"refused: {written.refusals[:3]}")
 
+    def delete_group(self, client, mine, group, wait):
+        """By filter: one operation, of which each document of the group has its own in the model."""
+        done = [(entry, self.model.send(entry, "delete")) for i, entry in enumerate(mine) if i % GROUPS == group]
+        self.model.operations += len(done)
+
+        def on_written(message):
+            self.model.acknowledge(done, len(done) * message.accepted, len(done) * message.searchable)
+
+        first = pb.Write(index=INDEX, kind=pb.Write.DELETE, wait=pb.Write.Wait.Value(wait.upper()),
+                         filter=f"owner = {mine[0].name.partition('x')[0]} AND group = {group}")
+        written = client.write(first, (), on_written)
+        if written.refused or written.deleted > len(done):
+            self.model.blame(f"of {len(done)} documents {written.deleted} were deleted by filter: {written.refusals[:3]}")
+
     def writer(self, number):
         rng = random.Random(self.random.random())
         mine = [self.model.new(f"w{number}x{i}") for i in range(IDS_EACH)]
 
         def work(client):
             chosen = [rng.choice(mine) for _ in range(rng.choice([1, 1, 2, 5, 30]))]
-            self.write(client, chosen, rng.choices(["put", "patch", "delete"], [4, 4, 3])[0],
-                       "searchable" if rng.random() < 0.3 else "accepted")
+            kind = rng.choices(["put", "patch", "delete", "filter"], [4, 4, 2, 1])[0]
+            wait = "searchable" if rng.random() < 0.3 else "accepted"
+            if kind == "filter":
+                self.delete_group(client, mine, rng.randrange(GROUPS), wait)
+            else:
+                self.write(client, chosen, kind, wait)
 
         return lambda: self.connected(work)
 

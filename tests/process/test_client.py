@@ -70,7 +70,8 @@ def test_usage_errors_have_status_2(run):
                       ["--frob", "ping"], ["search", "books", "q", "--limit", "many"], ["delete", "books"],
                       ["search", "books", "q", "--limit", "10001"], ["search", "books", "q", "--match", "some"],
                       ["backup", "x"], ["restore", "x"], ["check", "x"], ["top", "x"], ["trim", "a", "b"], ["budget", "x"],
-                      ["delete", "books", "--filter", "a = 1"], ["tasks", "--wait", "x"]]:
+                      ["delete", "books", "--filter", ""],
+                      ["delete", "books", "1", "--filter", "a = 1"], ["tasks", "--wait", "x"]]:
         _, errors = run(*arguments, status=2)
         assert errors.startswith("mayfly: "), arguments
 

@@ -51,12 +51,14 @@ class Written:
     accepted: int = 0
     searchable: int = 0
     refused: int = 0
+    deleted: int = 0  # by filter
     done: bool = False
     refusals: list = dataclasses.field(default_factory=list)
 
     def take(self, message):
         self.task = message.task or self.task
         self.accepted, self.searchable, self.refused = message.accepted, message.searchable, message.refused
+        self.deleted = message.deleted
         self.refusals.extend(message.refusals)
         self.done = message.done
 
@@ -197,6 +199,11 @@ class Client:
     def delete(self, index, ids, wait="accepted"):
         first = pb.Write(index=index, kind=pb.Write.DELETE, wait=pb.Write.Wait.Value(wait.upper()))
         return self.write(first, ((key, b"") for key in ids))
+
+    def delete_matching(self, index, filter, wait="searchable"):
+        """A Written whose `deleted` says how many documents matched."""
+        first = pb.Write(index=index, kind=pb.Write.DELETE, wait=pb.Write.Wait.Value(wait.upper()), filter=filter)
+        return self.write(first, ())
 
     def write(self, first, operations, on_written=None):
         """One stream of (id, bytes); answers are read when the stream is out, or as they come between frames."""
