@@ -37,8 +37,9 @@ static shards_answer on_checked;
 /* Which shard does not matter: it is a question of words. */
 static int ask(struct filter_check *c)
 {
-    Mayfly__Internal__CheckFilter check = MAYFLY__INTERNAL__CHECK_FILTER__INIT;
+    Mayfly__Internal__CheckFilter check;
     Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    mayfly__internal__check_filter__init(&check);
     check.filter = c->text;
     message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_CHECK_FILTER;
     message.check_filter = &check;
