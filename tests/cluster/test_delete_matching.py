@@ -6,7 +6,7 @@ import pytest
 
 import mayfly
 import mayfly_pb2 as pb
-from conftest import await_tasks, held_up
+from conftest import await_tasks, built_with_allocators, held_up
 
 
 @pytest.fixture(params=[1, 3], ids=["one shard", "three shards"])
@@ -173,7 +173,8 @@ def test_more_than_there_is_memory_for_goes_in_parts(make_server):
         result = m.delete_matching("books", "n < 119990")
         task = m.wait_task(result.task)
         assert result.deleted == task.deleted == sum(d.documents for d in task.deletions) == 119_990
-        assert len(task.deletions) > 1 and left(m) == set(range(119_990, 120_000))
+        assert len(task.deletions) > 1 or not built_with_allocators()  # there a worker has no cap
+        assert left(m) == set(range(119_990, 120_000))
         assert nothing_died(m)
 
 
