@@ -35,13 +35,13 @@ static struct str find_in_index(struct patcher *p, const struct operation *o)
     bool is_there = snapshot_find(before, o->hash, o->id, &segment, &document, &err);
     if (err)
         before_die(p->before, err, &before->segments[segment], "ids");
+    if (!is_there)
+        return (struct str){0};
     const struct snapshot_segment *s = &before->segments[segment];
-    err = is_there ? segment_check_document(s->segment, document) : 0;
+    err = segment_check_document(s->segment, document);
     if (err)
         before_die(p->before, err, s, "ids");
-    if (!is_there || segment_stamps(s->segment)[document] > o->stamp)
-        return (struct str){0};
-    return read_body(p, s, document);
+    return segment_stamps(s->segment)[document] < o->stamp ? read_body(p, s, document) : (struct str){0};
 }
 
 /* ------------------------------------------------------------------------------------------------------ what it is */
