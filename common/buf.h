@@ -1,4 +1,5 @@
-/* buf.h - a growing byte buffer on malloc, for long-lived processes and the client. Not for worker/ or queries. */
+/* buf.h - a growing byte buffer on malloc, for long-lived processes and the client. Not for worker/ (but a backup's
+ * manifest) or queries. */
 #ifndef COMMON_BUF_H
 #define COMMON_BUF_H
 
