@@ -56,7 +56,7 @@ static int sync_directories(const char *directory)
 /* ------------------------------------------------------------------------------------------------------ open and close
  */
 
-static int open_core(const char *directory, bool writable, struct core **out)
+static int open_core(const char *directory, enum core_access access, struct core **out)
 {
     char path[PATH_MAX];
     size_t len = strlen(directory);
@@ -67,7 +67,7 @@ static int open_core(const char *directory, bool writable, struct core **out)
     if (!c)
         return -ENOMEM;
     memcpy(c->directory, directory, len + 1);
-    int err = core_file_open(path, writable, &c->file);
+    int err = core_file_open(path, access, &c->file);
     if (err)
         core_close(c);
     else
@@ -77,7 +77,12 @@ static int open_core(const char *directory, bool writable, struct core **out)
 
 int core_open_reader(const char *directory, struct core **out)
 {
-    return open_core(directory, false, out);
+    return open_core(directory, CORE_READS, out);
+}
+
+int core_open_alone(const char *directory, struct core **out)
+{
+    return open_core(directory, CORE_ALONE, out);
 }
 
 int core_open_writer(const char *directory, struct core **out)
@@ -85,7 +90,7 @@ int core_open_writer(const char *directory, struct core **out)
     struct core *c;
     int err = walk(directory, make_directory);
     if (!err)
-        err = open_core(directory, true, &c);
+        err = open_core(directory, CORE_WRITES, &c);
     if (err)
         return err;
     err = core_begin(c);
@@ -109,6 +114,21 @@ void core_close(struct core *c)
 int core_sweep(struct core *c)
 {
     return core_file_sweep(c->file);
+}
+
+int core_copy(struct core *c, int fd)
+{
+    return core_file_copy(c->file, fd);
+}
+
+int core_verify(struct core *c)
+{
+    int err = core_file_look(c->file);
+    if (err)
+        return err;
+    err = core_file_verify(c->file);
+    core_file_done(c->file);
+    return err;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- reading

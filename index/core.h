@@ -71,7 +71,16 @@ int core_open_reader(const char *directory, struct core **out);
 /* Makes directory and file. Takes the lock once: a writer that was killed after its commit, but before it could tell
  * readers, is found out by the next one to lock. Who relies on what is committed at start (the survey) opens it so. */
 int core_open_writer(const char *directory, struct core **out);
+/* Of a copy, or while no server runs: without a lock file. Nothing writes it as long as it is open. */
+int core_open_alone(const char *directory, struct core **out);
 void core_close(struct core *c);
+
+/* One generation of the whole file, to a file that is empty; not synced. Writers wait for a moment only. */
+int core_copy(struct core *c, int fd);
+
+/* Looks at every key and value: ERR_CORRUPT, ERR_VERSION. LMDB's own pages have no checksums: what they say when they
+ * are damaged may end the process that walks them. */
+int core_verify(struct core *c);
 
 /* Clears reader slots that killed processes left behind; begins of writers do it too. */
 int core_sweep(struct core *c);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "common/err.h"
+#include "index/core_keys.h"
 
 struct core_file {
     MDB_env *env;
@@ -58,15 +59,17 @@ static int is_readable(const char *path)
     return st.st_size >= EMPTY_BYTES ? 0 : -ENOENT;
 }
 
-static int open_env(struct core_file *f, const char *path, bool writable)
+static int open_env(struct core_file *f, const char *path, enum core_access access)
 {
+    static const unsigned flags[] = {
+        [CORE_READS] = MDB_RDONLY, [CORE_WRITES] = 0, [CORE_ALONE] = MDB_RDONLY | MDB_NOLOCK};
     int rc = mdb_env_create(&f->env);
     if (!rc)
         rc = mdb_env_set_mapsize(f->env, MAP_BYTES);
     if (!rc)
         rc = mdb_env_set_maxreaders(f->env, READERS);
     if (!rc)
-        rc = mdb_env_open(f->env, path, MDB_NOSUBDIR | MDB_NOTLS | (writable ? 0 : MDB_RDONLY), 0640);
+        rc = mdb_env_open(f->env, path, MDB_NOSUBDIR | MDB_NOTLS | flags[access], 0640);
     return err_lmdb(rc);
 }
 
@@ -80,15 +83,15 @@ static int open_dbi(struct core_file *f)
     return err;
 }
 
-int core_file_open(const char *path, bool writable, struct core_file **out)
+int core_file_open(const char *path, enum core_access access, struct core_file **out)
 {
-    int err = writable ? 0 : is_readable(path);
+    int err = access == CORE_WRITES ? 0 : is_readable(path);
     if (err)
         return err;
     struct core_file *f = calloc(1, sizeof *f);
     if (!f)
         return -ENOMEM;
-    err = open_env(f, path, writable);
+    err = open_env(f, path, access);
     if (!err)
         err = open_dbi(f);
     if (err) {
@@ -260,4 +263,35 @@ int core_cursor_previous(struct core_cursor *c, struct str *out_key, struct str 
 int core_cursor_last(struct core_cursor *c, struct str *out_key, struct str *out_value)
 {
     return cursor_get(c, MDB_LAST, (MDB_val){0}, out_key, out_value);
+}
+
+int core_file_copy(struct core_file *f, int fd)
+{
+    return err_lmdb(mdb_env_copyfd(f->env, fd));
+}
+
+static int verify_all(struct core_cursor *c, size_t expected)
+{
+    struct str key, value;
+    size_t found = 0;
+    int err = core_cursor_seek(c, STR("\0"), &key, &value);
+    for (; !err; err = core_cursor_next(c, &key, &value), found++) {
+        err = core_check_value(key, value);
+        if (err)
+            return err;
+    }
+    return err != -ENOENT ? err : found == expected ? 0 : ERR_CORRUPT;
+}
+
+int core_file_verify(struct core_file *f)
+{
+    MDB_stat stat;
+    struct core_cursor cursor = {0};
+    int err = err_lmdb(mdb_stat(current(f), f->dbi, &stat));
+    if (!err)
+        err = core_cursor_open(f, &cursor);
+    if (!err)
+        err = verify_all(&cursor, stat.ms_entries);
+    core_cursor_close(&cursor);
+    return err;
 }

@@ -12,11 +12,19 @@
 
 struct core_file;
 
-/* -ENOENT for a reader where there is no file, or nothing in it yet. A writer makes the file, not its directory. */
-int core_file_open(const char *path, bool writable, struct core_file **out);
+/* Alone: no process writes it, and none begins to; it is read without a lock file. */
+enum core_access { CORE_READS, CORE_WRITES, CORE_ALONE };
+
+/* -ENOENT for who reads where there is no file, or nothing in it yet. A writer makes the file, not its directory. */
+int core_file_open(const char *path, enum core_access access, struct core_file **out);
 void core_file_close(struct core_file *f); /* accepts NULL */
 
 int core_file_sweep(struct core_file *f); /* clears the reader slots of dead processes */
+
+int core_file_copy(struct core_file *f, int fd); /* one generation; writers wait for a moment only */
+
+/* Within a look: every key and value that there is, and as many as LMDB says. ERR_CORRUPT, ERR_VERSION */
+int core_file_verify(struct core_file *f);
 
 /* Reading: one slot of the reader table for as long as the file is open. */
 int core_file_look(struct core_file *f);

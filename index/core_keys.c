@@ -189,6 +189,12 @@ static int unseal(struct str key, struct str value, size_t at_least, struct str 
     return err;
 }
 
+int core_check_value(struct str key, struct str value)
+{
+    struct str payload;
+    return unseal(key, value, 0, &payload);
+}
+
 static int unseal_exactly(struct str key, struct str value, size_t size, struct str *out)
 {
     int err = unseal(key, value, size, out);

@@ -185,7 +185,7 @@ static inline uint8_t section_version(enum section s)
         [SECTION_ID_PLACES] = 1,   [SECTION_HASHES] = 1,     [SECTION_HASH_DOCUMENTS] = 1, [SECTION_BODIES] = 1,
         [SECTION_BODY_BLOCKS] = 1, [SECTION_BODY_ENDS] = 1,
     };
-    return versions[s];
+    return (unsigned)s < sizeof versions ? versions[s] : 0; /* what is no section has none */
 }
 
 /* Bytes 8 to 11 of an extent. */

@@ -275,6 +275,19 @@ int segment_open_image(struct image *image, struct segment **out, const char **o
     return open_on_store(&o, out, out_section);
 }
 
+int segment_verify(const char *path, const char **out_section)
+{
+    struct segment *s;
+    int err = segment_open_named(path, &s, out_section);
+    if (err)
+        return err;
+    err = store_verify(s->store);
+    if (err)
+        *out_section = segment_damaged(s, "contents");
+    segment_close(s);
+    return err;
+}
+
 enum { STREAMS = 11 };
 
 static void list_streams(const struct segment *s, const struct parts *out[STREAMS])

@@ -41,6 +41,9 @@ int segment_open_image(struct image *image, struct segment **out, const char **o
 int segment_open_for_ids(const char *path, struct segment **out, const char **out_section);
 int segment_check_document(const struct segment *s, uint32_t document);
 
+/* Looks at every byte of a segment file; on failure *out_section as in a segment_fault. */
+int segment_verify(const char *path, const char **out_section);
+
 /* The section whose checksum was found wrong last, in words; `otherwise` if none was. */
 const char *segment_damaged(const struct segment *s, const char *otherwise);
 

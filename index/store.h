@@ -46,6 +46,9 @@ int store_extent(struct store *s, enum section section, uint32_t part, struct ex
 /* Checks the pieces of an extent that hold [offset, offset + size), those that were not checked before. */
 int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32_t size);
 
+/* Every piece of every extent that there is; store_damaged() names the section of the first that is not whole. */
+int store_verify(struct store *s);
+
 /* Adds what will be read of a file when those bytes are: whole pieces where they were not checked yet. What lies outside
  * of the extent is left out. */
 void store_need(const struct store *s, const struct extent *e, uint64_t offset, uint64_t size, struct page_ranges *out);
