@@ -4,6 +4,7 @@
 
 #include "common/logger.h"
 #include "coordinator/config_keys.h"
+#include "coordinator/jobs.h"
 #include "coordinator/session_state.h"
 #include "proto/memory_figures.h"
 
@@ -25,6 +26,11 @@ static void add(struct budget *b, struct budget_line line)
     b->total += line.count * line.each;
 }
 
+static uint64_t backup_most(const struct cap *cap)
+{
+    return cap_limit(cap, BACKUP_MEMORY, (struct cap_need){0});
+}
+
 struct budget budget_of(const struct config *c, const struct cap *cap)
 {
     struct budget b = {.count = 0};
@@ -38,6 +44,7 @@ struct budget budget_of(const struct config *c, const struct cap *cap)
     add(&b, (struct budget_line){"writing", "coordinator", "batch regions", "its code", 1, c->region_memory});
     add(&b, (struct budget_line){"indexing", "worker", "worker-memory", cap_name(cap), workers, c->worker_memory});
     add(&b, (struct budget_line){"indexing", "worker", "page cache, tables", cap_name(cap), workers, beside});
+    add(&b, (struct budget_line){"backup", "worker", "copies, checksums", cap_name(cap), 1, backup_most(cap)});
     return b;
 }
 

@@ -11,10 +11,10 @@
 #include "coordinator/cap.h"
 #include "coordinator/config.h"
 
-enum { BUDGET_LINES = 8 };
+enum { BUDGET_LINES = 10 };
 
 struct budget_line {
-    const char *phase;   /* always | searching | writing | indexing */
+    const char *phase;   /* always | searching | writing | indexing | backup */
     const char *process; /* as in stats */
     const char *what;
     const char *held_by; /* what goes no further: the kernel, an allocator, or only the code */

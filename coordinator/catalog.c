@@ -13,8 +13,6 @@
 #include "common/logger.h"
 #include "coordinator/catalog_store.h"
 
-enum { META_SIZE = 24, META_MAGIC = 0x5443464d /* "MFCT" */ };
-
 static const uint64_t block_sizes[NUMBERS] = {
     [NUMBER_STAMP] = 65536, [NUMBER_SEGMENT] = 256, [NUMBER_TASK] = 256, [NUMBER_INDEX] = 256};
 
@@ -55,27 +53,18 @@ static int read_numbers(struct catalog *c)
 /* Reads what the data was made with, raises the epoch, and reserves the first blocks, all in one transaction. */
 static int begin_life(struct catalog *c, uint32_t shards, char why[256])
 {
-    uint8_t meta[META_SIZE];
-    int got = catalog_store_get(c->store, STR("m"), meta, sizeof meta);
+    struct catalog_meta meta = {.version = CATALOG_VERSION, .shards = shards};
+    int got = catalog_store_meta(c->store, &meta);
+    if (got == ERR_VERSION)
+        snprintf(why, 256, "the data is of format %u, this server reads %u", meta.version, CATALOG_VERSION);
     if (got < 0)
         return got;
-    if (got && (got != META_SIZE || load_u32(meta) != META_MAGIC))
-        return ERR_CORRUPT;
-    if (got && load_u32(meta + 4) != CATALOG_VERSION) {
-        snprintf(why, 256, "the data is of format %u, this server reads %u", load_u32(meta + 4), CATALOG_VERSION);
-        return ERR_VERSION;
-    }
-    if (got && load_u32(meta + 8) != shards) {
-        snprintf(why, 256, "the data was made with %u shards and cannot be served with %u", load_u32(meta + 8), shards);
+    if (meta.shards != shards) {
+        snprintf(why, 256, "the data was made with %u shards and cannot be served with %u", meta.shards, shards);
         return ERR_INVALID;
     }
-    c->epoch = got ? load_u64(meta + 16) + 1 : 1;
-
-    struct catalog_write *list = catalog_write_new('m', NULL, 0, META_SIZE);
-    store_u32(list->value, META_MAGIC);
-    store_u32(list->value + 4, CATALOG_VERSION);
-    store_u32(list->value + 8, shards);
-    store_u64(list->value + 16, c->epoch);
+    c->epoch = ++meta.epoch;
+    struct catalog_write *list = catalog_write_meta(&meta);
     for (unsigned kind = 0; kind < NUMBERS; kind++) {
         c->blocks[kind].end = c->blocks[kind].durable = c->blocks[kind].next + block_sizes[kind];
         struct catalog_write *w = catalog_write_number(kind, c->blocks[kind].end);
@@ -349,4 +338,9 @@ int catalog_tasks(struct catalog *c, catalog_task_visitor *visit, void *context)
 {
     struct task_visit v = {.visit = visit, .context = context};
     return catalog_store_visit(c->store, 't', visit_task, &v);
+}
+
+int catalog_copy(struct catalog *c, const char *path)
+{
+    return catalog_store_copy(c->store, path);
 }

@@ -47,6 +47,9 @@ void catalog_remove_task(struct catalog *c, uint64_t uid);
  * on its way. */
 void catalog_after(struct catalog *c, catalog_done *done, void *context);
 
+/* What is durable now, to a new file. Blocks: called from the pool, beside commits. */
+int catalog_copy(struct catalog *c, const char *path);
+
 /* Every task that is kept, by rising uid. */
 typedef void catalog_task_visitor(void *context, uint64_t uid, struct str packed);
 int catalog_tasks(struct catalog *c, catalog_task_visitor *visit, void *context);

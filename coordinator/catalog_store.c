@@ -1,16 +1,26 @@
 #include "coordinator/catalog_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/crc.h"
 #include "common/err.h"
+#include "common/fd.h"
 
-enum { MAP_SIZE = 1 << 30, CRC_SIZE = 4, INDEX_FIXED = 16, COMING_FIXED = 12 };
+enum {
+    MAP_SIZE = 1 << 30,
+    CRC_SIZE = 4,
+    INDEX_FIXED = 16,
+    COMING_FIXED = 12,
+    META_SIZE = 24,
+    META_MAGIC = 0x5443464d, /* "MFCT" */
+};
 
 struct catalog_store {
     MDB_env *env;
@@ -33,10 +43,10 @@ void catalog_store_name_errors(void)
     err_name_range(MDB_KEYEXIST, MDB_LAST_ERRCODE, lmdb_name);
 }
 
-static int open_dbi(struct catalog_store *s)
+static int open_dbi(struct catalog_store *s, unsigned flags)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+    int rc = mdb_txn_begin(s->env, NULL, flags, &txn);
     if (rc)
         return err_lmdb(rc);
     rc = mdb_dbi_open(txn, NULL, 0, &s->dbi);
@@ -47,7 +57,7 @@ static int open_dbi(struct catalog_store *s)
     return err_lmdb(mdb_txn_commit(txn));
 }
 
-int catalog_store_open(const char *path, struct catalog_store **out)
+static int open_store(const char *path, unsigned flags, struct catalog_store **out)
 {
     struct catalog_store *s = calloc(1, sizeof *s);
     require(s);
@@ -56,14 +66,24 @@ int catalog_store_open(const char *path, struct catalog_store **out)
         rc = mdb_env_set_mapsize(s->env, MAP_SIZE);
     /* NOTLS: a transaction belongs to its object, not to the thread of the pool that happens to run it. */
     if (!rc)
-        rc = mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_NOTLS, 0640);
-    int err = rc ? err_lmdb(rc) : open_dbi(s);
+        rc = mdb_env_open(s->env, path, MDB_NOSUBDIR | MDB_NOTLS | flags, 0640);
+    int err = rc ? err_lmdb(rc) : open_dbi(s, flags & MDB_RDONLY);
     if (err) {
         catalog_store_close(s);
         return err;
     }
     *out = s;
     return 0;
+}
+
+int catalog_store_open(const char *path, struct catalog_store **out)
+{
+    return open_store(path, 0, out);
+}
+
+int catalog_store_open_alone(const char *path, struct catalog_store **out)
+{
+    return open_store(path, MDB_RDONLY | MDB_NOLOCK, out);
 }
 
 void catalog_store_close(struct catalog_store *s)
@@ -122,6 +142,15 @@ int catalog_store_commit(struct catalog_store *s, const struct catalog_write *li
         return err_lmdb(rc);
     }
     return err_lmdb(mdb_txn_commit(txn));
+}
+
+int catalog_store_copy(struct catalog_store *s, const char *path)
+{
+    scoped(fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return -errno;
+    int err = err_lmdb(mdb_env_copyfd(s->env, fd));
+    return err ? err : fsync(fd) < 0 ? -errno : 0;
 }
 
 static int check_value(MDB_val key, MDB_val value, struct str *out)
@@ -194,6 +223,53 @@ int catalog_store_visit(struct catalog_store *s, char kind, catalog_store_visito
     return err;
 }
 
+static int verify_all(MDB_cursor *cursor, size_t expected)
+{
+    MDB_val key, value;
+    struct str checked;
+    size_t found = 0;
+    int rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        if (check_value(key, value, &checked))
+            return ERR_CORRUPT;
+        found++;
+    }
+    return rc != MDB_NOTFOUND ? err_lmdb(rc) : found == expected ? 0 : ERR_CORRUPT;
+}
+
+int catalog_store_verify(struct catalog_store *s)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_stat stat;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc)
+        return err_lmdb(rc);
+    rc = mdb_stat(txn, s->dbi, &stat);
+    if (!rc)
+        rc = mdb_cursor_open(txn, s->dbi, &cursor);
+    int err = err_lmdb(rc);
+    if (!rc) {
+        err = verify_all(cursor, stat.ms_entries);
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return err;
+}
+
+int catalog_store_meta(struct catalog_store *s, struct catalog_meta *out)
+{
+    uint8_t bytes[META_SIZE];
+    int got = catalog_store_get(s, STR("m"), bytes, sizeof bytes);
+    if (got <= 0)
+        return got;
+    if (got != META_SIZE || load_u32(bytes) != META_MAGIC)
+        return ERR_CORRUPT;
+    *out = (struct catalog_meta){
+        .version = load_u32(bytes + 4), .shards = load_u32(bytes + 8), .epoch = load_u64(bytes + 16)};
+    return out->version == CATALOG_VERSION ? 1 : ERR_VERSION;
+}
+
 struct catalog_write *catalog_write_new(char kind, const void *key, size_t key_length, size_t length)
 {
     require(key_length < CATALOG_MAX_KEY);
@@ -204,6 +280,16 @@ struct catalog_write *catalog_write_new(char kind, const void *key, size_t key_l
         memcpy(w->key + 1, key, key_length);
     w->key_length = key_length + 1;
     w->length = length;
+    return w;
+}
+
+struct catalog_write *catalog_write_meta(const struct catalog_meta *m)
+{
+    struct catalog_write *w = catalog_write_new('m', NULL, 0, META_SIZE);
+    store_u32(w->value, META_MAGIC);
+    store_u32(w->value + 4, m->version);
+    store_u32(w->value + 8, m->shards);
+    store_u64(w->value + 16, m->epoch);
     return w;
 }
 

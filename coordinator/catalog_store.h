@@ -36,11 +36,27 @@ struct catalog_write { /* one key to be put or removed */
 };
 
 int catalog_store_open(const char *path, struct catalog_store **out);
+int catalog_store_open_alone(const char *path, struct catalog_store **out); /* to read, while nobody writes it */
 void catalog_store_close(struct catalog_store *s);
 void catalog_store_name_errors(void);
 
+struct catalog_meta {
+    uint32_t version, shards;
+    uint64_t epoch;
+};
+
+/* 1, 0 if there is none yet, ERR_VERSION of another version, which is in *out, ERR_CORRUPT. */
+int catalog_store_meta(struct catalog_store *s, struct catalog_meta *out);
+struct catalog_write *catalog_write_meta(const struct catalog_meta *m);
+
+/* Every value has its checksum, and there are as many as LMDB says. */
+int catalog_store_verify(struct catalog_store *s);
+
 /* All of the list in one durable transaction. */
 int catalog_store_commit(struct catalog_store *s, const struct catalog_write *list);
+
+/* One generation of the whole, to a new file that is synced; beside commits, which wait for a moment only. */
+int catalog_store_copy(struct catalog_store *s, const char *path);
 
 /* The value without its checksum, in `to` (room bytes). The length, 0 if there is none, or negative. */
 int catalog_store_get(struct catalog_store *s, struct str key, void *to, size_t room);

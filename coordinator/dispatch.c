@@ -29,6 +29,7 @@ static const struct handler handlers[] = {
     [ON(STATS_GET)] = {handle_stats, true, true},
     [ON(BUDGET_GET)] = {handle_budget, true, true},
     [ON(TRIM)] = {handle_trim, false, false},
+    [ON(BACKUP)] = {handle_backup, false, false},
     [ON(CANCEL)] = {handle_cancel, true, true},
 };
 enum { HANDLERS = sizeof handlers / sizeof handlers[0] };

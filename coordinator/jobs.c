@@ -16,6 +16,11 @@ enum { REPORT_ROOM = 128 << 10 };
 
 /* --- what a stream has */
 
+struct place stream_place(const struct stream *s)
+{
+    return (struct place){.index = s->index->number, .edition = s->index->edition, .shard = s->shard};
+}
+
 struct stream_jobs *stream_jobs_of(struct jobs *j, struct stream *s)
 {
     (void)j;
@@ -446,6 +451,14 @@ const struct worker_counts *jobs_worker_counts(const struct jobs *j)
 size_t jobs_removals(const struct jobs *j, uint64_t *out_due_ms)
 {
     return removal_waiting(j->removal, out_due_ms);
+}
+
+void jobs_hold_removals(struct jobs *j, bool hold)
+{
+    if (hold)
+        removal_hold(j->removal);
+    else
+        removal_release(j->removal);
 }
 
 size_t jobs_running(const struct jobs *j)

@@ -58,6 +58,24 @@ bool jobs_disk_is_short(const struct jobs *j, uint64_t bytes);
 /* Reads all core.mdb at start: fills the streams, then calls back once. */
 void jobs_survey(struct jobs *j, jobs_done *done, void *context);
 
+/* A part of a backup into that directory (internal.proto: Job.backup), in a worker beside the slots. */
+struct place {
+    uint32_t index, edition, shard;
+};
+enum { BACKUP_MEMORY = 32 << 20 }; /* of that worker */
+struct place stream_place(const struct stream *s);
+
+struct backup_part {
+    const char *directory; /* these stay until `done` */
+    const struct place *places;
+    size_t place_count;
+    bool finish;
+};
+int jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done, void *context);
+
+/* While a backup is made no segment and no index is unlinked. */
+void jobs_hold_removals(struct jobs *j, bool hold);
+
 /* No new job; `done` when the running ones have ended (they are killed after `limit_ms`). */
 void jobs_stop(struct jobs *j, uint64_t limit_ms, jobs_done *done, void *context);
 

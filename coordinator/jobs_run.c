@@ -46,6 +46,16 @@ void job_free(struct job *job)
 
 /* --- the end of a run */
 
+static void count_slot(const struct job *job, int change)
+{
+    struct jobs *j = job->jobs;
+    if (job->kind->beside)
+        return;
+    j->running_count += (size_t)change;
+    if (!job->small)
+        j->bulk_count += (size_t)change;
+}
+
 static void unlink_job(struct job *job)
 {
     struct jobs *j = job->jobs;
@@ -53,9 +63,7 @@ static void unlink_job(struct job *job)
     while (*at != job)
         at = &(*at)->next;
     *at = job->next;
-    j->running_count--;
-    if (!job->small)
-        j->bulk_count--;
+    count_slot(job, -1);
 }
 
 const struct last_words *job_words(const struct job *job)
@@ -267,10 +275,15 @@ static struct cap_need need_of(const struct job *job)
     return need;
 }
 
+static uint64_t memory_of(const struct job *job)
+{
+    return job->kind->memory ? job->kind->memory : job->jobs->to.config->worker_memory;
+}
+
 static int make_group(struct job *job, int *out_entrance)
 {
     struct cap *cap = job->jobs->to.cap;
-    uint64_t limit = cap_limit(cap, job->jobs->to.config->worker_memory, need_of(job));
+    uint64_t limit = cap_limit(cap, memory_of(job), need_of(job));
     int err = cap_begin(cap, job->number, limit, out_entrance);
     job->has_group = !err && *out_entrance >= 0;
     return err;
@@ -282,7 +295,7 @@ static void fill_common(const struct job *job, Mayfly__Internal__Job *m, Mayfly_
     m->job = job->number;
     m->kind = job->kind->kind;
     m->epoch = catalog_epoch(j->to.catalog);
-    m->memory_cap = j->to.config->worker_memory;
+    m->memory_cap = memory_of(job);
     m->max_document_size = j->to.config->max_document_size;
     m->segment = job->segment;
     if (!job->stream)
@@ -295,6 +308,24 @@ static void fill_common(const struct job *job, Mayfly__Internal__Job *m, Mayfly_
     m->settings = message_data((struct str){.ptr = i->settings.data, .len = i->settings.len});
     m->primary_key = message_string(i->primary_key);
     m->refusals_saved = job->stream->refusals_saved;
+}
+
+void job_fill_places(struct job *job, Mayfly__Internal__Job *m, const struct place *places, size_t count)
+{
+    Mayfly__Internal__Place *rows = calloc(count + 1, sizeof *rows);
+    Mayfly__Internal__Place **pointers = calloc(count + 1, sizeof *pointers);
+    require(rows && pointers);
+    for (size_t i = 0; i < count; i++) {
+        mayfly__internal__place__init(&rows[i]);
+        rows[i].index = places[i].index;
+        rows[i].edition = places[i].edition;
+        rows[i].shard = places[i].shard;
+        pointers[i] = &rows[i];
+    }
+    m->survey = pointers;
+    m->n_survey = count;
+    job->scratch[0] = rows;
+    job->scratch[1] = pointers;
 }
 
 static struct region make_message(struct job *job, int *err)
@@ -349,9 +380,7 @@ int job_start(struct job *job)
     }
     job->next = j->running;
     j->running = job;
-    j->running_count++;
-    if (!job->small)
-        j->bulk_count++;
+    count_slot(job, 1);
     if (job->stream)
         job->stream->jobs->running++;
     hang_check(j);

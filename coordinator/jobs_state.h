@@ -7,6 +7,7 @@
  *   jobs_reanalyze.c  passes of a re-analysis
  *   jobs_edition.c    pauses for the last of them, and the edition that it made
  *   jobs_survey.c  the survey at start
+ *   jobs_backup.c  parts of a backup
  *   jobs_hang.c    workers that come to no end with one document */
 #ifndef COORDINATOR_JOBS_STATE_H
 #define COORDINATOR_JOBS_STATE_H
@@ -68,8 +69,10 @@ struct job_kind {
     uint64_t (*writes)(const struct job *job);                     /* bytes, at most; NULL: next to nothing */
     void (*reported)(struct job *job, const Mayfly__Internal__JobReport *report);
     void (*ended)(struct job *job, const struct death *death); /* the run is over; NULL after a good end */
+    uint64_t memory;                                           /* of the worker; 0: worker-memory */
+    bool beside;                                               /* it takes no slot from others */
 };
-extern const struct job_kind job_build, job_merge, job_reanalyze, job_survey;
+extern const struct job_kind job_build, job_merge, job_reanalyze, job_survey, job_backup;
 
 struct job { /* one worker's run */
     struct job *next;
@@ -96,6 +99,7 @@ struct job { /* one worker's run */
     struct batch *batch;         /* build */
     struct survey_part *part;    /* survey */
     struct reanalysis *reanalysis;
+    struct backup_run *backup;   /* backup */
     uint64_t inputs[MERGE_MOST]; /* merge */
     size_t input_count;
     bool whole;       /* merge: of all segments that there were */
@@ -159,7 +163,7 @@ struct jobs {
     uv_timer_t timer;
     struct job *running;
     size_t slots; /* config_workers(), which asks the kernel */
-    size_t running_count, bulk_count; /* bulk: with those that are being fetched */
+    size_t running_count, bulk_count; /* in slots; bulk: with those that are being fetched */
     size_t fetching_count;            /* batches */
     uint64_t next_number, served;
     uint64_t exits[EXIT_REASONS];
@@ -218,6 +222,9 @@ uint64_t reanalyze_next_time(const struct jobs *j); /* as build_next_time */
 
 /* jobs_edition.c */
 void pause_tell(struct jobs *j);
+
+/* Fills `survey` of a message with places; two blocks go to job->scratch. */
+void job_fill_places(struct job *job, Mayfly__Internal__Job *m, const struct place *places, size_t count);
 
 /* jobs_hang.c */
 void hang_check(struct jobs *j); /* when a job has begun, and whenever it asks for it through the timer */

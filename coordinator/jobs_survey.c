@@ -114,21 +114,13 @@ bool survey_start(struct jobs *j)
 static void fill(struct job *job, Mayfly__Internal__Job *m)
 {
     struct survey_part *part = job->part;
-    Mayfly__Internal__Place *places = calloc(part->count, sizeof *places);
-    Mayfly__Internal__Place **pointers = calloc(part->count, sizeof *pointers);
-    require(places && pointers);
-    for (size_t i = 0; i < part->count; i++) {
-        mayfly__internal__place__init(&places[i]);
-        places[i].index = part->streams[i]->index->number;
-        places[i].edition = part->streams[i]->index->edition;
-        places[i].shard = part->streams[i]->shard;
-        pointers[i] = &places[i];
-    }
+    struct place *places = calloc(part->count, sizeof *places);
+    require(places);
+    for (size_t i = 0; i < part->count; i++)
+        places[i] = stream_place(part->streams[i]);
+    job_fill_places(job, m, places, part->count);
     m->shard = part->streams[0]->shard;
-    m->survey = pointers;
-    m->n_survey = part->count;
-    job->scratch[0] = places;
-    job->scratch[1] = pointers;
+    free(places);
 }
 
 static void take_refused(const struct jobs *j, const Mayfly__Internal__CoreState *state)

@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/backup.h"
 #include "coordinator/budget.h"
 #include "coordinator/catalog_store.h"
 #include "coordinator/editions.h"
@@ -36,6 +37,7 @@
 #include "coordinator/session.h"
 #include "coordinator/shards_start.h"
 #include "coordinator/tasks_state.h"
+#include "proto/manifest.h"
 #include "proto/thresholds.h"
 
 enum { LOOP_TURN_MS = 20, UPKEEP_MS = 1000, START_S = 90, CHILDREN_STOP_S = 5 };
@@ -145,7 +147,7 @@ static bool has_stopped(struct coordinator *c)
 {
     struct server *s = &c->server;
     return shards_stopped(s->shards) && s->nursery.child.state == CHILD_STOPPED && jobs_are_idle(s->jobs) &&
-           catalog_is_idle(s->catalog) && oplog_is_idle(s->log);
+           catalog_is_idle(s->catalog) && oplog_is_idle(s->log) && backup_is_idle(s);
 }
 
 /* In order: clients are answered and let go, the log takes what came, jobs end, then the children. */
@@ -272,6 +274,15 @@ static void make_directories(struct server *s)
     make_directory(path);
 }
 
+/* `mayfly restore` puts it there first and takes it away last. */
+static void must_be_whole(const struct server *s)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/" RESTORING_NAME, s->data);
+    if (access(path, F_OK) == 0)
+        log_die("a restore into %s has not come to its end: empty the directory and restore again", s->data);
+}
+
 static int take_lock(struct server *s)
 {
     char path[PATH_MAX];
@@ -376,6 +387,7 @@ static int run(struct coordinator *c)
     raise_descriptor_limit();
     make_directories(s);
     int lock = take_lock(s);
+    must_be_whole(s);
     open_cap(s);
     must(uv_loop_init(&c->loop), "cannot begin", "the loop");
     s->loop = &c->loop;

@@ -39,6 +39,8 @@ struct oplog {
     int result;  /* of the group in the pool */
     int failure; /* of the last group; 0: usable */
     uint64_t retry_ms;
+    oplog_rolled *rolled; /* asked for, and not done yet */
+    void *rolled_context;
 };
 
 /* ------------------------------------------------------------------------------------------------------------- in the
@@ -119,7 +121,7 @@ static uint64_t open_file(const struct oplog *l)
 
 static void look_for_carry(struct oplog *l, bool in_need)
 {
-    if (l->carry)
+    if (l->carry || l->files.held)
         return;
     l->carry = carry_begin(&l->files, open_file(l), l->quota, in_need || l->files.bytes > l->quota);
     if (l->carry)
@@ -146,6 +148,14 @@ static struct append *finish_appends(struct oplog *l)
     return all;
 }
 
+static void roll(struct oplog *l)
+{
+    oplog_rolled *rolled = l->rolled;
+    l->rolled = NULL;
+    fd_close(&l->writer.fd);
+    rolled(l->rolled_context, l->files.last_number);
+}
+
 static void finish_group(struct oplog *l)
 {
     if (l->failure)
@@ -157,6 +167,8 @@ static void finish_group(struct oplog *l)
     struct append *a = finish_appends(l);
     if (l->carrying)
         finish_carry(l);
+    if (l->rolled)
+        roll(l);
     take_waiting(l, a != NULL); /* the next group is on its way while this one is told */
     while (a) {
         struct append *next = a->next;
@@ -326,6 +338,33 @@ bool oplog_make_room(struct oplog *l)
 {
     look_for_carry(l, true);
     return l->carry && !l->failure;
+}
+
+void oplog_hold(struct oplog *l)
+{
+    oplog_files_hold(&l->files, true, open_file(l));
+}
+
+void oplog_release(struct oplog *l)
+{
+    oplog_files_hold(&l->files, false, open_file(l));
+    look_for_carry(l, false);
+}
+
+void oplog_roll(struct oplog *l, oplog_rolled *rolled, void *context)
+{
+    l->rolled = rolled;
+    l->rolled_context = context;
+    if (!oplog_is_writing(l))
+        roll(l);
+}
+
+uint64_t oplog_next_file(const struct oplog *l, uint64_t above)
+{
+    for (size_t i = 0; i < l->files.count; i++)
+        if (l->files.files[i].number > above)
+            return l->files.files[i].number;
+    return 0;
 }
 
 void oplog_drop_index(struct oplog *l, uint32_t index)

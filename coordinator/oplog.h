@@ -75,6 +75,16 @@ int oplog_read(struct oplog *l, const struct oplog_reading *r);
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence);
 /* Nothing else will make room: carries over what it can, however short the streams have stood still. True: it is at it. */
 bool oplog_make_room(struct oplog *l);
+/* As long as it is held no file is unlinked, and nothing is carried over: a backup is being made. */
+void oplog_hold(struct oplog *l);
+void oplog_release(struct oplog *l);
+
+/* What is appended from here on goes to a new file. `rolled` is told, at once or when the group in flight is durable, up to
+ * which number the files will not be written any more; while the log cannot be written it waits. One at a time. */
+typedef void oplog_rolled(void *context, uint64_t last);
+void oplog_roll(struct oplog *l, oplog_rolled *rolled, void *context);
+uint64_t oplog_next_file(const struct oplog *l, uint64_t above); /* the number of the first file above it; 0: none */
+
 /* The catalog knows for good that nobody will ask for anything of it. */
 void oplog_drop_index(struct oplog *l, uint32_t index);
 

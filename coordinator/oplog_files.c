@@ -122,6 +122,8 @@ static void remove_file(struct oplog_files *f, size_t at)
 
 static void remove_unneeded(struct oplog_files *f, uint64_t open)
 {
+    if (f->held)
+        return;
     for (size_t i = 0; i < f->count;) {
         bool untold = f->files[i].old && f->reading_number && f->files[i].number >= f->told;
         if (f->files[i].number == open || untold || is_needed(f, &f->files[i]))
@@ -150,6 +152,12 @@ void oplog_files_leave(struct oplog_files *f, uint64_t number, bool stays)
         return;
     file->extent_count = 0;
     remove_unneeded(f, f->last_number);
+}
+
+void oplog_files_hold(struct oplog_files *f, bool held, uint64_t open)
+{
+    f->held = held;
+    remove_unneeded(f, open);
 }
 
 void oplog_files_drop(struct oplog_files *f, uint32_t index, uint64_t open)

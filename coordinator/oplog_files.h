@@ -48,6 +48,7 @@ struct oplog_files {
     char directory[4000];
     struct log_file *files; /* by number */
     size_t count;
+    bool held;
     struct stream_state *streams;
     size_t stream_count;
     uint64_t last_number, bytes;
@@ -75,6 +76,7 @@ void oplog_note_size(struct oplog_files *f, uint64_t number, uint64_t bytes);
 void oplog_files_trim(struct oplog_files *f, const struct oplog_stream *s, uint64_t sequence, uint64_t open);
 bool oplog_is_needed(const struct oplog_files *f, const struct extent *e);
 void oplog_files_leave(struct oplog_files *f, uint64_t number, bool stays); /* what it has stands in newer files */
+void oplog_files_hold(struct oplog_files *f, bool held, uint64_t open); /* nothing is unlinked while it is held */
 void oplog_files_drop(struct oplog_files *f, uint32_t index, uint64_t open);
 uint64_t oplog_files_tail(const struct oplog_files *f, const struct oplog_stream *s);
 void oplog_files_present(const struct oplog_files *f, const struct oplog_stream *s, struct ranges *add);

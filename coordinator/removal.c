@@ -28,6 +28,7 @@ struct removal {
     uv_work_t work;
     struct doomed *waiting; /* by `due` */
     struct doomed *removing;
+    bool held;
     char data[PATH_MAX];
 };
 
@@ -76,7 +77,7 @@ static void on_due(uv_timer_t *timer)
 {
     struct removal *r = timer->data;
     struct doomed **end = &r->removing;
-    if (r->removing)
+    if (r->removing || r->held)
         return;
     while (r->waiting && r->waiting->due <= uv_now(r->loop)) {
         *end = r->waiting;
@@ -93,7 +94,7 @@ static void on_due(uv_timer_t *timer)
 static void arm(struct removal *r)
 {
     uint64_t now = uv_now(r->loop);
-    if (r->waiting && !r->removing)
+    if (r->waiting && !r->removing && !r->held)
         uv_timer_start(&r->timer, on_due, r->waiting->due > now ? r->waiting->due - now : 0, 0);
 }
 
@@ -145,6 +146,18 @@ struct removal *removal_create(struct uv_loop_s *loop, const char *data)
     require(uv_timer_init(loop, &r->timer) == 0);
     r->timer.data = r;
     return r;
+}
+
+void removal_hold(struct removal *r)
+{
+    r->held = true;
+    uv_timer_stop(&r->timer);
+}
+
+void removal_release(struct removal *r)
+{
+    r->held = false;
+    arm(r);
 }
 
 bool removal_is_idle(const struct removal *r)

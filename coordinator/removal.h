@@ -22,6 +22,10 @@ void removal_segment(struct removal *r, const struct stream *s, uint64_t segment
 void removal_edition(struct removal *r, uint32_t number, uint32_t edition, uint64_t grace_ms);
 void removal_index(struct removal *r, uint32_t number, uint64_t grace_ms);
 
+/* As long as it is held nothing is removed: a backup is being made. What is due waits. */
+void removal_hold(struct removal *r);
+void removal_release(struct removal *r);
+
 /* What is dropped and not removed yet, and in how long the last of it is due. */
 size_t removal_waiting(const struct removal *r, uint64_t *out_due_ms);
 

@@ -1,5 +1,5 @@
 /* requests.h - the handlers of messages, by file: requests_index.c, requests_write.c, requests_read.c,
- * requests_search.c. Each answers, now or later, or adds a pending. What it is given is valid during the call only. */
+ * requests_search.c, requests_backup.c. Each answers, now or later, or adds a pending. What it is given is valid during the call only. */
 #ifndef COORDINATOR_REQUESTS_H
 #define COORDINATOR_REQUESTS_H
 
@@ -31,6 +31,7 @@ void handle_task_wait(struct session *s, const Mayfly__Envelope *e);
 void handle_stats(struct session *s, const Mayfly__Envelope *e);
 void handle_budget(struct session *s, const Mayfly__Envelope *e);
 void handle_trim(struct session *s, const Mayfly__Envelope *e);
+void handle_backup(struct session *s, const Mayfly__Envelope *e);
 void handle_cancel(struct session *s, const Mayfly__Envelope *e);
 void handle_search(struct session *s, const Mayfly__Envelope *e);
 

@@ -41,6 +41,7 @@ struct server {
     struct shards *shards;
     struct ingest *ingest;
     struct sessions *sessions;
+    struct backup *backup;   /* that is being made; NULL: none */
     struct workspaces spare; /* of searches that are over */
     struct weights_cache *weights; /* of searches over several shards */
     struct region thresholds; /* proto/thresholds.h */

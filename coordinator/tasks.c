@@ -19,7 +19,7 @@ static const char *const status_names[] = {[TASK_ENQUEUED] = "enqueued",
                                            [TASK_SUCCEEDED] = "succeeded",
                                            [TASK_FAILED] = "failed",
                                            [TASK_CANCELED] = "canceled"};
-static const char *const types[] = {"add", "delete", "optimize", "settings", "create", "drop", "swap"};
+static const char *const types[] = {"add", "delete", "optimize", "settings", "create", "drop", "swap", "backup"};
 
 bool task_has_ended(const struct task *t)
 {
@@ -45,7 +45,8 @@ static enum task_status known_status(const char *name)
 static const char *known_failure(const char *code)
 {
     static const char *const codes[] = {CODE_LOST,          CODE_STOPPING, CODE_REPLACED,
-                                        CODE_INDEX_DAMAGED, CODE_DISK_FULL, CODE_INDEX_NOT_FOUND};
+                                        CODE_INDEX_DAMAGED, CODE_DISK_FULL, CODE_INDEX_NOT_FOUND,
+                                        CODE_BACKUP_FAILED};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strcmp(codes[i], code) == 0)
             return codes[i];
@@ -542,6 +543,18 @@ struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, co
         snprintf(e->task.index_name, sizeof e->task.index_name, "%s", index->name);
     mark(t, e);
     return &e->task;
+}
+
+/* In a backup the catalog is a little younger than the segments. */
+void tasks_reopen(struct tasks *t, uint64_t uid)
+{
+    struct entry *e = find_entry(t, uid);
+    if (!e || !task_has_ended(&e->task))
+        return;
+    e->task.status = TASK_PROCESSING;
+    e->task.finished_at = 0;
+    e->task.received_all = false;
+    mark(t, e);
 }
 
 /* After recovery has counted what the log still holds for each: the rest of a former life's tasks are over. */

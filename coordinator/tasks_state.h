@@ -58,6 +58,7 @@ void tasks_recovered(struct tasks *t, bool some_are_lost); /* lost: not even the
 
 /* At start: the task of that number, made again if the former life ended before the catalog had it; NULL if it is
  * forgotten. `index` and `type` may be NULL while they are not known. */
+void tasks_reopen(struct tasks *t, uint64_t uid); /* it has operations that are not applied: it has not ended */
 struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, const char *type);
 
 #endif

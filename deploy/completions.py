@@ -4,8 +4,8 @@ import re
 import subprocess
 import sys
 
-FILES = {"add", "settings set"}             # commands whose last arguments are files
-FILE_OPTIONS = {"batch", "socket"}
+FILES = {"add", "settings set", "backup", "restore", "check"}             # commands whose last arguments are files
+FILE_OPTIONS = {"batch", "socket", "data"}
 VALUES = {"wait": "none accepted searchable", "format": "ndjson json csv", "match": "last all frequency any",
           "prefix": "auto off", "typo": "auto off"}
 OPTION = re.compile(r"  --(\S+)( [A-Z]\S*)? +(.*)")

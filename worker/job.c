@@ -20,6 +20,7 @@ static const struct {
     [MAYFLY__INTERNAL__JOB__KIND__BUILD] = {build_run, true},
     [MAYFLY__INTERNAL__JOB__KIND__MERGE] = {merge_run, true},
     [MAYFLY__INTERNAL__JOB__KIND__REANALYZE] = {reanalyze_run, true},
+    [MAYFLY__INTERNAL__JOB__KIND__BACKUP] = {backup_run, false},
 };
 
 void job_place_path(const place_message *place, char out[PLACE_PATH_MAX])

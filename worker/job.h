@@ -49,6 +49,6 @@ const Mayfly__Internal__Skip *job_find_skip(const job_message *job, uint64_t seq
 
 /* What each kind of job does; returning is success. */
 typedef enum exit_reason job_kind(struct worker *w);
-job_kind survey_run, build_run, merge_run, reanalyze_run;
+job_kind survey_run, build_run, merge_run, reanalyze_run, backup_run;
 
 #endif

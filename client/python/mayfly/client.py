@@ -173,6 +173,9 @@ class Client:
     def optimize(self, index, wait=True):
         return self.call(index_optimize=pb.IndexOptimize(index=index, wait=wait))[0]
 
+    def backup(self, directory, wait=True):
+        return self.call(backup=pb.Backup(directory=str(directory), wait=wait))[0]
+
     def settings(self, index):
         return json.loads(self.call(settings_get=pb.SettingsGet(index=index))[0].json)
 

@@ -7,19 +7,22 @@ DATA = pathlib.Path("/var/lib/mayfly")
 
 
 def try_backup_and_restore():
-    """As docs/OPERATING.md has it: copied while it stands still, lost, and put back."""
+    """As docs/OPERATING.md has it: backed up while it runs, lost, and put back."""
+    run("mayfly", "backup", "/var/backups/mayfly/today")
+    run("mayfly", "check", "/var/backups/mayfly/today")
     run("systemctl", "stop", "mayfly.socket", UNIT)
-    run("cp", "-a", str(DATA), "/var/backups/mayfly")
     for path in DATA.iterdir():
         run("rm", "-rf", str(path))
     run("systemctl", "start", UNIT)
     assert run("mayfly", "search", "films", "city", check=False).returncode == 1  # it is all gone
     run("systemctl", "stop", "mayfly.socket", UNIT)
-    run("rm", "-rf", str(DATA))
-    run("cp", "-a", "/var/backups/mayfly", str(DATA))
-    run("systemctl", "start", UNIT)
+    run("mv", str(DATA), f"{DATA}.old")
+    run("install", "-d", "-o", "mayfly", "-g", "mayfly", "-m", "0750", str(DATA))
+    run("mayfly", "restore", "/var/backups/mayfly/today")
+    run("mayfly", "check", str(DATA))
+    run("systemctl", "start", "mayfly.socket", UNIT)
     assert hits() == 20
-    run("rm", "-rf", "/var/backups/mayfly")
+    run("rm", "-rf", "/var/backups/mayfly/today", f"{DATA}.old")
 
 
 def try_moved_data():

@@ -1,0 +1,182 @@
+#include "coordinator/backup.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/files.h"
+#include "common/logger.h"
+
+enum { WHY = 512 };
+
+struct backup {
+    struct server *server;
+    backup_done *done;
+    void *context;
+    uint64_t began_us;
+    struct backup_part part;
+    struct place *places;
+    uint64_t *logs; /* numbers of files */
+    size_t log_count;
+    uv_work_t work;
+    bool in_pool, log_is_held;
+    char why[WHY]; /* of the pool */
+    char directory[];
+};
+
+static void end(struct backup *b, const char *why)
+{
+    struct server *s = b->server;
+    uint64_t ms = (clock_us() - b->began_us) / 1000;
+    if (b->log_is_held)
+        oplog_release(s->log);
+    jobs_hold_removals(s->jobs, false);
+    s->backup = NULL;
+    if (why)
+        log_error("the backup is not whole, what there is of it can be removed directory=%s: %s", b->directory, why);
+    else
+        log_info("backed up directory=%s ms=%llu", b->directory, (unsigned long long)ms);
+    b->done(b->context, why);
+    free(b->places);
+    free(b->logs);
+    free(b);
+}
+
+static void fail(struct backup *b, int err)
+{
+    char why[WHY];
+    snprintf(why, sizeof why, "%s", err_str(err));
+    end(b, why);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- the end */
+
+static void on_finished(void *context, int err, const char *why)
+{
+    end(context, err ? why : NULL);
+}
+
+static void finish(struct backup *b)
+{
+    oplog_release(b->server->log);
+    b->log_is_held = false;
+    b->part.finish = true;
+    int err = jobs_backup(b->server->jobs, &b->part, on_finished, b);
+    if (err)
+        fail(b, err);
+}
+
+/* ------------------------------------------------------------------------------------------------- catalog and log */
+
+static int link_log(const struct backup *b, uint64_t number, char to[PATH_MAX])
+{
+    char from[PATH_MAX];
+    unsigned long long n = number;
+    snprintf(from, sizeof from, "%s/log/%llu.log", b->server->data, n);
+    if (snprintf(to, PATH_MAX, "%s/log/%llu.log", b->directory, n) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    return file_link(from, to);
+}
+
+static void in_pool(uv_work_t *work)
+{
+    struct backup *b = work->data;
+    char path[PATH_MAX];
+    int err = 0;
+    for (size_t i = 0; i < b->log_count && !err; i++)
+        err = link_log(b, b->logs[i], path);
+    if (!err && snprintf(path, sizeof path, "%s/catalog.mdb", b->directory) >= (int)sizeof path)
+        err = -ENAMETOOLONG;
+    if (!err)
+        err = catalog_copy(b->server->catalog, path);
+    if (err)
+        snprintf(b->why, sizeof b->why, "%.400s: %s", path, err_str(err));
+}
+
+static void after_pool(uv_work_t *work, int status)
+{
+    struct backup *b = work->data;
+    b->in_pool = false;
+    if (status)
+        fail(b, status);
+    else if (b->why[0])
+        end(b, b->why);
+    else
+        finish(b);
+}
+
+static void on_rolled(void *context, uint64_t last)
+{
+    struct backup *b = context;
+    for (uint64_t number = 0; (number = oplog_next_file(b->server->log, number)) != 0 && number <= last;) {
+        uint64_t *grown = realloc(b->logs, (b->log_count + 1) * sizeof *grown);
+        require(grown);
+        b->logs = grown;
+        grown[b->log_count++] = number;
+    }
+    b->work.data = b;
+    b->in_pool = true;
+    require(uv_queue_work(b->server->loop, &b->work, in_pool, after_pool) == 0);
+}
+
+/* ---------------------------------------------------------------------------------------------------- the beginning */
+
+static void on_cores_copied(void *context, int err, const char *why)
+{
+    struct backup *b = context;
+    if (err)
+        end(b, why);
+    else
+        oplog_roll(b->server->log, on_rolled, b);
+}
+
+static void list_places(struct backup *b)
+{
+    const struct indexes *all = &b->server->indexes;
+    size_t count = 0;
+    for (const struct index *i = all->first; i; i = i->next)
+        count += i->shards;
+    b->places = calloc(count + 1, sizeof *b->places);
+    require(b->places);
+    for (const struct index *i = all->first; i; i = i->next)
+        for (uint32_t n = 0; n < i->shards; n++)
+            b->places[b->part.place_count++] = stream_place(&i->streams[n]);
+    b->part.places = b->places;
+}
+
+int backup_start(struct server *s, const char *directory, backup_done *done, void *context)
+{
+    if (s->backup)
+        return ERR_BUSY;
+    size_t length = strlen(directory);
+    struct backup *b = calloc(1, sizeof *b + length + 1);
+    require(b);
+    *b = (struct backup){.server = s, .done = done, .context = context, .began_us = clock_us()};
+    memcpy(b->directory, directory, length + 1);
+    b->part.directory = b->directory;
+    list_places(b);
+    jobs_hold_removals(s->jobs, true);
+    oplog_hold(s->log);
+    b->log_is_held = true;
+    int err = jobs_backup(s->jobs, &b->part, on_cores_copied, b);
+    if (err) {
+        oplog_release(s->log);
+        jobs_hold_removals(s->jobs, false);
+        free(b->places);
+        free(b);
+        return err;
+    }
+    s->backup = b;
+    log_info("backing up directory=%s", directory);
+    return 0;
+}
+
+bool backup_is_idle(const struct server *s)
+{
+    return !s->backup || !s->backup->in_pool;
+}

@@ -1,0 +1,28 @@
+/* backup.h - a backup of the running server, into a directory of its own.
+ *
+ *   hold       from here on nothing is unlinked, no segment and no file of the log
+ *   a worker   makes the directory and copies each core.mdb: what is not applied there stands in the log
+ *   the log    goes on in a new file; the pool links those before it, and copies the catalog after that: of the numbers
+ *              (stamps, segments) that the copies speak of it knows that they are given
+ *   a worker   links the segments that the copies of core.mdb name, and writes the manifest
+ *   release
+ *
+ * Whatever was acknowledged before it began is in it, and more: it is the server as a kill between two of these lines
+ * would have left it. Links cost nothing; to another file system all is copied. */
+#ifndef COORDINATOR_BACKUP_H
+#define COORDINATOR_BACKUP_H
+
+#include <stdbool.h>
+
+#include "coordinator/server.h"
+
+struct backup;
+
+typedef void backup_done(void *context, const char *why); /* NULL: it is whole */
+
+/* 0, or an error and nothing has begun: ERR_BUSY while another is being made, -EAGAIN while no worker can be had. */
+int backup_start(struct server *s, const char *directory, backup_done *done, void *context);
+
+bool backup_is_idle(const struct server *s); /* nothing of it is in libuv's pool */
+
+#endif

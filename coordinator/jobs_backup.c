@@ -1,0 +1,81 @@
+#include "coordinator/jobs_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/check.h"
+#include "common/err.h"
+
+/* One part, in one worker. Nothing is tried again: what is half there is in the way, and its owner is told. */
+struct backup_run {
+    struct backup_part part;
+    jobs_done *done;
+    void *context;
+};
+
+int jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done, void *context)
+{
+    if (j->stopping || j->to.nursery->child.state != CHILD_READY)
+        return -EAGAIN;
+    struct job *job = job_new(j, &job_backup, NULL);
+    job->backup = calloc(1, sizeof *job->backup);
+    require(job->backup);
+    *job->backup = (struct backup_run){.part = *part, .done = done, .context = context};
+    int err = job_start(job);
+    if (err) {
+        free(job->backup);
+        job_free(job);
+    }
+    return err;
+}
+
+static void fill(struct job *job, Mayfly__Internal__Job *m)
+{
+    const struct backup_part *part = &job->backup->part;
+    job_fill_places(job, m, part->places, part->place_count);
+    m->backup = message_string(part->directory);
+    m->finish = part->finish;
+}
+
+static uint64_t segment_bytes(const struct index *i)
+{
+    uint64_t bytes = 0;
+    for (uint32_t n = 0; n < i->shards; n++)
+        for (size_t k = 0; k < i->streams[n].segment_count; k++)
+            bytes += i->streams[n].segments[k].bytes;
+    return bytes;
+}
+
+/* Where nothing can be linked; it counts where files are memory. */
+static uint64_t writes(const struct job *job)
+{
+    uint64_t bytes = 0;
+    for (const struct index *i = job->jobs->to.indexes->first; i; i = i->next)
+        bytes += segment_bytes(i);
+    return bytes;
+}
+
+static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
+{
+    (void)job, (void)report; /* its last words say it all */
+}
+
+static void ended(struct job *job, const struct death *d)
+{
+    struct backup_run *b = job->backup;
+    const struct last_words *w = job_words(job);
+    char why[sizeof w->text];
+    snprintf(why, sizeof why, "%.*s", (int)sizeof w->text - 1, d && w->text[0] ? w->text : d ? exit_reason_name(d->reason) : "");
+    job->backup = NULL;
+    b->done(b->context, d ? ERR_CLOSED : 0, d ? why : NULL);
+    free(b);
+}
+
+const struct job_kind job_backup = {.name = "backup",
+                                    .kind = MAYFLY__INTERNAL__JOB__KIND__BACKUP,
+                                    .fill = fill,
+                                    .writes = writes,
+                                    .reported = reported,
+                                    .ended = ended,
+                                    .memory = BACKUP_MEMORY,
+                                    .beside = true};
