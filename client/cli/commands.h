@@ -21,6 +21,8 @@ int command_stats(struct cli *c);
 int command_top(struct cli *c);
 int command_trim(struct cli *c);
 int command_budget(struct cli *c);
-int command_later(struct cli *c); /* what this version does not have yet */
+int command_backup(struct cli *c);
+int command_restore(struct cli *c);
+int command_check(struct cli *c);
 
 #endif

@@ -78,6 +78,16 @@ static const struct option stats_options[] = {
     {0},
 };
 
+static const struct option backup_options[] = {
+    {"no-wait", NULL, "do not wait until it is done"},
+    {0},
+};
+
+static const struct option restore_options[] = {
+    {"data", "DIR", "the data directory to make or fill (default /var/lib/mayfly)"},
+    {0},
+};
+
 static const struct option top_options[] = {
     {"interval", "SECONDS", "between readings, from 0.1 on (default 2)"},
     {"count", "N", "end after so many (default: never)"},
@@ -122,19 +132,23 @@ static const struct command commands[] = {
      top_options, command_top},
     {"trim", "[NAME]", 0, 1, "let go of mapped index pages, which the kernel keeps in its cache", NULL, command_trim},
     {"budget", "", 0, 0, "show the most memory that the server may take, and what holds it to that", NULL, command_budget},
-    /* of later versions: known, so that they are not taken for mistakes, and not in the help */
-    {"backup", "DIR", 0, -1, "", NULL, command_later},
-    {"restore", "DIR", 0, -1, "", NULL, command_later},
-    {"check", "DIR", 0, -1, "", NULL, command_later},
+    {"backup", "DIR", 1, 1,
+     "back up the running server to a directory on its machine\n"
+     "\nDIR is new or empty, where the server may write and outside of its data. Segments and the log are linked where DIR\n"
+     "is on the file system of the data, else copied. What was accepted before is in it.",
+     backup_options, command_backup},
+    {"restore", "DIR", 1, 1,
+     "make a data directory of a backup\n"
+     "\nNeeds no server. Every file of the backup is looked at first. A data directory that has anything in it is refused;\n"
+     "one that was not filled to the end does not start.",
+     restore_options, command_restore},
+    {"check", "DIR", 1, 1,
+     "look at every byte of a data directory or a backup\n"
+     "\nNeeds no server, and refuses data that one uses. What is damaged is named; the exit status is 1 then.",
+     NULL, command_check},
     {0},
 };
 // clang-format on
-
-int command_later(struct cli *c)
-{
-    report_error(c, "not_supported", "not available in this version", c->command->name);
-    return STATUS_USAGE;
-}
 
 static int parse_and_run(struct cli *c, int argc, char **argv)
 {
