@@ -155,6 +155,7 @@ static int try_start(struct child *c)
     err = spawn_lifted(c, theirs);
     if (!err) {
         c->life++;
+        c->silence = c->killed_at = 0;
         err = fd_set_nonblocking(c->socket);
         if (!err)
             err = watch_it(c);

@@ -36,6 +36,8 @@ struct child {
     uint64_t life;   /* +1 at each start */
     unsigned deaths; /* in a row, before it was ready */
     unsigned restarts;
+    unsigned silence, killed_at; /* pulse.h: seconds since a question that is not answered; when it was killed for that */
+    unsigned hangs;              /* how often it was, since start */
     uint64_t backoff_ms;
     int pidfd;
     bool stopping;

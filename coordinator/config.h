@@ -20,7 +20,7 @@ struct config {
     uint64_t shards, readers, workers; /* workers: as written, 0 = one more than CPUs; config_workers() for use */
     uint64_t worker_memory, max_document_size, region_memory, log_quota, query_memory;
     uint64_t deadline_ms, slow_query_ms, max_connections;
-    uint64_t stop_timeout, lock_timeout, worker_timeout; /* seconds */
+    uint64_t stop_timeout, lock_timeout, worker_timeout, answer_timeout; /* seconds */
     uint64_t merge;                      /* enum config_merge */
     uint64_t worker_cap;                 /* enum config_worker_cap */
     uint64_t log_level;                  /* enum log_level */

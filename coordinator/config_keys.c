@@ -42,6 +42,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"slow-query-ms", CONFIG_NUMBER, AT(slow_query_ms), "0", 0, 3600000, true, NULL, "searches that take so long are logged with what was asked; 0: none"},
     {"merge", CONFIG_CHOICE, AT(merge), "auto", 0, 0, true, merge_choices, "when segment files are merged; manual: by index optimize only"},
     {"max-connections", CONFIG_NUMBER, AT(max_connections), "1000", 1, 100000, true, NULL, "client connections at once"},
+    {"answer-timeout", CONFIG_NUMBER, AT(answer_timeout), "20", 0, 86400, true, NULL, "seconds that a shard beyond the deadlines of its searches, or the nursery, may be silent before it is ended and started again; 0: any number"},
     {"stop-timeout", CONFIG_NUMBER, AT(stop_timeout), "20", 0, 3600, true, NULL, "seconds to finish what is in flight when stopping"},
     {"lock-timeout", CONFIG_NUMBER, AT(lock_timeout), "60", 0, 86400, false, NULL, "seconds to wait for a former server on the same data"},
     {"log-level", CONFIG_CHOICE, AT(log_level), "info", 0, 0, true, level_choices, "least level that is logged"},

@@ -21,7 +21,7 @@ struct config_key {
     const char *doc;
 };
 
-enum { CONFIG_KEYS = 23, CONFIG_MAX_VALUE = 4096 };
+enum { CONFIG_KEYS = 24, CONFIG_MAX_VALUE = 4096 };
 
 extern const struct config_key config_keys[CONFIG_KEYS];
 

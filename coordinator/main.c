@@ -352,10 +352,12 @@ static void start_children(struct coordinator *c, int lock)
     shards_start(s->shards);
 }
 
-/* What is not wanted any more, and memory that is free, is let go of also while nobody asks for anything. */
+/* Who is silent is seen. What is not wanted any more, and memory that is free, is let go of also while nobody asks for anything. */
 static void on_upkeep(uv_timer_t *timer)
 {
     struct coordinator *c = timer->data;
+    nursery_beat(&c->server.nursery, c->server.config.answer_timeout);
+    shards_beat(c->server.shards, c->server.config.answer_timeout);
     weights_sweep(c->server.weights, &c->server.indexes);
     workspaces_sweep(&c->server.spare);
     shards_sweep(c->server.shards);

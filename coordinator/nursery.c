@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/logger.h"
+#include "coordinator/pulse.h"
 #include "proto/message.h"
 
 static void free_poll(uv_handle_t *poll)
@@ -33,6 +34,9 @@ static void on_event(struct nursery *n, const Mayfly__Internal__NurseryEvent *ev
         break;
     case MAYFLY__INTERNAL__NURSERY_EVENT__KIND__REFUSED:
         e->on_refused(e->context, event->job, event->status);
+        break;
+    case MAYFLY__INTERNAL__NURSERY_EVENT__KIND__ALIVE:
+        pulse_answered(&n->child);
         break;
     case _MAYFLY__INTERNAL__NURSERY_EVENT__KIND_IS_INT_SIZE:
         break;
@@ -140,4 +144,11 @@ int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, 
     ticket.urgent = urgent;
     size_t size = mayfly__internal__job_ticket__pack(&ticket, bytes);
     return fd_send(n->child.socket, bytes, size, fds, count);
+}
+
+/* What cannot be sent is not answered, which is what it is about. */
+void nursery_beat(struct nursery *n, uint64_t limit_s)
+{
+    if (pulse_beat(&n->child, limit_s, false))
+        (void)nursery_send(n, 0, NULL, 0, false, false);
 }

@@ -27,6 +27,7 @@ struct nursery {
 int nursery_init(struct nursery *n, uv_loop_t *loop, const char *libexec, const char *directory, int lock,
                  const struct nursery_events *events);
 void nursery_start(struct nursery *n);
+void nursery_beat(struct nursery *n, uint64_t limit_s); /* once a second: pulse.h */
 void nursery_stop(struct nursery *n, uint64_t limit_ms);
 
 enum { NURSERY_MAX_REGIONS = 240 };

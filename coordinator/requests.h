@@ -1,5 +1,5 @@
 /* requests.h - the handlers of messages, by file: requests_index.c, requests_write.c, requests_read.c,
- * requests_search.c, requests_backup.c. Each answers, now or later, or adds a pending. What it is given is valid during the call only. */
+ * requests_search.c, requests_get.c, requests_backup.c. Each answers, now or later, or adds a pending. What it is given is valid during the call only. */
 #ifndef COORDINATOR_REQUESTS_H
 #define COORDINATOR_REQUESTS_H
 

@@ -1,16 +1,15 @@
-/* What is only read: ping, documents, tasks; and Cancel. */
+/* What is only read: ping and tasks; and Cancel. */
 #include "coordinator/requests.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
-#include "common/hash.h"
 #include "coordinator/editions.h"
 #include "coordinator/session_state.h"
 #include "coordinator/tasks_state.h"
 
-enum { TASKS_DEFAULT = 1000, LOOKUP_TRIES = 3 };
+enum { TASKS_DEFAULT = 1000 };
 
 const char *server_state_name(const struct server *s)
 {
@@ -43,102 +42,6 @@ void handle_cancel(struct session *s, const Mayfly__Envelope *e)
         p->cancel(p);
         return;
     }
-}
-
-/* ------------------------------------------------------------------------------------------------------------- a
- * document */
-
-struct lookup {
-    struct pending pending;
-    struct shards *shards;
-    struct shard_ticket ticket;
-    uint32_t index, edition, shard, tries;
-    char id[BATCH_MAX_ID + 1];
-};
-
-static void cancel_lookup(struct pending *p)
-{
-    struct lookup *l = (struct lookup *)p;
-    shards_abandon(l->shards, &l->ticket);
-    free(l);
-}
-
-static shards_answer on_looked_up;
-
-static int send_lookup(struct lookup *l)
-{
-    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
-    Mayfly__Internal__Lookup lookup = MAYFLY__INTERNAL__LOOKUP__INIT;
-    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    place.index = l->index;
-    place.edition = l->edition;
-    place.shard = l->shard;
-    lookup.place = &place;
-    lookup.id = message_data(str_of(l->id));
-    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_LOOKUP;
-    message.lookup = &lookup;
-    const struct shard_caller caller = {.answer = on_looked_up, .context = l};
-    return shards_send(l->shards, l->shard, NULL, &message, &caller, &l->ticket);
-}
-
-static void answer_lookup(struct lookup *l, const Mayfly__Internal__ShardEnvelope *a, const struct buf *body)
-{
-    struct session *s = l->pending.session;
-    uint64_t request = l->pending.request;
-    if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED && a->fetched->found) {
-        Mayfly__Document document;
-        mayfly__document__init(&document);
-        Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
-        document.id = l->id;
-        answer.message_case = MAYFLY__ENVELOPE__MESSAGE_DOCUMENT;
-        answer.document = &document;
-        session_send(s, request, &answer, (struct str){body->data, body->len});
-    } else if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCHED) {
-        session_error(s, request, CODE_DOCUMENT_NOT_FOUND, "id", "there is no document with this id");
-    } else if (a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED) {
-        session_error(s, request, a->failed->code, NULL, "%s", a->failed->message);
-    } else {
-        session_error(s, request, CODE_INTERNAL, NULL, "the shard gave an answer that does not fit");
-    }
-}
-
-static void on_looked_up(void *context, const Mayfly__Internal__ShardEnvelope *a, struct buf *body)
-{
-    struct lookup *l = context;
-    bool lost = a->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FAILED &&
-                strcmp(a->failed->code, CODE_UNAVAILABLE) == 0;
-    if (lost && l->tries++ < LOOKUP_TRIES && send_lookup(l) == 0)
-        return; /* another reader has it now */
-    answer_lookup(l, a, body);
-    session_remove_pending(&l->pending);
-    free(l);
-}
-
-void handle_get(struct session *s, const Mayfly__Envelope *e)
-{
-    struct server *server = session_server(s);
-    struct index *index = requests_index(s, e->request, e->get->index);
-    struct str id = str_of(e->get->id);
-    if (!index)
-        return;
-    if (!id_is_valid(id)) {
-        session_error(s, e->request, CODE_INVALID_ID, "id",
-                      "an id is 1 to 256 bytes of valid UTF-8 without control characters");
-        return;
-    }
-    struct lookup *l = calloc(1, sizeof *l);
-    require(l != NULL);
-    l->shards = server->shards;
-    l->index = index->number;
-    l->edition = index->edition;
-    l->shard = index_route(index, hash64(id))->shard;
-    memcpy(l->id, id.ptr, id.len);
-    if (send_lookup(l)) {
-        session_error(s, e->request, CODE_UNAVAILABLE, NULL, "shard %u is not there at the moment", l->shard);
-        free(l);
-        return;
-    }
-    session_add_pending(s, &l->pending, e->request, cancel_lookup);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- tasks

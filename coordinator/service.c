@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "coordinator/notify.h"
+#include "coordinator/pulse.h"
 #include "coordinator/server.h"
+#include "coordinator/shards_start.h"
 
 enum {
     LOOK_MS = 1000,
@@ -12,10 +14,19 @@ enum {
     EXTEND_EVERY_MS = 5000,
 };
 
+static bool is_any_stuck(const struct server *s)
+{
+    bool stuck = pulse_is_stuck(&s->nursery.child);
+    for (uint32_t i = 0; i < s->shards->count && !stuck; i++)
+        stuck = pulse_is_stuck(&s->shards->readers[i].child);
+    return stuck;
+}
+
 /* While it starts, nobody expects anything; while it stops, EXTEND_TIMEOUT_USEC is what limits it. */
 static bool is_alive(const struct server *s)
 {
-    return s->state != SERVER_READY || (s->nursery.child.state == CHILD_READY && shards_all_ready(s->shards));
+    return s->state != SERVER_READY ||
+           (s->nursery.child.state == CHILD_READY && shards_all_ready(s->shards) && !is_any_stuck(s));
 }
 
 static void feed(struct service *v, uint64_t now)

@@ -1,5 +1,5 @@
 /* service.h - what a service manager hears while the server runs: status, more time to start or stop as long as that
- * goes on, and WATCHDOG=1 while every process that should live does. A loop that hangs says nothing, nor does one that
+ * goes on, and WATCHDOG=1 while every process that should live does, and answers (pulse.h). A loop that hangs says nothing, nor does one that
  * has lost its nursery or a shard for good: then the manager ends and restarts the whole. */
 #ifndef COORDINATOR_SERVICE_H
 #define COORDINATOR_SERVICE_H

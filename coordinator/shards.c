@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/logger.h"
+#include "coordinator/pulse.h"
 #include "coordinator/shards_start.h"
 #include "proto/frame.h"
 #include "proto/peek.h"
@@ -159,6 +160,8 @@ static void give_answer(struct reader *r, struct str envelope)
     } else if (message == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_READY) {
         child_is_ready(&r->child);
         r->shards->on_change(r->shards->context);
+    } else if (message == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_BEAT) {
+        pulse_answered(&r->child);
     } else if (message == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_HOLDINGS) {
         take_holdings(r, envelope);
     } else {
@@ -243,6 +246,7 @@ static void on_death(struct child *c)
     frame_reader_finish(&r->frames);
     holdings_take(&r->holdings, NULL);
     r->out.len = r->envelope.len = r->body.len = 0;
+    r->busy_until = 0;
     r->dirty = false;
     r->shards->on_change(r->shards->context);
     fail_all(r);
@@ -356,6 +360,13 @@ bool shards_all_ready(const struct shards *s)
 /* -------------------------------------------------------------------------------------------------------------
  * requests */
 
+/* One that has not answered of late gets nothing new as long as there is another. */
+static bool is_better(const struct reader *r, const struct reader *than)
+{
+    bool silent = pulse_is_silent(&r->child), other = than && pulse_is_silent(&than->child);
+    return !than || (silent != other ? other : r->in_flight < than->in_flight);
+}
+
 static struct reader *choose(struct shards *s, uint32_t shard, const struct shard_ticket *same)
 {
     struct reader *first = &s->readers[shard * s->per_shard], *best = NULL;
@@ -366,11 +377,33 @@ static struct reader *choose(struct shards *s, uint32_t shard, const struct shar
     for (uint32_t i = 0; i < s->per_shard; i++) {
         /* Of equally busy ones the one after the last chosen: both stay warm. */
         struct reader *r = &first[(first->turn + i) % s->per_shard];
-        if (r->child.state == CHILD_READY && (!best || r->in_flight < best->in_flight))
+        if (r->child.state == CHILD_READY && is_better(r, best))
             best = r;
     }
     first->turn++;
     return best;
+}
+
+static struct reader *choose_other(struct shards *s, const struct shard_ticket *than)
+{
+    struct reader *best = NULL;
+    for (uint32_t i = 0; i < s->per_shard; i++) {
+        struct reader *r = &s->readers[than->shard * s->per_shard + i];
+        if (i != than->reader && r->child.state == CHILD_READY && is_better(r, best))
+            best = r;
+    }
+    return best;
+}
+
+/* The question that comes next is behind this work in its socket; one that waits for its answer is before it. */
+static void excuse(const struct shards *s, struct reader *r, const Mayfly__Internal__ShardEnvelope *m)
+{
+    uint64_t us = m->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARE   ? m->prepare->deadline_us
+                  : m->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE ? m->execute->deadline_us
+                                                                                         : 0;
+    uint64_t until = s->beats + us / 1000000 + 2;
+    if (r->child.silence == 0 && until > r->busy_until)
+        r->busy_until = until;
 }
 
 static int send_to(struct shards *s, struct reader *r, Mayfly__Internal__ShardEnvelope *message,
@@ -390,6 +423,7 @@ static int send_to(struct shards *s, struct reader *r, Mayfly__Internal__ShardEn
     }
     r->flights = f;
     r->in_flight++;
+    excuse(s, r, message);
     *out_ticket = (struct shard_ticket){r->shard, r->number, f->request, r->child.life};
     return 0;
 }
@@ -399,6 +433,12 @@ int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *sam
                 struct shard_ticket *out_ticket)
 {
     return send_to(s, choose(s, shard, same), message, caller, out_ticket);
+}
+
+int shards_send_other(struct shards *s, const struct shard_ticket *than, Mayfly__Internal__ShardEnvelope *message,
+                      const struct shard_caller *caller, struct shard_ticket *out_ticket)
+{
+    return send_to(s, choose_other(s, than), message, caller, out_ticket);
 }
 
 int shards_send_to(struct shards *s, uint32_t process, Mayfly__Internal__ShardEnvelope *message,
@@ -435,6 +475,20 @@ void shards_sweep(struct shards *s)
         buf_shrink(&s->readers[i].out, 0);
         buf_shrink(&s->readers[i].envelope, 0);
         buf_shrink(&s->readers[i].body, 0);
+    }
+}
+
+void shards_beat(struct shards *s, uint64_t limit_s)
+{
+    Mayfly__Internal__Beat beat = MAYFLY__INTERNAL__BEAT__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_BEAT;
+    message.beat = &beat;
+    s->beats++;
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct reader *r = &s->readers[i];
+        if (pulse_beat(&r->child, limit_s, r->busy_until > s->beats))
+            (void)queue(r, &message); /* else it is not answered, which is what it is about */
     }
 }
 

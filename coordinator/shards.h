@@ -36,6 +36,10 @@ int shards_send(struct shards *s, uint32_t shard, const struct shard_ticket *sam
                 Mayfly__Internal__ShardEnvelope *message, const struct shard_caller *caller,
                 struct shard_ticket *out_ticket);
 
+/* The same, to a reader other than the one of that ticket. */
+int shards_send_other(struct shards *s, const struct shard_ticket *than, Mayfly__Internal__ShardEnvelope *message,
+                      const struct shard_caller *caller, struct shard_ticket *out_ticket);
+
 /* The answer is wanted no more and `answer` will not be called; the shard drops what it holds for the request. */
 void shards_abandon(struct shards *s, const struct shard_ticket *ticket);
 

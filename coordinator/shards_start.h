@@ -30,6 +30,7 @@ struct reader { /* one shard process */
     struct holdings holdings;
     struct flight *flights;
     uint32_t in_flight;
+    uint64_t busy_until; /* in beats of `shards`: before that it need not answer */
     bool dirty; /* has something to flush in this loop turn */
 };
 
@@ -37,7 +38,7 @@ struct shards {
     uv_loop_t *loop;
     struct reader *readers; /* those of shard 0 first */
     uint32_t shards, per_shard, count;
-    uint64_t requests;
+    uint64_t requests, beats;
     struct arena arena; /* of one answer */
     char *buffer;       /* one for all reads */
     uv_prepare_t prepare;
@@ -62,6 +63,7 @@ int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards *
 void shards_start(struct shards *s);
 void shards_reconfigure(struct shards *s, uint64_t query_memory); /* also starts again what was given up */
 void shards_sweep(struct shards *s); /* once a second: buffers that nothing is in go */
+void shards_beat(struct shards *s, uint64_t limit_s); /* once a second: pulse.h */
 void shards_stop(struct shards *s, uint64_t limit_ms);
 bool shards_stopped(const struct shards *s);
 bool shards_gave_up(const struct shards *s); /* a reader is in a crash loop and not started any more */

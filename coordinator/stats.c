@@ -268,6 +268,14 @@ static int collect_latency(const struct latency *from, struct arena *arena, Mayf
     return 0;
 }
 
+static uint64_t count_hangs(const struct stats_sources *from)
+{
+    uint64_t hangs = from->nursery->child.hangs;
+    for (uint32_t i = 0; i < from->shards->count; i++)
+        hangs += from->shards->readers[i].child.hangs;
+    return hangs;
+}
+
 int stats_collect(const struct stats_sources *from, struct arena *arena, Mayfly__Stats *out)
 {
     out->epoch = catalog_epoch(from->catalog);
@@ -280,6 +288,7 @@ int stats_collect(const struct stats_sources *from, struct arena *arena, Mayfly_
     out->group_limit = cap_limit(from->cap, from->config->worker_memory, (struct cap_need){0});
     out->group_peak = cap_peak(from->cap);
     out->removals = jobs_removals(from->jobs, &out->removals_due_ms);
+    out->hangs = count_hangs(from);
     collect_workers(jobs_worker_counts(from->jobs), out);
     int err = collect_processes(from, arena, out);
     if (!err)

@@ -79,6 +79,16 @@ static void send_ready(struct server *v)
     v->err = v->out.waiting.err;
 }
 
+static void send_beat(struct server *v)
+{
+    Mayfly__Internal__Beat beat = MAYFLY__INTERNAL__BEAT__INIT;
+    Mayfly__Internal__ShardEnvelope envelope = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_BEAT;
+    envelope.beat = &beat;
+    message_frame(&v->out.waiting, &envelope.base, (struct str){0});
+    v->err = v->out.waiting.err;
+}
+
 /* ------------------------------------------------------------------------------------------------------------ handling
  */
 
@@ -205,6 +215,8 @@ static bool obey(struct server *v, const Mayfly__Internal__ShardEnvelope *e)
             places_refresh(places, e->nudge->place->index, e->nudge->place->edition);
     } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FORGET) {
         places_forget(places, e->forget->index, e->forget->edition);
+    } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_BEAT) {
+        send_beat(v);
     } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_CONFIGURE) {
         v->query_memory = e->configure->query_memory;
     } else {

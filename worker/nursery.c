@@ -40,6 +40,13 @@ static int say_refused(uint64_t job, int err)
     return say(&event, -1);
 }
 
+static int say_alive(void)
+{
+    event_message event = MAYFLY__INTERNAL__NURSERY_EVENT__INIT;
+    event.kind = MAYFLY__INTERNAL__NURSERY_EVENT__KIND__ALIVE;
+    return say(&event, -1);
+}
+
 /* protobuf-c unpacks into these bytes: a ticket is two numbers, and the nursery does not allocate. */
 struct scratch {
     size_t used;
@@ -73,7 +80,7 @@ static bool decode_ticket(const uint8_t *bytes, size_t size, struct ticket *t)
     t->urgent = ticket->urgent;
     if (ticket->has_group && t->count)
         t->group = t->fds[--t->count];
-    return t->count >= TICKET_REGIONS;
+    return t->count >= TICKET_REGIONS || (t->job == 0 && t->count == 0);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ a ticket
@@ -144,6 +151,8 @@ static int serve_ticket(struct nursery *n)
     int place = free_place(n), err;
     if (!decode_ticket(bytes, (size_t)got, t))
         err = say_refused(t->job, -EINVAL);
+    else if (t->job == 0)
+        err = say_alive();
     else if (place < 0)
         err = say_refused(t->job, -EAGAIN);
     else

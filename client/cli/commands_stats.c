@@ -171,6 +171,7 @@ static void print_json(const Mayfly__Stats *s)
     emit_member_string(&b, "worker_groups", s->worker_groups);
     emit_member_number(&b, "group_limit", s->group_limit);
     emit_member_number(&b, "group_peak", s->group_peak);
+    emit_member_number(&b, "hangs", s->hangs);
     emit_member_number(&b, "removals", s->removals);
     emit_member_number(&b, "removals_due_ms", s->removals_due_ms);
     emit_member_number(&b, "weights_cached", s->weights_cached);

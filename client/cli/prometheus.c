@@ -232,6 +232,7 @@ void prometheus_print(const Mayfly__Stats *s)
     single("log_bytes", "gauge", "Size of the operation log.", s->log_bytes);
     single("log_quota_bytes", "gauge", "Size that the operation log may have.", s->log_quota);
     single("removals", "gauge", "Dropped segments and indexes whose files are not removed yet.", s->removals);
+    single("hangs_total", "counter", "Shards and nurseries ended because they did not answer.", s->hangs);
     single("searches_total", "counter", "Searches answered since the start.", s->searches);
     single("operations_total", "counter", "Operations accepted since the start.", s->operations);
     single("weights_bytes", "gauge", "Bytes of remembered term weights of searches.", s->weights_bytes);

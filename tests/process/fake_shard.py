@@ -74,6 +74,9 @@ class Shard:
         self.send(pb.ShardEnvelope(request=request, settings_wanted=pb.SettingsWanted()))
         return True
 
+    def beat(self, request, message):
+        self.send(pb.ShardEnvelope(beat=message))
+
     def prepare(self, request, message):
         if self.wants_settings(request, message.text):
             return

@@ -160,6 +160,11 @@ static void expect_starved(struct life *l, struct child *c)
         assert_null(strstr(heard(l), "WATCHDOG=1"));
     }
     c->state = CHILD_READY;
+    c->killed_at = 20; /* for its silence, and it has not ended */
+    c->silence = 30;
+    pass(l, 5000);
+    assert_null(strstr(heard(l), "WATCHDOG=1"));
+    c->killed_at = c->silence = 0;
     pass(l, 5000);
     assert_non_null(strstr(heard(l), "WATCHDOG=1"));
 }
