@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/files.h"
 #include "common/logger.h"
+#include "coordinator/editions.h"
 
 enum { WHY = 512 };
 
@@ -66,9 +67,7 @@ static void finish(struct backup *b)
     oplog_release(b->server->log);
     b->log_is_held = false;
     b->part.finish = true;
-    int err = jobs_backup(b->server->jobs, &b->part, on_finished, b);
-    if (err)
-        fail(b, err);
+    jobs_backup(b->server->jobs, &b->part, on_finished, b);
 }
 
 /* ------------------------------------------------------------------------------------------------- catalog and log */
@@ -87,13 +86,11 @@ static void in_pool(uv_work_t *work)
 {
     struct backup *b = work->data;
     char path[PATH_MAX];
-    int err = 0;
-    for (size_t i = 0; i < b->log_count && !err; i++)
-        err = link_log(b, b->logs[i], path);
-    if (!err && snprintf(path, sizeof path, "%s/catalog.mdb", b->directory) >= (int)sizeof path)
-        err = -ENAMETOOLONG;
+    int err = snprintf(path, sizeof path, "%s/catalog.mdb", b->directory) < (int)sizeof path ? 0 : -ENAMETOOLONG;
     if (!err)
         err = catalog_copy(b->server->catalog, path);
+    for (size_t i = 0; i < b->log_count && !err; i++)
+        err = link_log(b, b->logs[i], path);
     if (err)
         snprintf(b->why, sizeof b->why, "%.400s: %s", path, err_str(err));
 }
@@ -149,10 +146,18 @@ static void list_places(struct backup *b)
     b->part.places = b->places;
 }
 
-int backup_start(struct server *s, const char *directory, backup_done *done, void *context)
+static bool is_any_switching(const struct indexes *all)
 {
-    if (s->backup)
-        return ERR_BUSY;
+    for (const struct index *i = all->first; i; i = i->next)
+        if (editions_is_switching(i))
+            return true;
+    return false;
+}
+
+bool backup_start(struct server *s, const char *directory, backup_done *done, void *context)
+{
+    if (s->backup || is_any_switching(&s->indexes))
+        return false;
     size_t length = strlen(directory);
     struct backup *b = calloc(1, sizeof *b + length + 1);
     require(b);
@@ -163,17 +168,15 @@ int backup_start(struct server *s, const char *directory, backup_done *done, voi
     jobs_hold_removals(s->jobs, true);
     oplog_hold(s->log);
     b->log_is_held = true;
-    int err = jobs_backup(s->jobs, &b->part, on_cores_copied, b);
-    if (err) {
-        oplog_release(s->log);
-        jobs_hold_removals(s->jobs, false);
-        free(b->places);
-        free(b);
-        return err;
-    }
     s->backup = b;
     log_info("backing up directory=%s", directory);
-    return 0;
+    jobs_backup(s->jobs, &b->part, on_cores_copied, b);
+    return true;
+}
+
+bool backup_holds_editions(const struct server *s)
+{
+    return s->backup && s->backup->log_is_held;
 }
 
 bool backup_is_idle(const struct server *s)

@@ -20,8 +20,11 @@ struct backup;
 
 typedef void backup_done(void *context, const char *why); /* NULL: it is whole */
 
-/* 0, or an error and nothing has begun: ERR_BUSY while another is being made, -EAGAIN while no worker can be had. */
-int backup_start(struct server *s, const char *directory, backup_done *done, void *context);
+/* False: another is being made, or an index gets a new edition at this moment. */
+bool backup_start(struct server *s, const char *directory, backup_done *done, void *context);
+
+/* No index may get another edition: the copies of core.mdb are of the one, and the catalog that is copied must be, too. */
+bool backup_holds_editions(const struct server *s);
 
 bool backup_is_idle(const struct server *s); /* nothing of it is in libuv's pool */
 

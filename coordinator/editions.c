@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/backup.h"
 #include "coordinator/edition_policy.h"
 #include "coordinator/tasks_state.h"
 
@@ -99,7 +100,11 @@ static void write_switch(struct making *m);
 
 static void on_retry(uv_timer_t *timer)
 {
-    write_switch(timer->data);
+    struct making *m = timer->data;
+    if (m->canceled) /* while it waited */
+        discard(m);
+    else
+        write_switch(m);
 }
 
 static void finish(struct making *m)
@@ -138,6 +143,10 @@ static void on_switched(void *context, int err)
 static void write_switch(struct making *m)
 {
     struct server *s = m->server;
+    if (backup_holds_editions(s)) {
+        uv_timer_start(&m->retry, on_retry, RETRY_MS / 10, 0);
+        return;
+    }
     struct task *task = task_of(m);
     m->index->becoming = m->edition;
     tasks_flush(s->tasks, NULL, NULL);

@@ -283,11 +283,13 @@ static void check_stopped(struct jobs *j)
 void jobs_dispatch(struct jobs *j)
 {
     if (j->stopping) {
+        backup_drop_waiting(j);
         check_stopped(j);
         return;
     }
     if (j->to.nursery->child.state != CHILD_READY)
         return;
+    backup_start_waiting(j);
     while (start_one(j))
         continue;
     wake_for_retries(j);

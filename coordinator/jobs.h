@@ -58,7 +58,8 @@ bool jobs_disk_is_short(const struct jobs *j, uint64_t bytes);
 /* Reads all core.mdb at start: fills the streams, then calls back once. */
 void jobs_survey(struct jobs *j, jobs_done *done, void *context);
 
-/* A part of a backup into that directory (internal.proto: Job.backup), in a worker beside the slots. */
+/* A part of a backup into that directory (internal.proto: Job.backup), in a worker beside the slots, as
+ * soon as there can be one. One at a time. */
 struct place {
     uint32_t index, edition, shard;
 };
@@ -71,7 +72,7 @@ struct backup_part {
     size_t place_count;
     bool finish;
 };
-int jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done, void *context);
+void jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done, void *context);
 
 /* While a backup is made no segment and no index is unlinked. */
 void jobs_hold_removals(struct jobs *j, bool hold);

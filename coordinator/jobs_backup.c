@@ -6,27 +6,58 @@
 #include "common/check.h"
 #include "common/err.h"
 
-/* One part, in one worker. Nothing is tried again: what is half there is in the way, and its owner is told. */
+enum { RETRY_MS = 50, TRIES = 200 };
+
+/* One part, in one worker. What has begun is not tried again: what is half there is in the way, and its owner is told. */
 struct backup_run {
     struct backup_part part;
+    unsigned tries; /* to start it */
     jobs_done *done;
     void *context;
 };
 
-int jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done, void *context)
+static void give_up(struct backup_run *b, int err, const char *why)
 {
-    if (j->stopping || j->to.nursery->child.state != CHILD_READY)
-        return -EAGAIN;
+    b->done(b->context, err, why);
+    free(b);
+}
+
+void jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done, void *context)
+{
+    require(!j->backup);
+    j->backup = calloc(1, sizeof *j->backup);
+    require(j->backup);
+    *j->backup = (struct backup_run){.part = *part, .done = done, .context = context};
+    jobs_dispatch(j);
+}
+
+void backup_start_waiting(struct jobs *j)
+{
+    struct backup_run *b = j->backup;
+    if (!b)
+        return;
     struct job *job = job_new(j, &job_backup, NULL);
-    job->backup = calloc(1, sizeof *job->backup);
-    require(job->backup);
-    *job->backup = (struct backup_run){.part = *part, .done = done, .context = context};
+    job->backup = b;
     int err = job_start(job);
-    if (err) {
-        free(job->backup);
-        job_free(job);
+    if (!err) {
+        j->backup = NULL;
+        return;
     }
-    return err;
+    job_free(job);
+    if (++b->tries < TRIES) {
+        jobs_wake_at(j, uv_now(j->to.loop) + RETRY_MS);
+        return;
+    }
+    j->backup = NULL;
+    give_up(b, err, "no worker can be started");
+}
+
+void backup_drop_waiting(struct jobs *j)
+{
+    struct backup_run *b = j->backup;
+    j->backup = NULL;
+    if (b)
+        give_up(b, ERR_CLOSED, "the server is stopping");
 }
 
 static void fill(struct job *job, Mayfly__Internal__Job *m)
@@ -60,9 +91,20 @@ static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
     (void)job, (void)report; /* its last words say it all */
 }
 
+/* The nursery could not fork it, or ended before: nothing has been done. */
+static bool has_not_begun(const struct job *job)
+{
+    return job->lost && job->pid == 0;
+}
+
 static void ended(struct job *job, const struct death *d)
 {
     struct backup_run *b = job->backup;
+    if (d && has_not_begun(job) && ++b->tries < TRIES) {
+        job->jobs->backup = b;
+        jobs_wake_at(job->jobs, uv_now(job->jobs->to.loop) + RETRY_MS);
+        return;
+    }
     const struct last_words *w = job_words(job);
     char why[sizeof w->text];
     snprintf(why, sizeof why, "%.*s", (int)sizeof w->text - 1, d && w->text[0] ? w->text : d ? exit_reason_name(d->reason) : "");

@@ -170,6 +170,7 @@ struct jobs {
     struct worker_counts workers;
     bool surveyed, stopping;
     struct survey *survey;
+    struct backup_run *backup; /* that waits for its worker */
     struct reanalysis *reanalyses;
     bool reanalyzed; /* the last bulk job was of a re-analysis: a build has its turn */
     struct pausing *pausing;
@@ -222,6 +223,10 @@ uint64_t reanalyze_next_time(const struct jobs *j); /* as build_next_time */
 
 /* jobs_edition.c */
 void pause_tell(struct jobs *j);
+
+/* jobs_backup.c */
+void backup_start_waiting(struct jobs *j);
+void backup_drop_waiting(struct jobs *j);
 
 /* Fills `survey` of a message with places; two blocks go to job->scratch. */
 void job_fill_places(struct job *job, Mayfly__Internal__Job *m, const struct place *places, size_t count);

@@ -146,9 +146,10 @@ int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, 
     return fd_send(n->child.socket, bytes, size, fds, count);
 }
 
-/* What cannot be sent is not answered, which is what it is about. */
+/* What cannot be sent is not answered, which is what it is about. It is urgent, for a ticket without anything would be a
+ * datagram without bytes, and that is the end. */
 void nursery_beat(struct nursery *n, uint64_t limit_s)
 {
     if (pulse_beat(&n->child, limit_s, false))
-        (void)nursery_send(n, 0, NULL, 0, false, false);
+        (void)nursery_send(n, 0, NULL, 0, false, true);
 }

@@ -1,12 +1,10 @@
 /* Backup: a task, answered at once or when it has ended. */
 #include "coordinator/requests.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/check.h"
-#include "common/err.h"
 #include "coordinator/backup.h"
 #include "coordinator/session_state.h"
 #include "coordinator/tasks_state.h"
@@ -56,15 +54,6 @@ static bool is_directory_name(struct session *s, const Mayfly__Envelope *e)
     return false;
 }
 
-/* Why it has not begun. */
-static void refuse(struct session *s, uint64_t request, int err)
-{
-    if (err == ERR_BUSY)
-        session_error(s, request, CODE_BUSY, NULL, "another backup is being made");
-    else
-        session_error(s, request, CODE_BUSY, NULL, "no worker can be started; try again later: %s", err_str(err));
-}
-
 static void begin(struct session *s, const Mayfly__Envelope *e, struct backing_up *b)
 {
     struct task *task = tasks_find(b->server->tasks, b->task);
@@ -86,9 +75,9 @@ void handle_backup(struct session *s, const Mayfly__Envelope *e)
     struct backing_up *b = calloc(1, sizeof *b);
     require(b);
     b->server = server;
-    int err = backup_start(server, e->backup->directory, on_done, b);
-    if (err) {
-        refuse(s, e->request, err);
+    if (!backup_start(server, e->backup->directory, on_done, b)) {
+        session_error(s, e->request, CODE_BUSY, NULL,
+                      "another backup is being made, or an index gets its new settings at this moment");
         free(b);
         return;
     }

@@ -89,11 +89,11 @@ void findings_note(struct findings *f, const char *path, const char *what)
         add(f, path, what, true);
 }
 
-struct place *findings_find(struct findings *f, uint32_t index, uint32_t edition, uint32_t shard)
+struct place *findings_find(struct findings *f, uint32_t index, uint32_t shard)
 {
     for (size_t i = 0; i < f->place_count; i++) {
         struct place *p = &f->places[i];
-        if (p->index == index && p->edition == edition && p->shard == shard)
+        if (p->index == index && p->shard == shard)
             return p;
     }
     return NULL;
@@ -113,7 +113,7 @@ void findings_place(struct findings *f, uint32_t index, uint32_t edition, uint32
 
 void findings_watermark(struct findings *f, const struct place *p, uint64_t watermark)
 {
-    struct place *own = f->to_parent ? NULL : findings_find(f, p->index, p->edition, p->shard);
+    struct place *own = f->to_parent ? NULL : findings_find(f, p->index, p->shard);
     if (f->to_parent)
         fprintf(f->to_parent, "W %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 "\n", p->index, p->edition, p->shard,
                 watermark);
@@ -123,7 +123,7 @@ void findings_watermark(struct findings *f, const struct place *p, uint64_t wate
 
 void findings_known(struct findings *f, const struct place *p, uint64_t first, uint64_t end)
 {
-    struct place *own = f->to_parent ? NULL : findings_find(f, p->index, p->edition, p->shard);
+    struct place *own = f->to_parent ? NULL : findings_find(f, p->index, p->shard);
     if (f->to_parent)
         fprintf(f->to_parent, "K %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 "\n", p->index, p->edition,
                 p->shard, first, end);

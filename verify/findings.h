@@ -43,11 +43,12 @@ void findings_damage(struct findings *f, const char *path, const char *format, .
 /* Not damage, but worth knowing. */
 void findings_note(struct findings *f, const char *path, const char *what);
 
-/* The catalog has it: the place is made. Others are nobody's. */
+/* The catalog has it: the place is made. Others are nobody's. There is one edition of an index, which the log does not
+ * name. */
 void findings_place(struct findings *f, uint32_t index, uint32_t edition, uint32_t shard);
 void findings_watermark(struct findings *f, const struct place *p, uint64_t watermark);
 void findings_known(struct findings *f, const struct place *p, uint64_t first, uint64_t end);
-struct place *findings_find(struct findings *f, uint32_t index, uint32_t edition, uint32_t shard); /* NULL: none */
+struct place *findings_find(struct findings *f, uint32_t index, uint32_t shard); /* NULL: none */
 
 /* Runs `look` in a process of its own and collects what it says: LMDB believes what it reads, and what is damaged may end
  * whoever walks it. Such an end is a finding too. */

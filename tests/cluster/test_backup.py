@@ -328,3 +328,28 @@ def test_nothing_is_unlinked_while_a_backup_holds_it(make_server, directory):
         assert client.wait_task(task).status == "succeeded"
         optimizing.join()
     assert "all whole" in run("check", directory / "b")
+
+
+def test_a_backup_has_one_edition_of_an_index_whole(make_server, directory):
+    """Settings that need every document anew: before, while, and when the edition of them takes the place of the other."""
+    server = make_server(shards=2)
+    with server.client() as client:
+        client.add("books", [document(i) for i in range(1500)], wait="searchable")
+        languages, number, status = ["de", "fr", "en"], 0, "succeeded"
+        for language in languages:
+            client.set_settings("books", {"language": language})
+            status = "processing"
+            while status in ("enqueued", "processing"):
+                try:
+                    client.backup(directory / f"b{number}")
+                    number += 1
+                except mayfly.Failure as failure:
+                    assert failure.code == "busy"
+                status = next(t for t in client.tasks(index="books", limit=100) if t.type == "settings").status
+            assert status == "succeeded"
+    for k in range(number):
+        assert "all whole" in run("check", directory / f"b{k}")
+    for k in {0, number // 2, number - 1}:
+        with restored(directory / f"b{k}", directory / f"r{k}", shards=2) as other, other.client() as client:
+            assert [i.documents for i in client.list_indexes()] == [1500]
+            assert client.search("books", "amber", match="any").estimated_total > 0

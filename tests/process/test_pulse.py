@@ -38,6 +38,20 @@ def stand_still(client, server, role, during=lambda: None):
     return stats
 
 
+def test_who_answers_is_left_alone(make_server):
+    server = make_server(shards=1, readers=2, config={"answer-timeout": LIMIT})
+    with server.client() as m:
+        first = m.stats()
+
+        def counted(stats):  # once a second, as they are asked
+            return min(p.counted for p in stats.processes if p.role == "shard")
+
+        last = await_figures(m, lambda stats: counted(stats) >= counted(first) + 5)
+    assert last.hangs == 0
+    assert {(p.role, p.pid) for p in last.processes} == {(p.role, p.pid) for p in first.processes}
+    assert "restarting" not in server.log()
+
+
 def test_a_shard_that_stands_still_is_replaced(make_server):
     server = make_server(shards=1, readers=1, config={"answer-timeout": LIMIT})
     with server.client() as m:
