@@ -189,12 +189,6 @@ static int unseal(struct str key, struct str value, size_t at_least, struct str 
     return err;
 }
 
-int core_check_value(struct str key, struct str value)
-{
-    struct str payload;
-    return unseal(key, value, 0, &payload);
-}
-
 static int unseal_exactly(struct str key, struct str value, size_t size, struct str *out)
 {
     int err = unseal(key, value, size, out);
@@ -262,6 +256,13 @@ static int check_segment(struct str key, struct str value)
         return unseal_exactly(key, value, SEGMENT_BYTES, &ignored);
     int err = check_version(value, VERSION_IMAGE);
     return err ? err : check_payload(key, value, SEGMENT_BYTES, SEGMENT_BYTES);
+}
+
+int core_check_value(struct str key, struct str value)
+{
+    struct str ignored;
+    bool is_segment = key.len && key.ptr[0] == CORE_SEGMENT;
+    return is_segment ? check_segment(key, value) : unseal(key, value, 0, &ignored);
 }
 
 int core_get_segment(struct str key, struct str value, struct core_segment *out, struct str *out_image)

@@ -57,7 +57,7 @@ int core_key_read_deletions(struct str key, uint64_t *out_segment, uint32_t *out
 
 /* Values. Encoders write to a caller's buffer of CORE_VALUE_MAX bytes (refusals: core_refusal_size) and return the
  * value in it. Decoders check all of it; ERR_CORRUPT, ERR_VERSION. Keys are covered by the checksum. */
-int core_check_value(struct str key, struct str value); /* of any kind: its header and checksum */
+int core_check_value(struct str key, struct str value); /* of any kind: its header and checksum; images have their own */
 
 struct str core_put_meta(char *to, struct str key, const struct core_meta *meta);
 int core_get_meta(struct str key, struct str value, struct core_meta *out);

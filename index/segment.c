@@ -275,17 +275,27 @@ int segment_open_image(struct image *image, struct segment **out, const char **o
     return open_on_store(&o, out, out_section);
 }
 
-int segment_verify(const char *path, const char **out_section)
+static int verify(struct segment *s, const char **out_section)
 {
-    struct segment *s;
-    int err = segment_open_named(path, &s, out_section);
-    if (err)
-        return err;
-    err = store_verify(s->store);
+    int err = store_verify(s->store);
     if (err)
         *out_section = segment_damaged(s, "contents");
     segment_close(s);
     return err;
+}
+
+int segment_verify(const char *path, const char **out_section)
+{
+    struct segment *s;
+    int err = segment_open_named(path, &s, out_section);
+    return err ? err : verify(s, out_section);
+}
+
+int segment_verify_image(struct image *image, const char **out_section)
+{
+    struct segment *s;
+    int err = segment_open_image(image, &s, out_section);
+    return err ? err : verify(s, out_section);
 }
 
 enum { STREAMS = 11 };

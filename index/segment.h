@@ -43,6 +43,7 @@ int segment_check_document(const struct segment *s, uint32_t document);
 
 /* Looks at every byte of a segment file; on failure *out_section as in a segment_fault. */
 int segment_verify(const char *path, const char **out_section);
+int segment_verify_image(struct image *image, const char **out_section);
 
 /* The section whose checksum was found wrong last, in words; `otherwise` if none was. */
 const char *segment_damaged(const struct segment *s, const char *otherwise);

@@ -216,40 +216,25 @@ void store_need(const struct store *s, const struct extent *e, uint64_t offset, 
         page_ranges_add(out, e->payload + e->size, 4 * pieces_of(e->size));
 }
 
-/* What no checksum covers and nobody reads. In front of a value stands the head of its first page:
- *
- *   | page's number u64 | u16 0 | flags u16 (4: of a value) | pages u32 |
- *
- * so that all of them say the same of where the map begins. */
-static bool is_head_right(MDB_val v, uint32_t page, uintptr_t *base)
+/* What fills a value's last page is covered by no checksum, and nobody reads it. */
+static bool is_rest_zero(struct str value, const struct extent *e)
 {
-    const uint8_t *head = (const uint8_t *)v.mv_data - VALUE_OFFSET;
-    uintptr_t begin = (uintptr_t)head - (uintptr_t)load_u64(head) * page;
-    if (*base == 0)
-        *base = begin;
-    return begin == *base && load_u32(head + 8) == 4u << 16 &&
-           load_u32(head + 12) == (VALUE_OFFSET + v.mv_size + page - 1) / page;
-}
-
-static bool is_rest_zero(MDB_val v, const struct extent *e)
-{
-    const uint8_t *at = e->payload + e->size + 4 * pieces_of(e->size), *end = (const uint8_t *)v.mv_data + v.mv_size;
+    const uint8_t *at = e->payload + e->size + 4 * pieces_of(e->size);
+    const uint8_t *end = (const uint8_t *)value.ptr + value.len;
     while (at < end && *at == 0)
         at++;
     return at == end;
 }
 
-static int verify_value(struct store *s, MDB_val key, MDB_val v, uint32_t page, uintptr_t *base)
+static int verify_value(void *context, enum section section, uint32_t part, struct str value)
 {
+    struct store *s = context;
     struct extent e;
-    if (key.mv_size != STORE_KEY)
-        return ERR_CORRUPT;
-    const uint8_t *bytes = key.mv_data;
-    int err = store_extent(s, bytes[0], load_be32(bytes + 1), &e);
+    int err = store_extent(s, section, part, &e);
     if (!err)
         err = store_check(s, &e, 0, e.size);
-    if (!err && !(is_rest_zero(v, &e) && is_head_right(v, page, base))) {
-        s->damaged = bytes[0];
+    if (!err && !is_rest_zero(value, &e)) {
+        s->damaged = section;
         err = ERR_CORRUPT;
     }
     return err;
@@ -257,17 +242,13 @@ static int verify_value(struct store *s, MDB_val key, MDB_val v, uint32_t page, 
 
 int store_verify(struct store *s)
 {
-    MDB_cursor *cursor;
-    MDB_val k, v;
-    MDB_stat stat;
-    uintptr_t base = 0;
-    int err = 0, rc = mdb_stat(s->txn, s->dbi, &stat);
-    if (!rc)
-        rc = mdb_cursor_open(s->txn, s->dbi, &cursor);
-    if (rc)
-        return lmdb_error(rc);
-    while (!err && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
-        err = verify_value(s, k, v, stat.ms_psize, &base);
-    mdb_cursor_close(cursor);
-    return err || rc == MDB_NOTFOUND ? err : lmdb_error(rc);
+    if (s->file)
+        return store_file_visit(s->file, verify_value, s);
+    int err = 0;
+    for (uint32_t i = 0; i < image_extents(s->image) && !err; i++) {
+        struct image_extent e;
+        image_extent(s->image, i, &e);
+        err = verify_value(s, e.section, e.part, e.value);
+    }
+    return err;
 }

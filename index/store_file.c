@@ -139,3 +139,45 @@ int store_file_find(const struct store_file *f, enum section section, uint32_t p
         *out = (struct str){.ptr = v.mv_data, .len = v.mv_size};
     return err;
 }
+
+/* In front of a value stands the head of its first page:
+ *
+ *   | page's number u64 | u16 0 | flags u16 (4: of a value) | pages u32 |
+ *
+ * so that all of them say the same of where the map begins. */
+static bool is_head_right(MDB_val v, uint32_t page, uintptr_t *base)
+{
+    const uint8_t *head = (const uint8_t *)v.mv_data - VALUE_OFFSET;
+    uintptr_t begin = (uintptr_t)head - (uintptr_t)load_u64(head) * page;
+    if (*base == 0)
+        *base = begin;
+    return begin == *base && load_u32(head + 8) == 4u << 16 &&
+           load_u32(head + 12) == (VALUE_OFFSET + v.mv_size + page - 1) / page;
+}
+
+static int visit_value(MDB_val key, MDB_val v, store_file_visitor *visit, void *context)
+{
+    const uint8_t *bytes = key.mv_data;
+    struct str value = {.ptr = v.mv_data, .len = v.mv_size};
+    return key.mv_size == STORE_KEY ? visit(context, bytes[0], load_be32(bytes + 1), value) : ERR_CORRUPT;
+}
+
+int store_file_visit(const struct store_file *f, store_file_visitor *visit, void *context)
+{
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    MDB_stat stat;
+    uintptr_t base = 0;
+    int err = 0, rc = mdb_stat(f->txn, f->dbi, &stat);
+    if (!rc)
+        rc = mdb_cursor_open(f->txn, f->dbi, &cursor);
+    if (rc)
+        return lmdb_error(rc);
+    while (!err && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+        err = visit_value(k, v, visit, context);
+        if (!err && !is_head_right(v, stat.ms_psize, &base))
+            err = ERR_CORRUPT;
+    }
+    mdb_cursor_close(cursor);
+    return err || rc == MDB_NOTFOUND ? err : lmdb_error(rc);
+}

@@ -20,4 +20,9 @@ size_t store_file_heap(const struct store_file *f); /* LMDB's own are reckoned *
 /* The value of a section's part: in the mapping, header and all. -ENOENT */
 int store_file_find(const struct store_file *f, enum section section, uint32_t part, struct str *out);
 
+/* Every value that there is; and what LMDB's pages say in front of it, which nobody reads, is looked at. A visitor's value
+ * other than 0 ends it and is returned. */
+typedef int store_file_visitor(void *context, enum section section, uint32_t part, struct str value);
+int store_file_visit(const struct store_file *f, store_file_visitor *visit, void *context);
+
 #endif

@@ -34,13 +34,27 @@ static void look_at_segment(struct findings *f, const char *directory, const str
         findings_damage(f, path, "it has %" PRIu64 " bytes, core.mdb says %" PRIu64, size, s->bytes);
 }
 
+static void look_at_image(struct findings *f, const char *directory, const struct core_segment *s)
+{
+    char path[PATH_ROOM];
+    const char *section = NULL;
+    int err = segment_verify_image(s->image, &section);
+    snprintf(path, sizeof path, "%s/core.mdb", directory);
+    if (err)
+        findings_damage(f, path, "image of segment %" PRIu64 ", %s: %s", s->id, section ? section : "", err_str(err));
+}
+
 static void take_view(struct findings *f, const struct place *p, const char *directory, const struct core_view *v)
 {
     findings_watermark(f, p, v->watermark);
     for (size_t i = 0; i < v->range_count; i++)
         findings_known(f, p, v->ranges[i].first, v->ranges[i].end);
-    for (size_t i = 0; i < v->segment_count; i++)
-        look_at_segment(f, directory, &v->segments[i]);
+    for (size_t i = 0; i < v->segment_count; i++) {
+        if (v->segments[i].image)
+            look_at_image(f, directory, &v->segments[i]);
+        else
+            look_at_segment(f, directory, &v->segments[i]);
+    }
 }
 
 static int is_segment(const struct dirent *e)

@@ -103,6 +103,8 @@ static void link_segments(const struct worker *w, const char *directory, const c
 {
     char from[PATH_SIZE], to[PATH_SIZE];
     for (size_t i = 0; i < view->segment_count; i++) {
+        if (view->segments[i].image) /* it is in core.mdb */
+            continue;
         snapshot_segment_path(directory, view->segments[i].id, from, sizeof from);
         snapshot_segment_path(copy, view->segments[i].id, to, sizeof to);
         must(w, from, file_link(from, to));

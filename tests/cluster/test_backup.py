@@ -203,6 +203,23 @@ def test_damage_in_any_file_of_data_is_found_and_named(stopped, directory):
     assert "all whole" in run("check", stopped.data)
 
 
+def test_damage_in_a_small_segment_is_named(make_server):
+    """Which has no file of its own."""
+    server = make_server(shards=1)
+    with server.client() as client:
+        client.add("books", [document(i) for i in range(3)], wait="searchable")
+    server.stop()
+    assert "all whole" in run("check", server.data)
+    core = next(server.data.glob("indexes/*/*/*/core.mdb"))
+    assert not list(core.parent.glob("seg-*"))
+    for place in [found.start() + 20 for found in re.finditer(b"MFS1", core.read_bytes())]:
+        flip(core, place)
+        said = run("check", server.data, status=1)
+        assert said.startswith("indexes/1/1/0/core.mdb: image of segment "), (place, said)
+        flip(core, place)
+    assert "all whole" in run("check", server.data)
+
+
 def test_operations_that_are_neither_applied_nor_in_the_log_are_missed(make_server):
     """A record in the middle is damaged, header and all: nothing says whose it was but those around it."""
     server = make_server(shards=1)
