@@ -57,34 +57,51 @@ void documents_out_close(struct documents_out *d)
     *d = (struct documents_out){0};
 }
 
+static void place_block(struct documents_out *d, struct str packed, uint32_t length)
+{
+    uint8_t entry[16];
+    store_u64(entry, stream_writer_place(&d->bodies, packed.ptr, packed.len));
+    store_u64(entry + 8, d->packed_bytes << BODY_SIZE_BITS | packed.len);
+    stream_writer_place(&d->body_blocks, entry, sizeof entry);
+    d->packed_bytes += length;
+    d->body_block_count++;
+}
+
 static void pack_block(struct documents_out *d)
 {
     if (d->plain_used == 0)
         return;
     int size = LZ4_compress_default((const char *)d->plain, (char *)d->packed, (int)d->plain_used, (int)d->packed_room);
-    uint64_t place = stream_writer_place(&d->bodies, d->packed, (size_t)size);
-    uint8_t entry[16];
-    store_u64(entry, place);
-    store_u32(entry + 8, (uint32_t)size);
-    store_u32(entry + 12, (uint32_t)d->plain_used);
-    stream_writer_place(&d->body_blocks, entry, sizeof entry);
-    d->body_block_count++;
+    place_block(d, (struct str){(const char *)d->packed, (size_t)size}, (uint32_t)d->plain_used);
     d->plain_used = 0;
 }
 
 /* Bodies are one run of bytes, cut into equal blocks: a large one spans several and needs no larger buffer. */
-static void add_body(struct documents_out *d, struct str body)
+void documents_out_bodies(struct documents_out *d, struct str bytes)
 {
-    d->body_bytes += body.len;
-    while (body.len) {
-        size_t part = STORE_BLOCK - d->plain_used < body.len ? STORE_BLOCK - d->plain_used : body.len;
-        memcpy(d->plain + d->plain_used, body.ptr, part);
+    while (bytes.len) {
+        size_t part = STORE_BLOCK - d->plain_used < bytes.len ? STORE_BLOCK - d->plain_used : bytes.len;
+        memcpy(d->plain + d->plain_used, bytes.ptr, part);
         d->plain_used += part;
-        body.ptr += part;
-        body.len -= part;
+        bytes.ptr += part;
+        bytes.len -= part;
         if (d->plain_used == STORE_BLOCK)
             pack_block(d);
     }
+}
+
+/* What came before it ends in a shorter block. */
+void documents_out_body_block(struct documents_out *d, struct str packed, uint32_t length)
+{
+    pack_block(d);
+    place_block(d, packed, length);
+}
+
+static void end_body(struct documents_out *d, const struct segment_document *document)
+{
+    if (!document->body_is_written)
+        documents_out_bodies(d, document->body);
+    d->body_bytes += document->body.len;
     stream_writer_place(&d->body_ends, &d->body_bytes, sizeof d->body_bytes);
 }
 
@@ -126,7 +143,7 @@ int documents_out_add(struct documents_out *d, const struct segment_document *do
         err = hashes_out_add(&d->hashes, document->hash, d->count);
     if (!err)
         err = add_record(d, document);
-    add_body(d, document->body);
+    end_body(d, document);
     d->total_length += length_decoded[document->length_code];
     d->count++;
     return err;

@@ -20,6 +20,7 @@ struct documents_out {
     struct bytes_out record; /* of the document in hand */
     uint8_t *plain, *packed; /* a block of bodies before and after LZ4 */
     size_t plain_used, packed_room;
+    uint64_t packed_bytes; /* of bodies, in blocks that are written */
     uint64_t body_bytes, total_length;
     uint64_t first_stamp, last_stamp;
     uint32_t body_block_count;
@@ -31,6 +32,9 @@ void documents_out_close(struct documents_out *d); /* accepts a zeroed one */
 
 /* ERR_INVALID unless the stamp is above the one before and the id is 1 to 65,535 bytes. */
 int documents_out_add(struct documents_out *d, const struct segment_document *document);
+/* For documents that come with `body_is_written`: see segment_writer.h. */
+void documents_out_bodies(struct documents_out *d, struct str bytes);
+void documents_out_body_block(struct documents_out *d, struct str packed, uint32_t length);
 int documents_out_finish(struct documents_out *d); /* and frees what only documents need */
 
 /* Until it is closed. */

@@ -1,7 +1,7 @@
 /* format.h - the bytes of a segment file, seg-<id>.mdb, and of the extents of an image (image.h).
  *
  * One LMDB environment with one unnamed database, and behind LMDB's pages a seal (seal.h), which protects its tree. The
- * same documents and terms give the same bytes. A key is a section and a part:
+ * same documents and terms, written in the same way, give the same bytes. A key is a section and a part:
  *
  *   | section u8 | part u32 big-endian |                                                                        5 bytes
  *
@@ -38,8 +38,9 @@
  *   J  0x41  id places        table: u64 of each document
  *   H  0x42  id hashes        table: u64 XXH64 of each id, rising
  *   G  0x43  hash documents   table: u32 document of each hash
- *   C  0x50  stored bodies    stream of blocks: LZ4 of STORE_BLOCK bytes of all bodies one after the other
- *   K  0x51  body blocks      table: u64 place of each block, and u32 compressed length, u32 length (16 bytes)
+ *   C  0x50  stored bodies    stream of blocks: LZ4 of up to STORE_BLOCK bytes of all bodies one after the other
+ *   K  0x51  body blocks      table: u64 place of each block, and u64: where it begins among all bodies << 16 | its
+ *                             compressed length; it ends where the next one begins, the last where all bodies end
  *   E  0x52  body ends        table: u64, where each document's body ends among all bodies
  *
  * All integers are little-endian; v is a variable-length one (common/bytes.h). The order of documents is that of their
@@ -122,7 +123,7 @@
 #include <stdint.h>
 
 /* Of the whole, in the TOC, and of each section, in its extents. */
-enum { FORMAT_VERSION = 4, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
+enum { FORMAT_VERSION = 5, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
 
 enum section {
     SECTION_TOC = 0x01,
@@ -149,6 +150,7 @@ enum {
     /* 32 pages in the same way, with 2 checksums. */
     TABLE_PAYLOAD = (128 << 10) - 16 - EXTENT_HEADER - 2 * 4,
     STORE_BLOCK = 16 << 10,
+    BODY_SIZE_BITS = 16,
     RECORD_HEAD = 6,
     TERMS_PER_BLOCK = 64,
     MAX_KEY = 1 + 512,
@@ -183,7 +185,7 @@ static inline uint8_t section_version(enum section s)
         [SECTION_TOC] = 1,         [SECTION_DICTIONARY] = 4, [SECTION_BLOCKS] = 1,         [SECTION_POSTINGS] = 3,
         [SECTION_POSITIONS] = 2,   [SECTION_LENGTHS] = 1,    [SECTION_STAMPS] = 1,         [SECTION_IDS] = 2,
         [SECTION_ID_PLACES] = 1,   [SECTION_HASHES] = 1,     [SECTION_HASH_DOCUMENTS] = 1, [SECTION_BODIES] = 1,
-        [SECTION_BODY_BLOCKS] = 1, [SECTION_BODY_ENDS] = 1,
+        [SECTION_BODY_BLOCKS] = 5, [SECTION_BODY_ENDS] = 1,
     };
     return (unsigned)s < sizeof versions ? versions[s] : 0; /* what is no section has none */
 }

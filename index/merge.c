@@ -6,7 +6,10 @@
 #include "common/err.h"
 #include "index/merge_state.h"
 
-enum { REPORT_EVERY = 1024 };
+enum {
+    REPORT_EVERY = 1024,
+    COPIED_LEAST = 8, /* blocks: in front of them one may end early, and is smaller for ever */
+};
 
 int merge_report(struct merge *m)
 {
@@ -82,23 +85,70 @@ static int read_ranges(struct merge *m, const struct merge_source *s, struct seg
     return err ? err : ranges.at == ranges.end ? 0 : ERR_CORRUPT;
 }
 
-static int write_document(struct merge *m, struct merge_source *s)
+static int write_document(struct merge *m, struct merge_source *s, bool body_is_written)
 {
     struct segment_document d = {
         .stamp = s->stamps[s->next],
         .length_code = segment_length_codes(s->segment)[s->next],
+        .body_is_written = body_is_written,
     };
     int err = segment_document_id(s->segment, s->next, &d.id, &d.hash);
     if (!err)
         err = read_ranges(m, s, &d);
     if (!err)
-        err = bodies_get(&s->bodies, s->next, &d.body);
+        err = body_is_written ? segment_body_size(s->segment, s->next, &d.body.len) : bodies_get(&s->bodies, s->next, &d.body);
     if (err)
         return merge_fail(m, (size_t)(s - m->sources), err);
     segment_writer_document(m->writer, &d);
     s->numbers[s->next++] = m->documents++;
     skip_deleted(s);
     return m->documents % REPORT_EVERY ? 0 : merge_report(m);
+}
+
+/* Up to the next deleted document, or another source's turn. */
+static uint32_t end_of_run(const struct merge_source *s, uint64_t until)
+{
+    uint32_t end = s->next;
+    while (end < s->documents && s->stamps[end] < until && !(s->core && core_is_deleted(s->core, end)))
+        end++;
+    return end;
+}
+
+static int write_bytes(struct merge *m, struct merge_source *s, uint64_t from, uint64_t end)
+{
+    struct str bytes;
+    int err = from < end ? bodies_bytes(&s->bodies, from, end, &bytes) : 0;
+    if (!err && from < end)
+        segment_writer_bodies(m->writer, bytes);
+    return err;
+}
+
+/* Blocks are copied as they are; what the first and the last one have besides is not of these documents. */
+static int copy_bodies(struct merge *m, struct merge_source *s, const struct body_blocks *run)
+{
+    int err = write_bytes(m, s, run->from, run->whole_from);
+    for (uint32_t block = run->first; block < run->end && !err; block++) {
+        struct str packed;
+        uint32_t length;
+        err = bodies_packed(&s->bodies, block, &packed, &length);
+        if (!err)
+            segment_writer_body_block(m->writer, packed, length);
+    }
+    return err ? err : write_bytes(m, s, run->whole_end, run->to);
+}
+
+static int write_run(struct merge *m, struct merge_source *s, uint32_t end)
+{
+    struct body_blocks run;
+    int err = bodies_blocks(&s->bodies, s->next, end, &run);
+    bool copied = !err && run.end - run.first >= COPIED_LEAST;
+    if (copied)
+        err = copy_bodies(m, s, &run);
+    if (err)
+        return merge_fail(m, (size_t)(s - m->sources), err);
+    for (uint32_t left = end - s->next; left > 0 && !err; left--)
+        err = write_document(m, s, copied);
+    return err;
 }
 
 static int write_documents(struct merge *m)
@@ -108,7 +158,7 @@ static int write_documents(struct merge *m)
     while (choose_source(m, &source, &until)) {
         struct merge_source *s = &m->sources[source];
         do {
-            int err = write_document(m, s);
+            int err = write_run(m, s, end_of_run(s, until));
             if (err)
                 return err;
         } while (next_stamp(s) < until);

@@ -39,6 +39,17 @@ int segment_view(const struct segment *s, const struct parts *p, uint64_t place,
 int segment_element(const struct segment *s, const struct table *t, uint32_t at, const uint8_t **out);
 int segment_element_u64(const struct segment *s, const struct table *t, uint32_t at, uint64_t *out);
 
+/* A block of stored bodies: where it is, and which bytes of all bodies it has. */
+struct body_block {
+    uint64_t place, begin, end;
+    uint32_t size; /* compressed */
+};
+
+/* The block with the byte `at` of all bodies: about, without a look at any, and which it is. */
+int segment_body_block_guess(const struct segment *s, uint64_t at, uint32_t *out_block);
+int segment_body_block_of(const struct segment *s, uint64_t at, uint32_t *out_block);
+int segment_body_block(const struct segment *s, uint32_t block, struct body_block *out);
+
 /* Blocks of the dictionary, by numbers below toc.blocks. The block index was checked at opening. */
 enum { BLOCKS_PER_PART = TABLE_PAYLOAD / DICTIONARY_INDEX, SAMPLED_BLOCKS = 16 };
 

@@ -83,6 +83,18 @@ int segment_writer_field(struct segment_writer *w, struct str name)
     return fields_out_number(&w->fields, name);
 }
 
+void segment_writer_bodies(struct segment_writer *w, struct str bytes)
+{
+    if (!w->err)
+        documents_out_bodies(&w->documents, bytes);
+}
+
+void segment_writer_body_block(struct segment_writer *w, struct str packed, uint32_t length)
+{
+    if (!w->err)
+        documents_out_body_block(&w->documents, packed, length);
+}
+
 void segment_writer_document(struct segment_writer *w, const struct segment_document *d)
 {
     if (!w->err)

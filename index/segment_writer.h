@@ -6,6 +6,7 @@
 #ifndef INDEX_SEGMENT_WRITER_H
 #define INDEX_SEGMENT_WRITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,10 +40,16 @@ struct segment_document {
     uint64_t hash; /* of the id */
     struct str id;
     struct str body;    /* stored as it is */
+    bool body_is_written; /* its bytes have come: of `body` only the length is looked at */
     uint8_t length_code; /* index/score.h */
     const struct field_range *ranges; /* by rising `from` */
     size_t range_count;
 };
+
+/* Bodies of the documents that come next, all of them before the first, one after the other: as they are, or blocks as
+ * another segment has them (index/bodies.h), `length` bytes unpacked. */
+void segment_writer_bodies(struct segment_writer *w, struct str bytes);
+void segment_writer_body_block(struct segment_writer *w, struct str packed, uint32_t length);
 
 /* Its number is the count of documents before it. */
 void segment_writer_document(struct segment_writer *w, const struct segment_document *d);

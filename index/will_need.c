@@ -161,36 +161,36 @@ static void need_id(const struct segment *s, uint32_t document, struct page_rang
         need_place(s, &s->ids, place, RECORD, r);
 }
 
+typedef int find_block(const struct segment *s, uint64_t at, uint32_t *out_block);
+
 /* Which blocks hold it; false: none. */
-static bool body_blocks(const struct segment *s, uint32_t document, uint64_t *out_first, uint64_t *out_last)
+static bool body_blocks(const struct segment *s, uint32_t document, find_block *find, uint32_t *out_first, uint32_t *out_last)
 {
     uint64_t from = 0, end;
     if (document >= s->toc.documents || (document && segment_element_u64(s, &s->body_ends, document - 1, &from)))
         return false;
     if (segment_element_u64(s, &s->body_ends, document, &end) || from >= end)
         return false;
-    *out_first = from / STORE_BLOCK;
-    *out_last = (end - 1) / STORE_BLOCK < s->body_blocks.count ? (end - 1) / STORE_BLOCK : s->body_blocks.count - 1u;
-    return s->body_blocks.count > 0;
+    return !find(s, from, out_first) && !find(s, end - 1, out_last);
 }
 
 static void need_body_entries(const struct segment *s, uint32_t document, struct page_ranges *r)
 {
-    uint64_t block, last;
-    if (!body_blocks(s, document, &block, &last))
+    uint32_t block, last;
+    if (!body_blocks(s, document, segment_body_block_guess, &block, &last))
         return;
     for (; block <= last; block++)
-        need_element(s, &s->body_blocks, (uint32_t)block, r);
+        need_element(s, &s->body_blocks, block, r);
 }
 
 static void need_body(const struct segment *s, uint32_t document, struct page_ranges *r)
 {
-    uint64_t block, last;
-    const uint8_t *entry;
-    if (!body_blocks(s, document, &block, &last))
+    uint32_t block, last;
+    struct body_block b;
+    if (!body_blocks(s, document, segment_body_block_of, &block, &last))
         return;
-    for (; block <= last && !segment_element(s, &s->body_blocks, (uint32_t)block, &entry); block++)
-        need_place(s, &s->bodies, load_u64(entry), load_u32(entry + 8), r);
+    for (; block <= last && !segment_body_block(s, block, &b); block++)
+        need_place(s, &s->bodies, b.place, b.size, r);
 }
 
 void will_need_documents(const struct needed_document *documents, size_t count, bool with_bodies, struct page_ranges *r)

@@ -439,7 +439,7 @@ static const struct {
     {SECTION_HASHES, "id hashes", 1, 0x075faa2b},
     {SECTION_HASH_DOCUMENTS, "hash documents", 1, 0x678d5008},
     {SECTION_BODIES, "stored bodies", 1, 0},
-    {SECTION_BODY_BLOCKS, "body blocks", 1, 0},
+    {SECTION_BODY_BLOCKS, "body blocks", 5, 0},
     {SECTION_BODY_ENDS, "body ends", 1, 0x5e717ea7},
 };
 
