@@ -85,6 +85,15 @@ static inline void kernel_raise(uint32_t *values, size_t count, uint32_t by)
         values[i] += by;
 }
 
+/* How many of rising numbers are below `x`: in as many steps whatever they are, and without a branch in them. */
+static inline size_t kernel_below(const uint32_t *rising, size_t count, uint32_t x)
+{
+    size_t low = 0;
+    for (; count > 1; count -= count / 2)
+        low += rising[low + count / 2 - 1] < x ? count / 2 : 0;
+    return low + (count == 1 && rising[low] < x);
+}
+
 /* One packed value: by random access. */
 static inline uint32_t kernel_unpack_one(const uint8_t *in, unsigned bits, size_t i)
 {

@@ -140,9 +140,7 @@ static size_t take_block(struct all *x, struct scored_list *l, uint32_t block, i
     b->count = 0;
     if (!scored_enter(l, block))
         return 0;
-    uint32_t skipped = 0;
-    while (skipped < l->block.count && l->block.documents[skipped] < x->from)
-        skipped++;
+    size_t skipped = kernel_below(l->block.documents, l->block.count, x->from);
     size_t count = l->block.count - skipped;
     bool is_word = x->lead->kind != CLAUSE_PHRASE && !x->s->scope.unscored;
     if (is_word || least > 0) {
@@ -193,7 +191,7 @@ static void require_others(struct all *x, int32_t least, int32_t rest)
             .out = b->added,
         };
         clause_look_up(c, &candidates);
-        prune_add(b, true, candidates.least);
+        prune_add(x->s, b, true, candidates.least);
     }
 }
 

@@ -132,7 +132,7 @@ static void complete(struct any *x, size_t optional, int32_t least, int32_t rest
             .out = b->added,
         };
         clause_look_up(x->ranked[i], &c);
-        prune_add(b, false, least - rest);
+        prune_add(x->s, b, false, least - rest);
     }
 }
 

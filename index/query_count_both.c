@@ -31,10 +31,7 @@ static size_t take_documents(struct scored_list *l, uint32_t end, const uint32_t
     const struct posting_block *b = &l->block;
     uint32_t from = l->next;
     *out = b->documents + from;
-    if (b->documents[b->count - 1] <= end)
-        l->next = b->count;
-    while (l->next < b->count && b->documents[l->next] <= end)
-        l->next++;
+    l->next += (uint32_t)kernel_below(b->documents + from, b->count - from, end + 1);
     return l->next - from;
 }
 

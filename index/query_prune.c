@@ -74,17 +74,18 @@ void prune_share(const struct scan *s)
         tagged_max_raise(run->shared, run->shared_tag, (uint32_t)top_worst_score(t));
 }
 
-void prune_add(struct batch *b, bool required, int32_t least)
+/* No score is so low: those that leave get it, four at a time, and then all that are too low go. */
+void prune_add(const struct scan *s, struct batch *b, bool required, int32_t least)
 {
-    size_t kept = 0;
-    int32_t lowest = required ? 0 : ABSENT;
-    for (size_t i = 0; i < b->count; i++) {
-        int32_t added = b->added[i], score = b->scores[i] + (added > 0 ? added : 0);
-        b->documents[kept] = b->documents[i];
-        b->scores[kept] = score;
-        kept += added >= lowest && score >= least;
+    typedef int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
+    const int32_t lowest = required ? 0 : ABSENT, gone = INT32_MIN;
+    for (size_t i = 0; i < b->count; i += 4) {
+        four added = *(const four *)(b->added + i), leaves = added < lowest;
+        four score = *(four *)(b->scores + i) + (added & (added > 0));
+        *(four *)(b->scores + i) = (leaves & gone) | (score & ~leaves);
     }
-    b->count = kept;
+    b->count = s->scope.kernels->keep_scores(b->documents, b->scores, b->count, least > gone ? least : gone + 1,
+                                             b->documents, b->scores);
 }
 
 bool prune_is_excluded(const struct scan *s, struct matcher **excluded, uint32_t document)

@@ -43,7 +43,7 @@ void prune_share(const struct scan *s);
 
 /* Those that are hopeless or, if `required`, absent leave the batch; the others get what was added, and leave if that is
  * less than `least`. */
-void prune_add(struct batch *b, bool required, int32_t least);
+void prune_add(const struct scan *s, struct batch *b, bool required, int32_t least);
 
 /* Documents that are deleted, or that an excluded item has, leave the batch. */
 void prune_exclude(const struct scan *s, struct batch *b, struct matcher **excluded);

@@ -124,8 +124,7 @@ uint32_t scored_seek(struct scored_list *l, uint32_t document)
     uint32_t block = list_find(&l->list, from, document);
     if (block == l->list.blocks || !scored_enter(l, block))
         return POSTINGS_END;
-    while (l->next < l->block.count && l->block.documents[l->next] < document)
-        l->next++;
+    l->next += (uint32_t)kernel_below(l->block.documents + l->next, l->block.count - l->next, document);
     return l->next < l->block.count ? l->block.documents[l->next] : POSTINGS_END; /* the latter: its only block is over */
 }
 
@@ -141,13 +140,8 @@ static void mark_bits(const struct posting_block *b, uint32_t base, uint32_t end
 static size_t take_documents(struct scored_list *l, uint32_t base, uint32_t end, const uint32_t **out)
 {
     const struct posting_block *b = &l->block;
-    while (l->next < b->count && b->documents[l->next] < base)
-        l->next++;
-    uint32_t from = l->next;
-    if (b->documents[b->count - 1] < end)
-        l->next = b->count;
-    while (l->next < b->count && b->documents[l->next] < end)
-        l->next++;
+    uint32_t from = l->next + (uint32_t)kernel_below(b->documents + l->next, b->count - l->next, base);
+    l->next = from + (uint32_t)kernel_below(b->documents + from, b->count - from, end);
     *out = b->documents + from;
     return l->next - from;
 }
@@ -231,11 +225,8 @@ static size_t keep_in_block(struct scored_list *l, uint32_t from, uint32_t end, 
                             int32_t *out_scores, uint64_t *out_seen)
 {
     const struct posting_block *b = &l->block;
-    uint32_t first = 0, last = b->count;
-    while (first < last && b->documents[first] < from)
-        first++;
-    while (last > first && b->documents[last - 1] >= end)
-        last--;
+    size_t first = kernel_below(b->documents, b->count, from), last = kernel_below(b->documents, b->count, end);
+    last = last > first ? last : first;
     scored_score_block(l);
     *out_seen += last - first;
     return l->scope->kernels->keep_scores(b->documents + first, l->scores + first, last - first, least, out_documents,

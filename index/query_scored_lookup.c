@@ -139,12 +139,8 @@ static bool any_hope(const int32_t *scores, size_t count, int32_t bound, int32_t
 /* How many of the candidates the block may have: a few at a time. */
 static size_t within(const uint32_t *documents, size_t count, uint32_t last)
 {
-    size_t n = 1, most = count < POSTING_BLOCK ? count : POSTING_BLOCK;
-    if (documents[most - 1] <= last)
-        return most;
-    while (n < most && documents[n] <= last)
-        n++;
-    return n;
+    size_t most = count < POSTING_BLOCK ? count : POSTING_BLOCK;
+    return documents[most - 1] <= last ? most : 1 + kernel_below(documents + 1, most - 1, last + 1);
 }
 
 static void look_up_in_block(struct scored_list *l, const struct candidates *c, uint32_t block)

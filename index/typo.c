@@ -140,6 +140,8 @@ static uint32_t edits_of(const struct scan *s)
 {
     const struct level *last = &s->levels[s->depth[s->key_length]];
     uint32_t edits = 0;
+    if (!(last->alive[s->word->edits] >> s->word->letters & 1)) /* as most are, and the others are not told apart so quickly */
+        return s->word->edits + 1;
     while (edits <= s->word->edits && !(last->alive[edits] >> s->word->letters & 1))
         edits++;
     return edits;
