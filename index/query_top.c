@@ -4,12 +4,18 @@
 
 #include "common/err.h"
 
-enum { HEAP_MOST = 64, BUCKETS = 256, FEW = 32, KEY_BYTES = 16 };
+enum { HEAP_MOST = 64, BUCKETS = 256, FEW = 32, KEY_BYTES = 16, SPARED = 4096 };
+
+/* More than are wanted, before the worst are left out: the more, the rarer that is, as far as it is no burden. */
+static size_t capacity_for(size_t room)
+{
+    return room + (room < SPARED / 2 ? 2 * room : room / 2 > SPARED ? room / 2 : SPARED);
+}
 
 int top_init(struct arena *a, size_t room, struct top *out)
 {
     bool is_heap = room <= HEAP_MOST;
-    size_t capacity = is_heap ? room : room + room / 2;
+    size_t capacity = is_heap ? room : capacity_for(room);
     *out = (struct top){.room = room, .capacity = capacity, .is_full = room == 0};
     if (room == 0)
         return 0;
@@ -172,12 +178,11 @@ static void leave_out_the_worst(struct top *t)
     for (; below + b.counts[last] < t->room; last++)
         below += b.counts[last];
     for (size_t i = 0; i < t->count; i++) {
-        const struct top_entry *e = &t->entries[i];
-        size_t bucket = bucket_of(&b, e);
-        if (bucket < last)
-            t->entries[kept++] = *e;
-        else if (bucket == last)
-            t->spare[edge++] = *e;
+        const struct top_entry e = t->entries[i];
+        size_t bucket = bucket_of(&b, &e);
+        t->entries[kept] = t->spare[edge] = e; /* without branches, which nobody can foresee */
+        kept += bucket < last;
+        edge += bucket == last;
     }
     struct top_entry *sorted = sort_entries(t->spare, edge, t->entries + kept);
     memmove(t->entries + kept, sorted, (t->room - kept) * sizeof *sorted);
