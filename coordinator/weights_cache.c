@@ -9,7 +9,6 @@
 
 enum {
     LARGEST_SHARE = 64, /* of the bytes that one entry may take: 1 / so much */
-    ENTRIES_PER_BUCKET = 4,
     SWEPT_BUCKETS = 4096, /* at a time: a millisecond or two where all are full */
 };
 
@@ -47,7 +46,7 @@ struct weights_cache *weights_cache_open(struct weights_limits limits)
     require(c);
     c->limits = limits;
     c->bucket_count = 1;
-    while (c->bucket_count < limits.entries / ENTRIES_PER_BUCKET)
+    while (c->bucket_count < limits.entries) /* one for each: a step along a bucket waits for memory */
         c->bucket_count *= 2;
     c->buckets = calloc(c->bucket_count, sizeof *c->buckets);
     require(c->buckets);
