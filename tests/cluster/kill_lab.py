@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Kills processes of a server at random moments while clients add, update, delete and search, and checks that nothing
-acknowledged is lost or doubled, that no answer is wrong, that search comes back, and that nothing is left behind.
+"""Kills processes of a server at random moments while clients add, update, delete and search, and change settings so
+that all documents are analyzed again, and checks that nothing acknowledged is lost or doubled, that no answer is wrong,
+that search comes back, and that nothing is left behind.
 
   MAYFLY_BIN=build/dev/bin PYTHONPATH=client/python:build/dev/client/python tests/cluster/kill_lab.py --kills 200
 """
@@ -52,6 +53,7 @@ class Lab:
         self.ending = threading.Event()
         self.slowest = collections.defaultdict(float)
         self.kills = collections.Counter()
+        self.changes = collections.Counter()  # of settings, by how their tasks ended
 
     # ------------------------------------------------------------------------------------------------- clients
 
@@ -179,6 +181,19 @@ class Lab:
 
         return lambda: self.connected(work)
 
+    def changer(self):
+        """Settings that have the documents analyzed again; every other change does not wait for the one before."""
+        rng = random.Random(self.random.random())
+
+        def work(client):
+            weight = {"text": {"type": "text", "weight": rng.choice([1, 2, 3])}}
+            answer = client.set_settings(INDEX, {"language": rng.choice(["en", "de", "none"]), "fields": weight})
+            if answer.task and rng.random() < 0.7:
+                self.changes[client.wait_task(answer.task).status] += 1
+            self.ending.wait(rng.uniform(0, 0.3))
+
+        return lambda: self.connected(work)
+
     # --------------------------------------------------------------------------------------------------- kills
 
     def victim(self, kind):
@@ -281,10 +296,12 @@ class Lab:
             stats = client.stats()
         named = {i.uid: i.segments - i.images for i in stats.indexes}[INDEX]
         files, directories = leaks.segment_files(self.server, INDEX_NUMBER), leaks.index_directories(self.server)
+        editions = leaks.editions(self.server, INDEX_NUMBER)
         now = leaks.table(self.server)
         found = [f"descriptors or processes differ:\n  before {before}\n  now    {now}"] if now != before else []
-        if files + len(directories) - 1 > named + stats.removals:
-            found.append(f"{files} segment files in {directories}: the index has {named}, {stats.removals} will go")
+        if files + len(directories) - 1 + len(editions) - 1 > named + stats.removals:
+            found.append(f"{files} segment files in {directories}, editions {editions}: the index has {named}, "
+                         f"{stats.removals} will go")
         for what, which in [("zombies", leaks.zombies(self.server)), ("strays", leaks.strays(self.server)),
                             ("reader slots", leaks.stale_slots(self.server, INDEX_NUMBER)),
                             ("unknown files", leaks.unknown_files(self.server)),
@@ -317,9 +334,10 @@ class Lab:
                 stats = client.stats()
         named = {i.uid: i.segments - i.images for i in stats.indexes}[INDEX]
         files, directories = leaks.segment_files(self.server, INDEX_NUMBER), leaks.index_directories(self.server)
-        if stats.removals or files != named or len(directories) != 1:
-            self.model.blame(f"{files} segment files in {directories} are there, the index has {named}, "
-                             f"{stats.removals} are still to go")
+        editions = leaks.editions(self.server, INDEX_NUMBER)
+        if stats.removals or files != named or len(directories) != 1 or len(editions) != 1:
+            self.model.blame(f"{files} segment files in {directories}, editions {editions}, are there, the index has "
+                             f"{named} segments, {stats.removals} are still to go")
 
     def check_log(self):
         """Nothing died but by our hand."""
@@ -346,7 +364,7 @@ class Lab:
             for entry in list(self.model.ids.values())[:20]:
                 self.ask(client, entry)
         before = self.quiet_table()
-        clients += [self.searcher(), self.searcher(), self.churner()]
+        clients += [self.searcher(), self.searcher(), self.churner(), self.changer()]
         threads = [threading.Thread(target=c, daemon=True) for c in clients]
         for thread in threads:
             thread.start()
@@ -373,7 +391,7 @@ class Lab:
 
     def report(self):
         slowest = ", ".join(f"{kind} {took:.2f} s" for kind, took in sorted(self.slowest.items()))
-        return (f"kills {dict(self.kills)}; {self.model.operations} operations, {self.model.answers} answers checked; "
+        return (f"kills {dict(self.kills)}; settings changed {dict(self.changes)}; {self.model.operations} operations, {self.model.answers} answers checked; "
                 f"search was back after at most: {slowest}")
 
 

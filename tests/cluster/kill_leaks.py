@@ -126,8 +126,14 @@ def unknown_files(server):
     return [path for path in paths if not FILES.fullmatch(path)]
 
 
+def editions(server, index):
+    """Of its settings: the newest one, and those that go when their grace is over."""
+    return sorted(int(p.name) for p in server.data.glob(f"indexes/{index}/*"))
+
+
 def segment_files(server, index):
-    return len(list(server.data.glob(f"indexes/{index}/*/*/seg-*.mdb")))
+    """Of its newest edition."""
+    return len(list(server.data.glob(f"indexes/{index}/{editions(server, index)[-1]}/*/seg-*.mdb")))
 
 
 def index_directories(server):
