@@ -225,15 +225,16 @@ static void on_refused(void *context, const struct refusal *r)
 /* ------------------------------------------------------------------------------------------------------------ beginning
  */
 
-/* The next number whose directory is not there: what could not be removed does no harm. */
-static uint32_t free_edition(const struct server *s, const struct index *i)
+/* A number that no other one has, also none that is still to be removed, or could not be. */
+static uint32_t free_edition(const struct server *s, struct index *i)
 {
     char path[PATH_MAX];
     struct stat ignored;
-    uint32_t edition = i->edition;
+    uint32_t edition = i->newest_edition > i->edition ? i->newest_edition : i->edition;
     do
         snprintf(path, sizeof path, "%s/indexes/%u/%u", s->data, i->number, ++edition);
     while (stat(path, &ignored) == 0);
+    i->newest_edition = edition;
     return edition;
 }
 

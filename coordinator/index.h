@@ -65,6 +65,7 @@ struct index {
     uint32_t shards;
     struct coming coming;
     struct making *making;        /* the next edition is under way: editions.c */
+    uint32_t newest_edition;      /* that was begun in this life: one that was given up may still be to be removed */
     const struct index *becoming; /* what the catalog is told that it is: the switch is on its way */
     bool paused;                  /* no build and no merge begins */
     bool is_edition;              /* not an index, but the edition of one that is being made */

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import await_tasks, ndjson
+from conftest import await_figures, await_tasks, held_up, ndjson
 
 WEIGHTS = {"fields": {"title": {"type": "text", "weight": 7}}}
 GERMAN = {"language": "de", "stop_words": ["der", "running"]}
@@ -304,6 +304,27 @@ def test_later_changes(make_server):
         await_editions(server, [1])
         task = expect_success(m, change(m, "books", GERMAN))
         assert m.tasks(uid=task.uid)[0].status == "succeeded"
+
+
+def test_no_edition_has_the_number_of_another_one(make_server):
+    """One that was given up is removed after a grace, also if nothing of it was there yet: not the one after it."""
+    server = make_server(shards=1, workers=2)
+    with server.client() as m:
+        for index in ("films", "books"):
+            m.add(index, documents(50), wait="searchable")
+        with held_up(m):
+            films = change(m, "films", GERMAN)  # has the only place for large jobs
+            given_up = change(m, "books", GERMAN)
+            assert editions(server, 2) == [1]
+            assert not m.set_settings("books", {"language": "en", "stop_words": None}).task
+        expect_success(m, films)
+        assert m.wait_task(given_up).failure.code == "replaced"
+        expect_success(m, change(m, "books", WEIGHTS))
+        await_figures(m, lambda stats: not stats.removals)
+        assert len(editions(server, 2)) == 1 and len(everything(m, "books")) == 50
+    server.stop()
+    with server.start().client() as m:
+        assert len(everything(m, "books")) == 50
 
 
 def test_a_document_that_ends_workers_is_named_and_left_out(make_server):
