@@ -6,7 +6,6 @@
 #include "coordinator/config_keys.h"
 #include "coordinator/jobs.h"
 #include "coordinator/session_state.h"
-#include "proto/memory_figures.h"
 
 enum {
     MIB = 1 << 20,
@@ -39,7 +38,7 @@ struct budget budget_of(const struct config *c, const struct cap *cap)
     add(&b, (struct budget_line){"always", "coordinator", "buffers, tasks", "its code", 1, COORDINATOR});
     add(&b, (struct budget_line){"always", "coordinator", "connections", "its code", c->max_connections, CONNECTION});
     add(&b, (struct budget_line){"always", "nursery", "analyzers", "its code", 1, NURSERY});
-    add(&b, (struct budget_line){"always", "shard", "heap", "tcmalloc", shards, HEAP_MOST});
+    add(&b, (struct budget_line){"always", "shard", "heap", "tcmalloc", shards, c->shard_heap});
     add(&b, (struct budget_line){"searching", "shard", "query arenas", "arenas", shards, ARENAS * c->query_memory});
     add(&b, (struct budget_line){"writing", "coordinator", "batch regions", "its code", 1, c->region_memory});
     add(&b, (struct budget_line){"indexing", "worker", "worker-memory", cap_name(cap), workers, c->worker_memory});

@@ -171,6 +171,17 @@ uint64_t cap_room(const struct cap *c)
     return group < machine ? group : machine;
 }
 
+uint64_t cap_own_limit(void)
+{
+    uint64_t least = UINT64_MAX;
+    char own[CGROUP_PATH];
+    for (enum config_worker_cap way = CAP_CGROUP2; way <= CAP_CGROUP1; way++) {
+        uint64_t limit = find_own_group(ways[way].version, own) ? cgroup_limit(ways[way].version, own) : UINT64_MAX;
+        least = limit < least ? limit : least;
+    }
+    return least < (uint64_t)1 << 62 ? least : UINT64_MAX; /* v1 has a number for none */
+}
+
 uint64_t cap_peak(const struct cap *c)
 {
     return c ? c->peak : 0;

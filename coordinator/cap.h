@@ -39,6 +39,7 @@ void cap_close(struct cap *c); /* accepts NULL, as all below do: then there is n
 const char *cap_name(const struct cap *c);  /* cgroup v2 | cgroup v1 | rlimit */
 const char *cap_group(const struct cap *c); /* the directory of workers' groups; empty: none */
 uint64_t cap_room(const struct cap *c);     /* bytes of memory that the machine has, or our own group may have */
+uint64_t cap_own_limit(void);               /* least limit of our own group and those above it; UINT64_MAX: none */
 uint64_t cap_peak(const struct cap *c);     /* the highest of all workers so far */
 
 /* Limit of a worker's group that needs nothing special; worker_memory itself where there is no group. */

@@ -176,12 +176,17 @@ void cgroup_sweep(const struct cgroup *g)
 
 uint64_t cgroup_room(const struct cgroup *g)
 {
+    return cgroup_limit(g->kind == &kinds[CGROUP_V1] ? CGROUP_V1 : CGROUP_V2, g->path);
+}
+
+uint64_t cgroup_limit(enum cgroup_version version, const char *own)
+{
     char path[CGROUP_PATH];
     uint64_t room = UINT64_MAX;
-    snprintf(path, sizeof path, "%s", g->path);
+    snprintf(path, sizeof path, "%s", own);
     for (char *last; (last = strrchr(path, '/')) != NULL && last != path; *last = '\0') {
         scoped(fd) int group = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        uint64_t limit = read_number(group, g->kind->settings[0].file, ""); /* 0: "max", or not a group */
+        uint64_t limit = read_number(group, kinds[version].settings[0].file, ""); /* 0: "max", or not a group */
         room = limit && limit < room ? limit : room;
     }
     return room;

@@ -44,6 +44,7 @@ void cgroup_close(struct cgroup *g);
 
 /* The least limit of our own group and those above it; UINT64_MAX: none has one. */
 uint64_t cgroup_room(const struct cgroup *g);
+uint64_t cgroup_limit(enum cgroup_version version, const char *own); /* of the group in that directory */
 
 /* The descriptor to which the worker writes "0" to enter, or a negative errno. */
 int cgroup_make(const struct cgroup *g, uint64_t number, uint64_t limit);

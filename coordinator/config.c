@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 #include "coordinator/config_keys.h"
+#include "proto/memory_figures.h"
 
 /* --- the INI file */
 
@@ -257,6 +258,7 @@ int config_load(int argc, char **argv, char **environment, struct config *out, e
         config_finish(&c);
         return err;
     }
+    c.shard_heap = HEAP_MOST;
     if (!*c.libexec)
         find_libexec(&c);
     *out = c;

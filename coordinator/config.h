@@ -23,6 +23,7 @@ struct config {
     uint64_t stop_timeout, lock_timeout, worker_timeout, answer_timeout; /* seconds */
     uint64_t merge;                      /* enum config_merge */
     uint64_t worker_cap;                 /* enum config_worker_cap */
+    uint64_t shard_heap;                 /* of each: no key, but fit.h may lower it */
     uint64_t log_level;                  /* enum log_level */
 };
 

@@ -26,6 +26,7 @@
 #include "coordinator/budget.h"
 #include "coordinator/catalog_store.h"
 #include "coordinator/editions.h"
+#include "coordinator/fit.h"
 #include "coordinator/heap.h"
 #include "coordinator/ingest_trim.h"
 #include "coordinator/jobs_state.h"
@@ -201,6 +202,36 @@ static void on_change(void *context, const char *key, bool applied)
         log_warn("reloaded: %s has changed, which needs a restart", key);
 }
 
+static void log_cuts(const struct fit *f)
+{
+    char wanted[FIT_VALUE], given[FIT_VALUE];
+    for (size_t i = 0; i < f->count; i++) {
+        fit_format(&f->cuts[i], f->cuts[i].wanted, wanted);
+        fit_format(&f->cuts[i], f->cuts[i].given, given);
+        log_warn("%s is %s instead of %s, so that the budget fits the %lluM that the control group may have",
+                 f->cuts[i].key, given, wanted, (unsigned long long)f->limit >> 20);
+    }
+}
+
+/* The group's limit may be another now. Heaps and readers are as they were started. */
+static void fit_again(struct server *s, struct config *fresh)
+{
+    struct fit fit;
+    uint64_t readers = fresh->readers;
+    fresh->shard_heap = s->config.shard_heap;
+    fresh->readers = s->config.readers;
+    int err = fit_config(fresh, s->cap, cap_own_limit(), false, &fit);
+    for (size_t i = 0; i < s->fit.count; i++) /* those of the start hold on */
+        if (fit_is_of_start(&s->fit.cuts[i]))
+            fit.cuts[fit.count++] = s->fit.cuts[i];
+    s->fit = fit;
+    fresh->readers = fit_has_cut(&fit, "readers") ? s->config.readers : readers;
+    log_cuts(&fit);
+    if (err)
+        log_error("the control group may have %lluM of memory, and the budget is %lluM at the least: its kernel may end us",
+                  (unsigned long long)fit.limit >> 20, (unsigned long long)fit.total >> 20);
+}
+
 static void on_reload_signal(uv_signal_t *signal, int number)
 {
     struct coordinator *c = signal->data;
@@ -212,6 +243,7 @@ static void on_reload_signal(uv_signal_t *signal, int number)
     if (config_load(c->argc, c->argv, environ, &fresh, &command, why)) {
         log_error("the configuration stays as it was: %s", why);
     } else {
+        fit_again(&c->server, &fresh);
         config_reload(&c->server.config, &fresh, on_change, NULL);
         config_finish(&fresh);
         log_set_level((enum log_level)c->server.config.log_level);
@@ -301,6 +333,18 @@ static void open_cap(struct server *s)
     char why[CAP_WHY];
     if (cap_open((enum config_worker_cap)s->config.worker_cap, s->data, &s->cap, why))
         log_die("worker-cap cannot be had: %s", why);
+}
+
+/* What cannot be met at a start is not begun: later it would end in the middle of something. */
+static void fit_to_group(struct server *s)
+{
+    int err = fit_config(&s->config, s->cap, cap_own_limit(), true, &s->fit);
+    log_cuts(&s->fit);
+    if (err)
+        log_die("the control group may have %lluM of memory, and with shards = %llu it takes %lluM at the least: raise its "
+                "limit (MemoryMax=, memory.max), or serve this data with fewer shards",
+                (unsigned long long)s->fit.limit >> 20, (unsigned long long)s->config.shards,
+                (unsigned long long)s->fit.total >> 20);
     budget_log(&s->config, s->cap);
 }
 
@@ -336,6 +380,7 @@ static void start_children(struct coordinator *c, int lock)
     struct shards_options shards = {.shards = (uint32_t)s->config.shards,
                                           .readers = (uint32_t)s->config.readers,
                                           .query_memory = s->config.query_memory,
+                                          .heap_memory = s->config.shard_heap,
                                           .libexec = s->config.libexec,
                                           .directory = s->data,
                                           .on_change = on_shards_changed,
@@ -391,6 +436,7 @@ static int run(struct coordinator *c)
     int lock = take_lock(s);
     must_be_whole(s);
     open_cap(s);
+    fit_to_group(s);
     must(uv_loop_init(&c->loop), "cannot begin", "the loop");
     s->loop = &c->loop;
     must(watch_signals(c), "cannot watch", "signals");

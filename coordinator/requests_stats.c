@@ -105,6 +105,25 @@ void handle_stats(struct session *s, const Mayfly__Envelope *e)
 /* ------------------------------------------------------------------------------------------------------------- budget
  */
 
+static void fill_cuts(const struct fit *f, struct arena *a, Mayfly__Budget *out)
+{
+    out->limit = f->limit == UINT64_MAX ? 0 : f->limit;
+    out->cuts = arena_new_array(a, f->count, Mayfly__Budget__Cut *);
+    for (size_t i = 0; i < f->count && out->cuts; i++) {
+        Mayfly__Budget__Cut *cut = arena_new(a, Mayfly__Budget__Cut);
+        char *texts = arena_alloc(a, (size_t)2 * FIT_VALUE);
+        if (!cut || !texts)
+            return;
+        mayfly__budget__cut__init(cut);
+        fit_format(&f->cuts[i], f->cuts[i].wanted, texts);
+        fit_format(&f->cuts[i], f->cuts[i].given, texts + FIT_VALUE);
+        cut->key = message_string(f->cuts[i].key);
+        cut->wanted = texts;
+        cut->given = texts + FIT_VALUE;
+        out->cuts[out->n_cuts++] = cut;
+    }
+}
+
 void handle_budget(struct session *s, const Mayfly__Envelope *e)
 {
     struct server *server = session_server(s);
@@ -128,6 +147,7 @@ void handle_budget(struct session *s, const Mayfly__Envelope *e)
     budget.room = cap_room(server->cap);
     budget.cap_enforced_by = message_string(cap_name(server->cap));
     budget.worker_groups = message_string(cap_group(server->cap));
+    fill_cuts(&server->fit, &s->all->arena, &budget);
     answer.message_case = MAYFLY__ENVELOPE__MESSAGE_BUDGET;
     answer.budget = &budget;
     session_send(s, e->request, &answer, (struct str){0});

@@ -11,6 +11,7 @@
 #include "coordinator/cap.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
+#include "coordinator/fit.h"
 #include "coordinator/index.h"
 #include "coordinator/jobs.h"
 #include "coordinator/nursery.h"
@@ -37,6 +38,7 @@ struct server {
     struct oplog *log;
     struct nursery nursery;
     struct cap *cap; /* of workers */
+    struct fit fit;  /* what was cut of the settings */
     struct jobs *jobs;
     struct shards *shards;
     struct ingest *ingest;

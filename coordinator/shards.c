@@ -265,8 +265,10 @@ static int init_reader(struct shards *s, struct reader *r, uint32_t shard, uint3
     snprintf(r->texts[0], sizeof r->texts[0], "%u", shard);
     snprintf(r->texts[1], sizeof r->texts[1], "%u", number);
     snprintf(r->texts[2], sizeof r->texts[2], "%llu", (unsigned long long)o->query_memory);
+    snprintf(r->texts[3], sizeof r->texts[3], "%llu", (unsigned long long)o->heap_memory);
     r->child = (struct child){
-        .arguments = {"--shard", r->texts[0], "--reader", r->texts[1], "--query-memory", r->texts[2], NULL},
+        .arguments = {"--shard", r->texts[0], "--reader", r->texts[1], "--query-memory", r->texts[2], "--heap-memory",
+                      r->texts[3], NULL},
         .directory = o->directory,
         .socket_type = SOCK_STREAM,
         .inherited = o->thresholds,

@@ -22,7 +22,7 @@ struct reader { /* one shard process */
     struct shards *shards;
     uint32_t shard, number;
     uint32_t turn;     /* in the first of a shard: searches that were given to any of them */
-    char texts[3][24]; /* of its arguments */
+    char texts[4][24]; /* of its arguments */
     uv_poll_t *poll;   /* of this life; freed in its close callback */
     int watched;       /* what for */
     struct frame_reader frames;
@@ -48,7 +48,7 @@ struct shards {
 
 struct shards_options {
     uint32_t shards, readers;
-    uint64_t query_memory;
+    uint64_t query_memory, heap_memory;
     int thresholds; /* the region of proto/thresholds.h, for every shard to inherit */
     const char *libexec, *directory;
     void (*on_change)(void *context);

@@ -31,6 +31,17 @@ static void print_json(const Mayfly__Budget *budget)
     emit_member_number(&b, "room", budget->room);
     emit_member_string(&b, "cap_enforced_by", budget->cap_enforced_by);
     emit_member_string(&b, "worker_groups", budget->worker_groups);
+    emit_member_number(&b, "limit", budget->limit);
+    emit_key(&b, "cuts");
+    emit_begin(&b, '[');
+    for (size_t i = 0; i < budget->n_cuts; i++) {
+        emit_begin(&b, '{');
+        emit_member_string(&b, "key", budget->cuts[i]->key);
+        emit_member_string(&b, "wanted", budget->cuts[i]->wanted);
+        emit_member_string(&b, "given", budget->cuts[i]->given);
+        emit_end(&b, '}');
+    }
+    emit_end(&b, ']');
     emit_end(&b, '}');
     report_json(&b);
     buf_finish(&b);
@@ -61,6 +72,11 @@ static void print_text(const Mayfly__Budget *budget)
     print_lines(budget);
     printf("\nat most %s of %s; worker-memory is enforced by: %s\n", bytes_text(total, budget->total),
            bytes_text(room, budget->room), budget->cap_enforced_by);
+    if (budget->limit)
+        printf("the server's control group may have %s\n", bytes_text(room, budget->limit));
+    for (size_t i = 0; i < budget->n_cuts; i++)
+        printf("%s is %s instead of %s, so that it fits\n", budget->cuts[i]->key, budget->cuts[i]->given,
+               budget->cuts[i]->wanted);
     if (*budget->worker_groups)
         printf("control groups of workers are below %s\n", budget->worker_groups);
 }

@@ -17,6 +17,7 @@ static const struct config config = {.shards = 3,
                                      .worker_memory = 100 * MIB,
                                      .region_memory = 70 * MIB,
                                      .query_memory = 9 * MIB,
+                                     .shard_heap = 512 * MIB,
                                      .max_connections = 11};
 
 static uint64_t line(const struct budget *b, const char *process, const char *what)
