@@ -16,7 +16,7 @@ from conftest import BIN, START_LIMIT
 SOCKET_FD, WORDS_FD, WORDS_SIZE = 3, 4, 4096
 STAGES = ["none", "born", "reading", "indexing", "writing", "committing", "done", "serving"]
 REASONS = ["killed", "done", "retired", "superseded", "cap", "kernel_cap", "corrupt", "write_failed", "orphaned"]
-PUT, DELETE, PATCH = range(3)
+PUT, DELETE, PATCH, LOST, FILTER = range(5)
 SETTINGS = {"fields": {}, "searchable": [], "filterable": [], "sortable": [], "language": "en", "stop_words": None,
             "synonyms": {}, "displayed": [], "distinct": None}
 F_ADD_SEALS, SEALS = 1033, 0xf
