@@ -1,4 +1,5 @@
-/* Write with a filter: a shard says whether it can be understood, then it is one operation in every stream of the index. */
+/* Write with a filter: a shard says whether it can be understood, then it is one operation in every stream of the
+ * index. */
 #include "coordinator/requests.h"
 
 #include <stdlib.h>

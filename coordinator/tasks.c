@@ -14,11 +14,6 @@
 
 enum { KEPT = 10000, LOAD_MEMORY = 64 << 20 };
 
-static const char *const status_names[] = {[TASK_ENQUEUED] = "enqueued",
-                                           [TASK_PROCESSING] = "processing",
-                                           [TASK_SUCCEEDED] = "succeeded",
-                                           [TASK_FAILED] = "failed",
-                                           [TASK_CANCELED] = "canceled"};
 static const char *const types[] = {"add", "delete", "optimize", "settings", "create", "drop", "swap", "backup"};
 
 bool task_has_ended(const struct task *t)
@@ -37,7 +32,7 @@ static const char *known_type(const char *name)
 static enum task_status known_status(const char *name)
 {
     for (int i = 0; i <= TASK_CANCELED; i++)
-        if (strcmp(status_names[i], name) == 0)
+        if (strcmp(task_status_name((enum task_status)i), name) == 0)
             return (enum task_status)i;
     return TASK_FAILED;
 }
@@ -120,7 +115,7 @@ static size_t place_of(const struct tasks *t, uint64_t uid)
     return low;
 }
 
-static struct entry *find_entry(struct tasks *t, uint64_t uid)
+struct entry *tasks_entry(struct tasks *t, uint64_t uid)
 {
     size_t at = place_of(t, uid);
     return at < t->count && t->entries[at]->task.uid == uid ? t->entries[at] : NULL;
@@ -146,78 +141,8 @@ struct task *tasks_new(struct tasks *t, struct index *index, const char *type)
 
 struct task *tasks_find(struct tasks *t, uint64_t uid)
 {
-    struct entry *e = find_entry(t, uid);
+    struct entry *e = tasks_entry(t, uid);
     return e ? &e->task : NULL;
-}
-
-/* -------------------------------------------------------------------------------------------------------------
- * messages */
-
-static bool fill_errors(struct arena *a, const struct entry *e, Mayfly__Task *m)
-{
-    Mayfly__Refusal *refusals = arena_new_array(a, e->error_count, Mayfly__Refusal);
-    m->errors = arena_new_array(a, e->error_count, Mayfly__Refusal *);
-    if (!refusals || !m->errors)
-        return false;
-    for (size_t i = 0; i < e->error_count; i++) {
-        const struct task_error *from = &e->errors[i];
-        mayfly__refusal__init(&refusals[i]);
-        refusals[i].position = from->position;
-        refusals[i].id = from->text;
-        refusals[i].code = from->text + from->code;
-        refusals[i].message = from->text + from->message;
-        m->errors[m->n_errors++] = &refusals[i];
-    }
-    return true;
-}
-
-static bool fill_deletions(struct arena *a, const struct entry *e, Mayfly__Task *m)
-{
-    Mayfly__Task__Deletion *deletions = arena_new_array(a, e->deletion_count, Mayfly__Task__Deletion);
-    m->deletions = arena_new_array(a, e->deletion_count, Mayfly__Task__Deletion *);
-    if (!deletions || !m->deletions)
-        return false;
-    for (size_t i = 0; i < e->deletion_count; i++) {
-        mayfly__task__deletion__init(&deletions[i]);
-        deletions[i].shard = e->deletions[i].shard;
-        deletions[i].commit = e->deletions[i].generation;
-        deletions[i].documents = e->deletions[i].documents;
-        m->deletions[m->n_deletions++] = &deletions[i];
-    }
-    return true;
-}
-
-Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task *task)
-{
-    const struct entry *e = find_entry(t, task->uid);
-    Mayfly__Task *m = arena_new(a, Mayfly__Task);
-    if (!m || !e)
-        return NULL;
-    mayfly__task__init(m);
-    m->uid = task->uid;
-    m->index = message_string(task->index_name);
-    m->type = message_string(task->type);
-    m->status = message_string(status_names[task->status]);
-    m->enqueued_at = task->enqueued_at;
-    m->started_at = task->started_at;
-    m->finished_at = task->finished_at;
-    m->received = task->received;
-    m->accepted = task->accepted;
-    m->searchable = task->searchable;
-    m->refused = task->refused;
-    m->stage = message_string(task->stage ? task->stage : "");
-    m->deleted = task->deleted;
-    if (!fill_errors(a, e, m) || !fill_deletions(a, e, m))
-        return NULL;
-    if (e->failure) {
-        m->failure = arena_new(a, Mayfly__Error);
-        if (!m->failure)
-            return NULL;
-        mayfly__error__init(m->failure);
-        m->failure->code = message_string(e->failure_code);
-        m->failure->message = e->failure;
-    }
-    return m;
 }
 
 size_t tasks_count(const struct tasks *t)
@@ -287,7 +212,7 @@ static void write_dirty_before(struct tasks *t, uint64_t end)
 
 void tasks_save(struct tasks *t, const struct task *task, catalog_done *done, void *context)
 {
-    struct entry *e = find_entry(t, task->uid);
+    struct entry *e = tasks_entry(t, task->uid);
     write_dirty_before(t, task->uid);
     if (e)
         write_entry(t, e, done, context);
@@ -344,7 +269,7 @@ static void tell_waiters(struct tasks *t, const struct task *task)
 
 void tasks_finish(struct tasks *t, struct task *task, enum task_status status, const char *code, const char *message)
 {
-    struct entry *e = find_entry(t, task->uid);
+    struct entry *e = tasks_entry(t, task->uid);
     if (!e || task_has_ended(task))
         return;
     task->status = status;
@@ -363,7 +288,7 @@ void tasks_finish(struct tasks *t, struct task *task, enum task_status status, c
 
 void tasks_changed(struct tasks *t, struct task *task)
 {
-    struct entry *e = find_entry(t, task->uid);
+    struct entry *e = tasks_entry(t, task->uid);
     if (!e)
         return;
     mark(t, e);
@@ -384,7 +309,7 @@ void tasks_changed(struct tasks *t, struct task *task)
 
 void tasks_forget_refusals(struct tasks *t, struct task *task)
 {
-    struct entry *e = find_entry(t, task->uid);
+    struct entry *e = tasks_entry(t, task->uid);
     if (!e)
         return;
     free_refusals(e);
@@ -427,7 +352,7 @@ static void add_error(struct tasks *t, struct entry *e, const struct refusal *r)
 
 uint64_t tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r)
 {
-    struct entry *e = find_entry(t, task->uid);
+    struct entry *e = tasks_entry(t, task->uid);
     if (!e)
         return 0;
     if (strcmp(r->code, NOTICE_DELETED) != 0) {
@@ -435,7 +360,8 @@ uint64_t tasks_refuse(struct tasks *t, struct task *task, const struct refusal *
         return 0;
     }
     mark(t, e);
-    return add_deletion(e, (struct task_deletion){(uint32_t)r->position, r->generation, strtoull(r->message, NULL, 10)});
+    uint64_t documents = strtoull(r->message, NULL, 10);
+    return add_deletion(e, (struct task_deletion){(uint32_t)r->position, r->generation, documents});
 }
 
 void tasks_wait(struct tasks *t, struct task *task, tasks_ended *ended, void *context)
@@ -522,7 +448,7 @@ int tasks_open(struct catalog *c, struct tasks **out)
 
 struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, const char *type)
 {
-    struct entry *e = find_entry(t, uid);
+    struct entry *e = tasks_entry(t, uid);
     if (!e) {
         if (uid <= t->newest_loaded)
             return NULL;
@@ -548,7 +474,7 @@ struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, co
 /* In a backup the catalog is a little younger than the segments. */
 void tasks_reopen(struct tasks *t, uint64_t uid)
 {
-    struct entry *e = find_entry(t, uid);
+    struct entry *e = tasks_entry(t, uid);
     if (!e || !task_has_ended(&e->task))
         return;
     e->task.status = TASK_PROCESSING;

@@ -45,6 +45,8 @@ struct tasks {
 };
 
 bool task_has_ended(const struct task *t);
+const char *task_status_name(enum task_status status);
+struct entry *tasks_entry(struct tasks *t, uint64_t uid); /* NULL: there is none */
 Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task *task);
 size_t tasks_count(const struct tasks *t);
 const struct task *tasks_at(const struct tasks *t, size_t i); /* by rising uid */

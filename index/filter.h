@@ -3,13 +3,15 @@
  *
  *   expression  conditions with AND, OR, NOT and parentheses; NOT binds closest, OR least
  *   condition   FIELD = VALUE | != | < | <= | > | >=, FIELD LOW TO HIGH, FIELD [NOT] IN [VALUE, ...],
- *               FIELD [NOT] EXISTS, FIELD IS [NOT] NULL | EMPTY, FIELD [NOT] CONTAINS VALUE, FIELD [NOT] STARTS WITH VALUE
+ *               FIELD [NOT] EXISTS, FIELD IS [NOT] NULL | EMPTY, FIELD [NOT] CONTAINS VALUE,
+ *               FIELD [NOT] STARTS WITH VALUE
  *   FIELD       a path ("at.city"), quoted where it is a keyword or has other characters
  *   VALUE       a number, true, false, or a string, quoted ('it\'s', "it") unless it is one plain word
  *
  * A field has the values that stand at its path, through arrays: several values, and a condition holds if one of them
- * satisfies it. Each has its own type: 1999 is a number and "1999" a string, and they are never equal. Numbers are compared
- * exactly, strings byte for byte. `a != 1` is NOT a = 1, and so is every other NOT: it holds where there is no such field. */
+ * satisfies it. Each has its own type: 1999 is a number and "1999" a string, and they are never equal. Numbers are
+ * compared exactly, strings byte for byte. `a != 1` is NOT a = 1, and so is every other NOT: it holds where there is no
+ * such field. */
 #ifndef INDEX_FILTER_H
 #define INDEX_FILTER_H
 
@@ -40,8 +42,8 @@ struct filter_error {
 /* In `arena`, where it must stay. 0; ERR_INVALID, with the reason; ERR_FULL. */
 int filter_parse(struct arena *arena, struct str text, struct filter **out, struct filter_error *error);
 
-/* Whether a document satisfies it: `body` is its JSON. Memory of the parse is rewound. ERR_FULL, or ERR_CORRUPT for what is
- * no JSON. A filter is for one document at a time. */
+/* Whether a document satisfies it: `body` is its JSON. Memory of the parse is rewound. ERR_FULL, or ERR_CORRUPT for what
+ * is no JSON. A filter is for one document at a time. */
 int filter_matches(struct filter *f, struct arena *scratch, struct str body, bool *out);
 
 /* The live documents of a segment that satisfy it and have a lower stamp than `below`, one after the other. */
@@ -57,8 +59,8 @@ int filter_scan_open(struct filter_scan *s, struct filter *f, const struct snaps
                      struct arena *scratch); /* -ENOMEM */
 void filter_scan_close(struct filter_scan *s);
 
-/* Looks at documents until one satisfies it, or at so many: *out_found tells. False at the segment's end, and on failure:
- * ERR_FULL of `scratch`, ERR_CORRUPT or -ENOMEM in *err. */
+/* Looks at documents until one satisfies it, or at so many: *out_found tells. False at the segment's end, and on
+ * failure: ERR_FULL of `scratch`, ERR_CORRUPT or -ENOMEM in *err. */
 bool filter_scan_next(struct filter_scan *s, uint32_t most, uint32_t *out_document, bool *out_found, int *err);
 
 #endif

@@ -2,8 +2,8 @@
 #include "common/json.h"
 #include "index/filter_tree.h"
 
-/* A document against all conditions at once: its values come as a parse meets them, each is held against the conditions on
- * the field at whose path it stands. */
+/* A document against all conditions at once: its values come as a parse meets them, each is held against the conditions
+ * on the field at whose path it stands. */
 
 enum { NOT_LOOKED_UP = -2, NO_FIELD = -1 };
 #define ELSEWHERE SIZE_MAX /* a path that is longer than any of the filter's */
@@ -18,7 +18,7 @@ struct matching {
     char path[FILTER_MAX_PATH];
 };
 
-/* ------------------------------------------------------------------------------------------------------------- values */
+/* ----------------------------------------------------------------------------------------------------------- values */
 
 static bool is_one_of(const struct filter_condition *c, const struct filter_value *v)
 {
@@ -72,7 +72,7 @@ static bool satisfies(const struct filter_condition *c, const struct filter_valu
     return false;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- paths */
+/* ------------------------------------------------------------------------------------------------------------ paths */
 
 static int64_t field_of(struct matching *m)
 {
@@ -105,7 +105,7 @@ static void note_value(struct matching *m, const struct filter_value *v)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------- events */
+/* ----------------------------------------------------------------------------------------------------------- events */
 
 static bool on_scalar(void *context, enum json_type type, struct str text)
 {
@@ -162,7 +162,7 @@ static bool on_end(void *context, enum json_type type)
     return true;
 }
 
-/* --------------------------------------------------------------------------------------------------------- a document */
+/* ------------------------------------------------------------------------------------------------------- a document */
 
 static bool holds(const struct filter *f, const struct filter_node *n)
 {

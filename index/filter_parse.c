@@ -17,7 +17,7 @@ struct parser {
     int err;
 };
 
-/* ------------------------------------------------------------------------------------------------------------- errors */
+/* ----------------------------------------------------------------------------------------------------------- errors */
 
 static bool is_continuation(char c)
 {
@@ -76,7 +76,7 @@ static void full(struct parser *p)
         p->err = ERR_FULL;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- tokens */
+/* ----------------------------------------------------------------------------------------------------------- tokens */
 
 static void advance(struct parser *p)
 {
@@ -107,7 +107,7 @@ static bool take(struct parser *p, enum filter_token_kind kind)
     return is_it;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- nodes */
+/* ------------------------------------------------------------------------------------------------------------ nodes */
 
 static struct filter_node *new_node(struct parser *p, enum filter_node_kind kind, struct filter_node *first)
 {
@@ -152,7 +152,7 @@ static struct filter_node *new_condition(struct parser *p, const struct filter_t
     return n;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- values */
+/* ----------------------------------------------------------------------------------------------------------- values */
 
 static void unquoted_value(struct parser *p, struct filter_value *out)
 {
@@ -237,7 +237,7 @@ static struct filter_node *take_list(struct parser *p, const struct filter_token
     return p->err ? NULL : one_of(p, field, values, count);
 }
 
-/* --------------------------------------------------------------------------------------------------------- conditions */
+/* ------------------------------------------------------------------------------------------------------- conditions */
 
 static struct filter_node *comparison(struct parser *p, const struct filter_token *field, enum filter_token_kind sign)
 {
@@ -330,7 +330,8 @@ static struct filter_node *behind_field(struct parser *p, const struct filter_to
 
 static bool is_geographic(const struct filter_token *t)
 {
-    return filter_token_is(t, "_geoRadius") || filter_token_is(t, "_geoBoundingBox") || filter_token_is(t, "_geoPolygon");
+    return filter_token_is(t, "_geoRadius") || filter_token_is(t, "_geoBoundingBox") ||
+           filter_token_is(t, "_geoPolygon");
 }
 
 static struct filter_node *condition(struct parser *p)
@@ -348,7 +349,7 @@ static struct filter_node *condition(struct parser *p)
     return p->err ? NULL : behind_field(p, &field);
 }
 
-/* -------------------------------------------------------------------------------------------------------- expressions */
+/* ------------------------------------------------------------------------------------------------------ expressions */
 
 static struct filter_node *disjunction(struct parser *p);
 

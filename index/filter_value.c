@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* ------------------------------------------------------------------------------------------------------------ numbers */
+/* ---------------------------------------------------------------------------------------------------------- numbers */
 
 static const char *digits(const char *at, const char *end)
 {
@@ -91,7 +91,7 @@ static int compare_numbers(const struct filter_value *a, const struct filter_val
     return (a->real > b->real) - (a->real < b->real);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- values */
+/* ----------------------------------------------------------------------------------------------------------- values */
 
 bool filter_value_of(enum json_type type, struct str text, struct filter_value *out)
 {

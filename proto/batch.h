@@ -29,8 +29,8 @@ enum {
 };
 
 /* LOST stands in a region for an operation that was accepted, but whose record in the log is damaged.
- * A FILTER's body is the text by which documents are deleted; it stands in every stream of its index, under an id that is
- * nobody's. */
+ * A FILTER's body is the text by which documents are deleted; it stands in every stream of its index, under an id that
+ * is nobody's. */
 enum operation_kind { OPERATION_PUT, OPERATION_DELETE, OPERATION_PATCH, OPERATION_LOST, OPERATION_FILTER };
 #define BATCH_FILTER_ID "filter"
 

@@ -9,7 +9,7 @@
 #include "worker/malloc.h"
 
 enum {
-    BYTES_EACH = 256, /* of a document that is deleted, until that is committed: measured at its worst, when lists grow */
+    BYTES_EACH = 256, /* of a document that is deleted, until that is committed: at its worst, when lists grow */
     LEAST = 1000,
     LOOKS = 256, /* at documents, between two words of how far it is */
 };

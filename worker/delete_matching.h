@@ -1,7 +1,7 @@
 /* delete_matching.h - deletions by filter: which documents one of them deletes.
  *
- * It is alone in its job, and everything before it is applied. What it finds is deleted as if it had been named, with the
- * operation's own stamp: what comes after it stays, and so does what was changed meanwhile. */
+ * It is alone in its job, and everything before it is applied. What it finds is deleted as if it had been named, with
+ * the operation's own stamp: what comes after it stays, and so does what was changed meanwhile. */
 #ifndef WORKER_DELETE_MATCHING_H
 #define WORKER_DELETE_MATCHING_H
 

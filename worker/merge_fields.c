@@ -26,7 +26,7 @@ static bool without_escapes(struct arena *arena, struct str written, struct str 
     return out->ptr != NULL;
 }
 
-/* ----------------------------------------------------------------------------------------------------- what is given */
+/* ---------------------------------------------------------------------------------------------------- what is given */
 
 static size_t count_members(struct str object)
 {

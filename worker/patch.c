@@ -80,8 +80,9 @@ static int merge(struct patcher *p, struct str old, struct str change, struct st
     if (out->len <= most)
         return 0;
     why->code = CODE_DOCUMENT_TOO_LARGE;
-    snprintf(why->message, sizeof why->message, "with these fields the document has %zu bytes, max-document-size is %llu",
-             out->len, (unsigned long long)most);
+    snprintf(why->message, sizeof why->message,
+             "with these fields the document has %zu bytes, max-document-size is %llu", out->len,
+             (unsigned long long)most);
     return ERR_INVALID;
 }
 

@@ -72,7 +72,7 @@ static void wrong(const char *filter, size_t character, const char *words)
     arena_rewind(&arena, mark);
 }
 
-/* -------------------------------------------------------------------------------------------------------- conditions */
+/* ------------------------------------------------------------------------------------------------------- conditions */
 
 static void values_are_equal_within_their_type_only(void **state)
 {
@@ -136,7 +136,7 @@ static void parts_of_strings(void **state)
     no("n CONTAINS 23", d), yes("s NOT CONTAINS 23", d), yes("s NOT STARTS WITH water", d), no("s NOT CONTAINS er", d);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- paths */
+/* ------------------------------------------------------------------------------------------------------------ paths */
 
 static void fields_are_paths_through_objects_and_arrays(void **state)
 {
@@ -158,7 +158,7 @@ static void paths_longer_than_any_field_match_none(void **state)
     free(document);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- together */
+/* --------------------------------------------------------------------------------------------------------- together */
 
 static void not_binds_closest_and_or_least(void **state)
 {
@@ -187,7 +187,7 @@ static void many_conditions_and_values_are_taken(void **state)
     free(text);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- wrong */
+/* ------------------------------------------------------------------------------------------------------------ wrong */
 
 static void what_is_wrong_is_said_with_its_place(void **state)
 {
