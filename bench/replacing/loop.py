@@ -71,7 +71,7 @@ class Sampler(threading.Thread):
     def run(self):
         while not self.ending.wait(PERIOD):
             held = processes.by_phase(processes.own_by_pid(self.server.process.pid))
-            self.rows.append([time.monotonic(), held, disk(self.server.data / "indexes"), disk(self.server.data / "log")])
+            self.rows.append([time.monotonic(), held, disk(self.server.data / "indexes")])
 
 
 def rest(server, client):
@@ -88,8 +88,9 @@ def rest(server, client):
 
 def look(server):
     held = processes.by_phase(processes.own_by_pid(server.process.pid))
-    return {"memory": sum(held.values()), "by_phase": held, "disk": disk(server.data / "indexes"),
-            "log": disk(server.data / "log"), "catalog": disk(server.data) - disk(server.data / "indexes") - disk(server.data / "log")}
+    indexes, log = disk(server.data / "indexes"), disk(server.data / "log")
+    return {"memory": sum(held.values()), "by_phase": held, "disk": indexes, "log": log,
+            "catalog": disk(server.data) - indexes - log}
 
 
 def fill(client, index, documents, number):
@@ -100,17 +101,19 @@ def fill(client, index, documents, number):
         raise RuntimeError(f"documents were refused: {written.refusals[:3]}")
 
 
-def one_round(client, documents, number):
+def one_round(client, documents, number, merges):
     client.create_index(NEXT)
     fill(client, NEXT, documents, number)
+    if merges:
+        client.optimize(NEXT)
     client.swap_indexes(INDEX, NEXT)
     client.drop_index(NEXT)
 
 
 def replace(o, place):
-    server = Server(pathlib.Path(place), log_level="warn").start()
     documents = read_documents(o.corpus, o.documents)
     words = [json.loads(text).get("title", "") for _, text in documents[:500]]
+    server = Server(pathlib.Path(place), log_level="warn").start()
     searchers = [Searcher(server, [w for w in words if w.strip()] or ["the"], o.pause, n) for n in range(o.clients)]
     sampler, looks = Sampler(server), []
     try:
@@ -120,7 +123,7 @@ def replace(o, place):
                 thread.start()
             for number in range(1, o.rounds + 1):
                 begun = time.monotonic()
-                one_round(client, documents, number)
+                one_round(client, documents, number, not o.as_it_comes)
                 done = time.monotonic()
                 rest(server, client)
                 looks.append({"round": number, "begun": begun, "done": done, **look(server)})

@@ -21,13 +21,12 @@ def draw_memory(axes, seen, start):
 def draw_rest(axes, seen, start):
     times = [row[0] - start for row in seen["samples"]]
     axes.plot(times, [row[2] / MB for row in seen["samples"]], color="#9467bd", linewidth=0.8, label="index files, MB")
-    ends = [(seen["looks"] + [None])[i + 1]["begun"] if i + 1 < len(seen["looks"]) else seen["samples"][-1][0]
-            for i in range(len(seen["looks"]))]
+    ends = [look["begun"] for look in seen["looks"][1:]] + [seen["samples"][-1][0]]
     at = [end - start for end in ends]
-    axes.plot(at, [look["disk"] / MB for look in seen["looks"]], "o", color="#9467bd", markersize=4, label="the same, at rest")
-    axes.plot(at, [look["memory"] / MB for look in seen["looks"]], "o", color="black", markersize=4, label="own memory at rest, MB")
+    for what, colour, label in (("disk", "#9467bd", "the same, at rest"), ("memory", "black", "own memory at rest, MB")):
+        axes.plot(at, [look[what] / MB for look in seen["looks"]], "o", color=colour, markersize=4, label=label)
     axes.set(ylabel="MB", xlabel="seconds", ylim=(0, None))
-    axes.legend(loc="center right", fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=3, fontsize=9)
 
 
 def draw(seen, path):
