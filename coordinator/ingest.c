@@ -16,7 +16,10 @@
 #include "coordinator/tasks_state.h"
 #include "proto/message.h"
 
-enum { FLUSH_MS = 200 };
+enum {
+    TICK_MS = 200,
+    FLUSH_TICKS = 5, /* a write to the catalog is five pages, however few tasks have ended */
+};
 
 static struct oplog_stream name_of(const struct stream *s)
 {
@@ -444,10 +447,10 @@ int ingest_lost(struct ingest *g, struct stream *stream, uint64_t task, uint64_t
 
 /* ------------------------------------------------------------------------------------------------------------- life */
 
-static void on_flush(uv_timer_t *timer)
+static void on_tick(uv_timer_t *timer)
 {
     struct ingest *g = timer->data;
-    if (g->server->state != SERVER_STOPPING) /* then main.c does it, and waits for the catalog */
+    if (++g->ticks % FLUSH_TICKS == 0 && g->server->state != SERVER_STOPPING) /* then main.c does it, and waits for the catalog */
         ingest_flush(g);
     held_tick(g);
     /* A client that stops in the middle of a document must not keep what came before it from the log. */
@@ -468,12 +471,12 @@ int ingest_open(struct server *s, struct ingest **out)
     held_init(g);
     int err = uv_prepare_init(s->loop, &g->prepare);
     if (!err)
-        err = uv_timer_init(s->loop, &g->flush_timer);
-    g->prepare.data = g->flush_timer.data = g;
+        err = uv_timer_init(s->loop, &g->tick_timer);
+    g->prepare.data = g->tick_timer.data = g;
     if (!err)
         err = uv_prepare_start(&g->prepare, seal_all);
     if (!err)
-        err = uv_timer_start(&g->flush_timer, on_flush, FLUSH_MS, FLUSH_MS);
+        err = uv_timer_start(&g->tick_timer, on_tick, TICK_MS, TICK_MS);
     if (!err)
         *out = g;
     return err;
@@ -484,5 +487,5 @@ void ingest_close(struct ingest *g)
     if (!g)
         return;
     uv_prepare_stop(&g->prepare);
-    uv_timer_stop(&g->flush_timer);
+    uv_timer_stop(&g->tick_timer);
 }

@@ -55,7 +55,8 @@ struct ingest {
     size_t untrimmed_count;
     unsigned flushing; /* what it will be told of when the catalog has it */
     uv_prepare_t prepare;
-    uv_timer_t flush_timer;
+    uv_timer_t tick_timer;
+    unsigned ticks;
 };
 
 struct intake {
