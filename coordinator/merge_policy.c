@@ -10,7 +10,7 @@ static uint64_t live_bytes(const struct stream_segment *s)
 static unsigned tier_of(const struct stream_segment *s)
 {
     unsigned tier = 0;
-    for (uint64_t bytes = live_bytes(s) >> 20; bytes; bytes /= MERGE_FANOUT)
+    for (uint64_t bytes = live_bytes(s) / MERGE_FIRST_TIER; bytes; bytes /= MERGE_FANOUT)
         tier++;
     return tier;
 }

@@ -11,6 +11,7 @@ enum {
     MERGE_FANOUT = 8,
     MERGE_MOST = 64,
     MERGE_DELETED_PERCENT = 20,
+    MERGE_FIRST_TIER = 128 << 10,
     /* Half of what core.mdb takes (index/core.h): the other half fills while these become a file. */
     FOLD_IMAGES = 16,
     FOLD_BYTES = 512 << 10,
@@ -20,8 +21,8 @@ enum {
  * merging are left alone, here and below. */
 size_t merge_policy_fold(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST]);
 
-/* Of files. Tiered: segments are of one tier if their live bytes are within a factor of 8, from 1 MiB up; 8 of one tier
- * are merged. Else one with more than 20 % deleted. */
+/* Of files. Tiered: segments are of one tier if their live bytes are within a factor of 8, from 128 KiB up, which is more
+ * than what small documents are folded into; 8 of one tier are merged. Else one with more than 20 % deleted. */
 size_t merge_policy_choose(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST]);
 
 /* All of them, for `index optimize`; 0 if there is one file without deletions or none. At most MERGE_MOST, the smallest. */

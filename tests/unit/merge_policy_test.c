@@ -29,6 +29,20 @@ static void eight_alike_become_one(void **state)
     assert_int_equal(merge_policy_choose(s, 8, ids), 0);
 }
 
+static void what_was_folded_is_not_merged_with_what_was_merged(void **state)
+{
+    (void)state;
+    struct stream_segment s[COUNT];
+    uint64_t ids[MERGE_MOST];
+    fill(s, 10, 80 << 10);
+    s[0].bytes = s[1].bytes = s[2].bytes = 200 << 10;
+    assert_int_equal(merge_policy_choose(s, 10, ids), 0);
+    fill(s, 11, 80 << 10);
+    s[0].bytes = s[1].bytes = s[2].bytes = 200 << 10;
+    assert_int_equal(merge_policy_choose(s, 11, ids), 8);
+    assert_int_equal(ids[0], 4);
+}
+
 static void what_is_merging_is_left_alone(void **state)
 {
     (void)state;
@@ -105,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eight_alike_become_one),
+        cmocka_unit_test(what_was_folded_is_not_merged_with_what_was_merged),
         cmocka_unit_test(what_is_merging_is_left_alone),
         cmocka_unit_test(deleted_documents_are_cleaned),
         cmocka_unit_test(optimize_takes_all),
