@@ -32,6 +32,7 @@
 #include "coordinator/jobs_state.h"
 #include "coordinator/lock.h"
 #include "coordinator/notify.h"
+#include "coordinator/oplog_version.h"
 #include "coordinator/recover.h"
 #include "coordinator/server.h"
 #include "coordinator/service.h"
@@ -348,6 +349,15 @@ static void fit_to_group(struct server *s)
     budget_log(&s->config, s->cap);
 }
 
+/* The catalog is written as soon as it is open. */
+static void check_log(const struct server *s)
+{
+    char path[PATH_MAX], why[OPLOG_WHY];
+    snprintf(path, sizeof path, "%s/log", s->data);
+    if (oplog_check_versions(path, why))
+        log_die("the log cannot be used: %s", why);
+}
+
 static void open_catalog(struct server *s)
 {
     char path[PATH_MAX], why[256] = "";
@@ -441,6 +451,7 @@ static int run(struct coordinator *c)
     s->loop = &c->loop;
     must(watch_signals(c), "cannot watch", "signals");
     must(uv_timer_init(&c->loop, &c->stop_timer), "cannot begin", "a timer");
+    check_log(s);
     open_catalog(s);
     open_log(s);
     must(tasks_open(s->catalog, &s->tasks), "cannot load", "tasks");

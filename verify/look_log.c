@@ -51,6 +51,8 @@ static void look(struct findings *f, const void *context)
     int err = oplog_scan_open(&s, path, strtoull(path + strlen("log/"), NULL, 10));
     if (err == ERR_CORRUPT)
         findings_note(f, path, "it has no whole header, as a kill leaves it: nothing in it was acknowledged");
+    else if (err == ERR_VERSION)
+        findings_damage(f, path, "it is of another format, this program reads %d", OPLOG_VERSION);
     else if (err)
         findings_damage(f, path, "%s", err_str(err));
     if (err)
