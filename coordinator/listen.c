@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fd.h"
 #include "common/logger.h"
 
 enum { BACKLOG = 1024 };
@@ -18,6 +19,15 @@ static int add(struct listeners *l, const struct listen_options *o, struct liste
     return uv_listen(&made->handle.stream, BACKLOG, o->on_connection);
 }
 
+/* The path that it is bound to. */
+static void note_own(struct listeners *l, int fd)
+{
+    struct sockaddr_un address = {0};
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) == 0)
+        snprintf(l->own, sizeof l->own, "%.*s", (int)sizeof address.sun_path, address.sun_path);
+}
+
 static int listen_passed(struct listeners *l, const struct listen_options *o, const struct activated *a, char why[256])
 {
     struct listener *made = &l->at[l->count];
@@ -26,12 +36,28 @@ static int listen_passed(struct listeners *l, const struct listen_options *o, co
         err = a->is_unix ? uv_pipe_open(&made->handle.pipe, a->fd) : uv_tcp_open(&made->handle.tcp, a->fd);
     if (!err)
         err = add(l, o, made);
+    if (!err && a->is_unix && strcmp(a->name, HANDOVER_OWN_SOCKET) == 0)
+        note_own(l, a->fd);
     if (err)
         snprintf(why, 256, "cannot listen on the socket %s that was passed: %s", a->name, uv_strerror(err));
     else
         log_info("listening on a socket that the service manager passed name=%s kind=%s", a->name,
                  a->is_unix ? "unix" : "tcp");
     return err;
+}
+
+/* By hand, for libuv would unlink the path when it closes the socket, whoever else has it by then. */
+static int bind_unix(const char *path, mode_t mode, int *out_fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path));
+    scoped(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 || chmod(path, mode) < 0)
+        return -errno;
+    *out_fd = fd_take(&fd);
+    return 0;
 }
 
 static int listen_unix(struct listeners *l, const struct listen_options *o, char why[256])
@@ -42,11 +68,13 @@ static int listen_unix(struct listeners *l, const struct listen_options *o, char
     /* A socket that a former life left; whoever serves it still holds LOCK, and we would not be here. */
     if (lstat(c->socket, &status) == 0 && S_ISSOCK(status.st_mode))
         unlink(c->socket);
-    int err = uv_pipe_init(o->loop, &made->handle.pipe, 0);
+    int fd = -1, err = bind_unix(c->socket, (mode_t)c->socket_mode, &fd);
     if (!err)
-        err = uv_pipe_bind(&made->handle.pipe, c->socket);
-    if (!err && chmod(c->socket, (mode_t)c->socket_mode) < 0)
-        err = -errno;
+        note_own(l, fd);
+    if (!err)
+        err = uv_pipe_init(o->loop, &made->handle.pipe, 0);
+    if (!err)
+        err = uv_pipe_open(&made->handle.pipe, fd);
     if (!err)
         err = add(l, o, made);
     if (err)
@@ -99,8 +127,29 @@ int listen_begin(struct listeners *l, const struct listen_options *o, char why[2
     return err;
 }
 
+void listen_share(const struct listeners *l, struct handover_sockets *out)
+{
+    *out = (struct handover_sockets){.count = 0};
+    for (size_t i = 0; i < l->count; i++) {
+        const uv_handle_t *handle = (const uv_handle_t *)&l->at[i].handle.stream;
+        uv_os_fd_t fd;
+        if (uv_fileno(handle, &fd))
+            continue;
+        out->fds[out->count] = fd;
+        out->names[out->count++] = l->own[0] && handle->type == UV_NAMED_PIPE ? HANDOVER_OWN_SOCKET : "passed";
+    }
+}
+
+void listen_give_away(struct listeners *l)
+{
+    l->own[0] = '\0';
+}
+
 void listen_end(struct listeners *l)
 {
+    if (l->own[0])
+        unlink(l->own);
+    l->own[0] = '\0';
     for (size_t i = 0; i < l->count; i++)
         uv_close((uv_handle_t *)&l->at[i].handle.stream, NULL);
     l->count = 0;

@@ -27,6 +27,7 @@
 #include "coordinator/catalog_store.h"
 #include "coordinator/editions.h"
 #include "coordinator/fit.h"
+#include "coordinator/handover.h"
 #include "coordinator/heap.h"
 #include "coordinator/ingest_trim.h"
 #include "coordinator/jobs_state.h"
@@ -47,14 +48,16 @@ enum { LOOP_TURN_MS = 20, UPKEEP_MS = 1000, START_S = 90, CHILDREN_STOP_S = 5 };
 struct coordinator {
     struct server server;
     uv_loop_t loop;
-    uv_signal_t terminate, interrupt, reload;
+    uv_signal_t terminate, interrupt, reload, upgrade;
     uv_timer_t stop_timer, upkeep_timer;
     struct heap_mark heap;
     struct recovery *recovery;
     struct service service;
     int argc;
     char **argv;
-    bool surveyed, listening, jobs_stopped, children_stopping;
+    char program[HANDOVER_PATH]; /* that this is; empty: not known */
+    pid_t successor;             /* 0: none */
+    bool surveyed, listening, jobs_stopped, children_stopping, handing_over;
     uint64_t stop_by_ms; /* loop time */
 };
 
@@ -175,7 +178,8 @@ static void begin_stop(struct coordinator *c, const char *why)
     if (s->state == SERVER_STOPPING)
         return;
     log_info("stopping: %s", why);
-    notify_send("STOPPING=1\nSTATUS=stopping");
+    if (!c->successor) /* else the service goes on, with another main process */
+        notify_send("STOPPING=1\nSTATUS=stopping");
     s->state = SERVER_STOPPING;
     uint64_t limit_ms = s->config.stop_timeout * 1000;
     service_needs(s->config.stop_timeout + CHILDREN_STOP_S);
@@ -258,6 +262,41 @@ static void on_reload_signal(uv_signal_t *signal, int number)
     notify_send("READY=1");
 }
 
+/* ------------------------------------------------------------------------------------------------------------ upgrade
+ */
+
+static void on_successor(void *context, pid_t successor)
+{
+    struct coordinator *c = context;
+    c->handing_over = false;
+    if (!successor) {
+        log_error("the program at %s does not take over, this one goes on", c->program);
+        return;
+    }
+    c->successor = successor;
+    notify_send("MAINPID=%d", (int)successor);
+    sessions_give_away_sockets(c->server.sessions);
+    begin_stop(c, "another mayflyd takes over");
+}
+
+static void on_upgrade_signal(uv_signal_t *signal, int number)
+{
+    struct coordinator *c = signal->data;
+    struct handover_sockets sockets;
+    (void)number;
+    if (c->handing_over || c->server.state != SERVER_READY || !c->program[0]) {
+        log_warn("no other mayflyd is started now: this one is not ready, or is handing over already");
+        return;
+    }
+    sessions_share_sockets(c->server.sessions, &sockets);
+    int err = handover_begin(&c->loop, c->program, c->argv, &sockets, on_successor, c);
+    if (err)
+        log_error("%s cannot be started to take over: %s", c->program, err_str(err));
+    else
+        log_info("starting %s to take over", c->program);
+    c->handing_over = !err;
+}
+
 static int watch_signals(struct coordinator *c)
 {
     const struct {
@@ -266,7 +305,8 @@ static int watch_signals(struct coordinator *c)
         uv_signal_cb callback;
     } signals[] = {{&c->terminate, SIGTERM, on_stop_signal},
                    {&c->interrupt, SIGINT, on_stop_signal},
-                   {&c->reload, SIGHUP, on_reload_signal}};
+                   {&c->reload, SIGHUP, on_reload_signal},
+                   {&c->upgrade, SIGUSR2, on_upgrade_signal}};
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         signals[i].handle->data = c;
@@ -442,7 +482,10 @@ static int run(struct coordinator *c)
     s->started_at = clock_wall_us();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     raise_descriptor_limit();
+    if (!handover_program(c->program))
+        log_warn("where this program is cannot be found out: it cannot hand over to another");
     make_directories(s);
+    handover_tell();
     int lock = take_lock(s);
     must_be_whole(s);
     open_cap(s);

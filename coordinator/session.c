@@ -372,6 +372,16 @@ int sessions_listen(struct sessions *all, char why[256])
     return listen_begin(&all->listeners, &o, why);
 }
 
+void sessions_share_sockets(const struct sessions *all, struct handover_sockets *out)
+{
+    listen_share(&all->listeners, out);
+}
+
+void sessions_give_away_sockets(struct sessions *all)
+{
+    listen_give_away(&all->listeners);
+}
+
 void sessions_stop_listening(struct sessions *all)
 {
     listen_end(&all->listeners);

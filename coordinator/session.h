@@ -16,6 +16,9 @@ int sessions_open(struct server *s, struct sessions **out);
 
 /* Listens as configured; a sentence in `why`. */
 int sessions_listen(struct sessions *all, char why[256]);
+struct handover_sockets;
+void sessions_share_sockets(const struct sessions *all, struct handover_sockets *out); /* as listen_share */
+void sessions_give_away_sockets(struct sessions *all);
 void sessions_stop_listening(struct sessions *all);
 
 /* Ends every connection once it has nothing in flight; at once with `now`. */
