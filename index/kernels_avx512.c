@@ -198,7 +198,15 @@ AVX512 static size_t match_bits(const uint32_t *a, size_t count, uint32_t base, 
     return match_bits_inline(a, count, base, words, out_a, out_places);
 }
 
-/* Sixteen sums at a time where any of them is marked. */
+/* Of sixteen sums those that are marked and high enough; all are 0 then, as those that are not marked are anyway. */
+AVX512 static inline __mmask16 take_sums(int32_t *sums, __mmask16 marked, __m512i lowest, __m512i *out)
+{
+    *out = _mm512_loadu_si512(sums);
+    _mm512_storeu_si512(sums, _mm512_setzero_si512());
+    return _mm512_mask_cmpge_epi32_mask(marked, *out, lowest);
+}
+
+/* A word of marks at a time: most often none of its sums is high enough, which is one branch. */
 AVX512 static size_t drain(uint64_t *seen, int32_t *sums, size_t words, uint32_t base, int32_t least,
                            uint32_t *out_documents, int32_t *out_scores)
 {
@@ -207,20 +215,21 @@ AVX512 static size_t drain(uint64_t *seen, int32_t *sums, size_t words, uint32_t
     size_t n = 0;
     for (size_t i = 0; i < words; i++) {
         uint64_t bits = seen[i];
+        __m512i taken[4];
+        __mmask16 kept[4];
+        unsigned any = 0;
+        if (bits == 0)
+            continue;
         seen[i] = 0;
-        for (size_t from = 64 * i; bits; from += 16, bits >>= 16) {
-            __mmask16 marked = (__mmask16)bits;
-            if (!marked)
-                continue;
-            __m512i s = _mm512_loadu_si512(sums + from);
-            __mmask16 kept = _mm512_mask_cmpge_epi32_mask(marked, s, lowest);
-            _mm512_storeu_si512(sums + from, _mm512_setzero_si512()); /* those that are not marked are 0 anyway */
-            if (!kept)
-                continue;
-            __m512i documents = _mm512_add_epi32(first, _mm512_set1_epi32((int)(base + (uint32_t)from)));
-            _mm512_storeu_si512(out_scores + n, _mm512_maskz_compress_epi32(kept, s));
-            _mm512_storeu_si512(out_documents + n, _mm512_maskz_compress_epi32(kept, documents));
-            n += (unsigned)__builtin_popcount(kept);
+        for (unsigned part = 0; part < 4; part++) {
+            kept[part] = take_sums(sums + 64 * i + 16 * part, (__mmask16)(bits >> 16 * part), lowest, &taken[part]);
+            any |= kept[part];
+        }
+        for (unsigned part = 0; any && part < 4; part++) {
+            __m512i documents = _mm512_add_epi32(first, _mm512_set1_epi32((int)(base + 64 * (uint32_t)i + 16 * part)));
+            _mm512_storeu_si512(out_scores + n, _mm512_maskz_compress_epi32(kept[part], taken[part]));
+            _mm512_storeu_si512(out_documents + n, _mm512_maskz_compress_epi32(kept[part], documents));
+            n += (unsigned)__builtin_popcount(kept[part]);
         }
     }
     return n;
