@@ -1,6 +1,7 @@
 #include "client/endpoint.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "common/err.h"
@@ -33,6 +35,20 @@ static int cannot(struct mayfly_failure *failure, const char *where, const char 
     return endpoint_fail(failure, MAYFLY_LOST, MAYFLY_CODE_CANNOT_CONNECT, "cannot connect to %s: %s", where, why);
 }
 
+/* With what an administrator would ask first. */
+static int cannot_unix(struct mayfly_failure *failure, const char *path, int err)
+{
+    char room[1024], advice[256] = "";
+    struct stat st;
+    struct group entry, *group = NULL;
+    if (err == -EACCES && !stat(path, &st) && !getgrgid_r(st.st_gid, &entry, room, sizeof room, &group) && group)
+        snprintf(advice, sizeof advice, ": it is for its owner and the group %.200s", group->gr_name);
+    else if (err == -ENOENT || err == -ECONNREFUSED)
+        snprintf(advice, sizeof advice, ": is mayflyd running?");
+    return endpoint_fail(failure, MAYFLY_LOST, MAYFLY_CODE_CANNOT_CONNECT, "cannot connect to %s: %s%s", path, err_str(err),
+                         advice);
+}
+
 static int connect_unix(const char *path, struct mayfly_failure *failure)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -41,7 +57,7 @@ static int connect_unix(const char *path, struct mayfly_failure *failure)
     memcpy(address.sun_path, path, strlen(path) + 1);
     scoped(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address))
-        return cannot(failure, path, err_str(-errno));
+        return cannot_unix(failure, path, -errno);
     return fd_take(&fd);
 }
 

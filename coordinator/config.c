@@ -231,9 +231,12 @@ static void find_libexec(struct config *c)
     if (slash)
         *slash = 0;
     snprintf(other, sizeof other, "%s/../libexec/mayfly", path);
-    config_set_text(&c->libexec, slash && has_worker(path)    ? path
-                                 : slash && has_worker(other) ? other
-                                                              : MAYFLY_LIBEXEC);
+    if (slash && has_worker(path))
+        config_set_text(&c->libexec, path);
+    else if (slash && has_worker(other) && realpath(other, path))
+        config_set_text(&c->libexec, path);
+    else
+        config_set_text(&c->libexec, MAYFLY_LIBEXEC);
 }
 
 int config_load(int argc, char **argv, char **environment, struct config *out, enum config_command *out_command,

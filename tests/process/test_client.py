@@ -91,7 +91,8 @@ def test_no_server_has_status_3(directory):
         done = subprocess.run([str(BIN / "mayfly"), "--json", "--socket", str(directory / "none"), *arguments],
                               capture_output=True, stdin=subprocess.DEVNULL)
         assert done.returncode == 3
-        assert json.loads(done.stdout)["error"]["code"] == "cannot_connect"
+        error = json.loads(done.stdout)["error"]
+        assert error["code"] == "cannot_connect" and error["message"].endswith("No such file or directory: is mayflyd running?")
 
 
 def test_what_the_server_refuses_has_status_1(fake, run):

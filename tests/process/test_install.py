@@ -29,7 +29,7 @@ def test_a_server_runs_from_its_prefix(prefix, directory):
     moved = directory / "moved"  # as a tarball would be
     shutil.copytree(prefix, moved)
     said = run(moved / "sbin/mayflyd", "--print-config")
-    assert f"libexec = {moved}/sbin/../libexec/mayfly" in said
+    assert f"libexec = {moved}/libexec/mayfly" in said
     server = Server(directory, shards=1)
     command = [str(moved / "sbin/mayflyd"), *server.arguments()[1:]]
     server.arguments = lambda: command
@@ -65,7 +65,7 @@ def test_the_configuration_is_valid_and_so_is_what_it_proposes(prefix, directory
         prefix / "sbin/mayflyd", "--config", "/dev/null", "--print-config")  # it says the defaults
 
 
-@pytest.mark.parametrize("page", ["man1/mayfly.1", "man5/mayfly.conf.5", "man7/mayfly-protocol.7", "man8/mayflyd.8"])
+@pytest.mark.parametrize("page", ["man1/mayfly.1", "man5/mayfly.conf.5", "man7/mayfly-protocol.7", "man7/mayfly-operating.7", "man8/mayflyd.8"])
 def test_manual_pages_are_there(prefix, page):
     text = (prefix / "share/man" / page).read_text()
     assert text.startswith(".TH ") and ".SH NAME" in text

@@ -24,6 +24,17 @@ def try_three_commands():
     run("mayfly", "index", "drop", "films")
 
 
+def ping_as(*groups):
+    return run("setpriv", "--reuid", "nobody", "--regid", "nogroup", *groups, "mayfly", "ping", check=False)
+
+
+def try_who_may_connect():
+    """Root, and the group; others are told so."""
+    assert ping_as("--groups", "mayfly").stdout.startswith("ready")
+    refused = ping_as("--clear-groups")
+    assert refused.returncode == 3 and "its owner and the group mayfly" in refused.stderr, refused.stderr
+
+
 def try_installed():
     assert run("systemctl", "is-enabled", UNIT, "mayfly.socket").stdout.split() == ["enabled", "enabled"]
     assert property_of("ActiveState") == "active" and property_of("ActiveState", "mayfly-tcp.socket") == "inactive"

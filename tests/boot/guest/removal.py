@@ -7,7 +7,8 @@ from tools import CONFIG, PLACE, hits, property_of, run, what_has_changed
 
 
 def try_remove():
-    run("apt-get", "remove", "-y", "mayfly")
+    said = run("apt-get", "remove", "-y", "mayfly")
+    assert "can still be activated" not in said.stdout + said.stderr, "its sockets stop first"
     assert property_of("ActiveState") == "inactive"
     assert CONFIG.exists() and pathlib.Path("/var/lib/mayfly/catalog.mdb").exists()
     run("apt-get", "install", "-y", str(PLACE / "mayfly.deb"), limit=300)
