@@ -189,7 +189,9 @@ static bool fill(struct restoring *r, struct restored *out)
 {
     char mark[PATH_MAX];
     scoped(fd) int lock = -1;
-    if (!make_target(r) || !put_mark(r, mark) || !take_lock(r, &lock) || !each_file(r, copy, out) || !sync_all(r))
+    if (!make_target(r) || !put_mark(r, mark) || !take_lock(r, &lock) || !each_file(r, copy, out))
+        return false;
+    if (!make_parents(r, "log/") || !sync_all(r)) /* a log without a file is not in the manifest */
         return false;
     if (unlink(mark) < 0)
         return fail(r, "%s: %s", mark, err_str(-errno));

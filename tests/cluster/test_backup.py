@@ -310,6 +310,8 @@ def test_what_does_not_go_is_refused_with_a_sentence(server, directory):
     run("restore", status=2)
     server.run("backup", directory / "empty")  # an index without documents
     assert "all whole" in run("check", directory / "empty")
+    run("restore", directory / "empty", "--data", directory / "t")  # of a log without a file, too, there is a directory
+    assert "all whole" in run("check", directory / "t")
 
 
 def test_a_backup_to_another_file_system_is_a_copy(make_server, directory):
