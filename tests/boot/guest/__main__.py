@@ -17,7 +17,7 @@ import removal
 import service
 import suite
 import watching
-from tools import PLACE, Skip, journal, run
+from tools import APT, PLACE, Skip, journal, run
 
 ROWS = (installing, service, crashes, packages, data, removal, suite, watching)
 NEEDED = "three_commands"  # without what it installs nothing else can be tried
@@ -60,7 +60,7 @@ def try_all():
 
 
 def run_files():
-    run("apt-get", "install", "-y", "--no-install-recommends", *(PLACE / "needs").read_text().split(), limit=300)
+    run("apt-get", "install", "-y", "--no-install-recommends", *(PLACE / "needs").read_text().split(), limit=APT)
     files = (PLACE / "files").read_text().split()
     environment = {**os.environ, "MAYFLY_BIN": str(PLACE / "bin"), "MAYFLY_SHARED": "/nowhere",
                    "MAYFLY_BUILD_TYPE": "RelWithDebInfo", "PYTHONPATH": str(PLACE / "python"), "HOME": "/root"}

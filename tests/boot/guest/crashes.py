@@ -1,12 +1,13 @@
 """Each process is killed, and the kernel kills one for its memory: what is asked meanwhile is answered."""
 import contextlib
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import threading
 
-from tools import (DOCUMENTS, LIMIT, UNIT, Skip, Stream, documents, drop_in, hits, main_pid, pids, property_of, run, stats, until)
+from tools import (CONFIG, DOCUMENTS, LIMIT, UNIT, Skip, Stream, documents, drop_in, hits, main_pid, pids, property_of, run, stats, until)
 
 GROUP = pathlib.Path("/sys/fs/cgroup/mayfly.slice/mayfly.service")
 
@@ -33,6 +34,26 @@ def try_crash_of_the_nursery():
 def try_crash_of_a_shard():
     crash("shard")
     until(lambda: hits() == 20, "answers without a gap")
+
+
+def answered_at_once():
+    """A whole answer within the deadline that people have; what a process that stands still was given just before is not."""
+    assert json.loads(run("mayfly", "--json", "search", "films", "city", "--no-partial").stdout)["hits"]
+
+
+def try_hang_of_a_shard():
+    """Its other reader answers, and it is ended and followed by another."""
+    before = CONFIG.read_text()
+    CONFIG.write_text(before + "\nanswer-timeout = 5\n")
+    run("systemctl", "reload", UNIT)
+    CONFIG.write_text(before)
+    (pid, *_) = pids("shard")
+    hangs = stats()["hangs"]
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: [answered_at_once() for _ in range(5)], "answers of the other reader")
+    until(lambda: stats()["hangs"] > hangs and len(pids("shard")) == 4 and pid not in pids("shard"), "another shard process")
+    run("systemctl", "reload", UNIT)
+    assert hits() == 20
 
 
 def while_adding(strike, was_hit):

@@ -1,7 +1,7 @@
 """A bare Debian to the first search result: what the README says, word for word."""
 import shutil
 
-from tools import LIMIT, PLACE, UNIT, block_of, files_of_the_system, property_of, remember, run
+from tools import APT, PLACE, UNIT, block_of, files_of_the_system, property_of, remember, run
 
 HOME = PLACE / "home"  # where the newcomer stands, with the package
 
@@ -19,7 +19,7 @@ def try_three_commands():
     HOME.mkdir()
     shutil.copy(PLACE / "mayfly.deb", HOME / commands[0].split("/")[-1])
     for command in commands:
-        said = run("/bin/bash", "-e", "-c", command, input="y\n", cwd=HOME, limit=3 * LIMIT).stdout
+        said = run("/bin/bash", "-e", "-c", command, input="y\n", cwd=HOME, limit=APT).stdout
     assert said.splitlines()[0].endswith("metropolis"), said
     run("mayfly", "index", "drop", "films")
 

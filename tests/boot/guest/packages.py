@@ -1,5 +1,5 @@
 """The Debian package under queries: a restart, an upgrade, a downgrade."""
-from tools import (CONFIG, DOCUMENTS, PLACE, UNIT, Stream, for_container, hits, main_pid, property_of, run, stats, until)
+from tools import (APT, CONFIG, DOCUMENTS, PLACE, UNIT, Stream, for_container, hits, main_pid, property_of, run, stats, until)
 
 
 def try_restart_under_queries():
@@ -26,7 +26,7 @@ def replace_under_queries(package, *options):
     pid, kept = main_pid(), documents_in_films()
     with Stream() as stream:
         stream.moves()
-        run("apt-get", "install", "-y", *options, str(PLACE / package), limit=300)
+        run("apt-get", "install", "-y", *options, str(PLACE / package), limit=APT)
         until(lambda: main_pid() not in (0, pid), "another coordinator")
         stream.moves()
     assert documents_in_films() == kept >= DOCUMENTS

@@ -14,6 +14,7 @@ UNIT = "mayfly.service"
 CONFIG = pathlib.Path("/etc/mayfly/mayfly.conf")
 DROP_INS = pathlib.Path("/run/systemd/system/mayfly.service.d")
 LIMIT = 120  # seconds: a virtual machine without KVM is slow
+APT = 900
 DOCUMENTS = 2000
 PATIENCE = ("--deadline", str(LIMIT * 500))  # whether searches are answered is asked, not how fast
 
