@@ -169,12 +169,12 @@ def test_accepted_ones_survive_kills_and_are_counted_once(server):
 def test_more_than_there_is_memory_for_goes_in_parts(make_server):
     server = make_server(shards=1, worker_memory="32M", config={"max-document-size": "1M"})
     with server.client() as m:
-        m.add("books", ({"id": i, "n": i, "text": "water"} for i in range(120_000)), wait="searchable")
-        result = m.delete_matching("books", "n < 119990")
+        m.add("books", ({"id": i, "n": i, "text": "water"} for i in range(90_000)), wait="searchable")
+        result = m.delete_matching("books", "n < 89990")
         task = m.wait_task(result.task)
-        assert result.deleted == task.deleted == sum(d.documents for d in task.deletions) == 119_990
+        assert result.deleted == task.deleted == sum(d.documents for d in task.deletions) == 89_990
         assert len(task.deletions) > 1 or not built_with_allocators()  # there a worker has no cap
-        assert left(m) == set(range(119_990, 120_000))
+        assert left(m) == set(range(89_990, 90_000))
         assert nothing_died(m)
 
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from conftest import await_tasks, held_up
+from conftest import await_tasks, built_with_allocators, held_up
 
 
 @pytest.fixture(params=[1, 3], ids=["one shard", "three shards"])
@@ -110,7 +110,7 @@ def test_clients_that_change_their_own_fields_lose_nothing(server):
 
     def load():
         with server.client() as m:
-            m.add("books", ({"id": f"bulk{i}", "text": "filler " * 50} for i in range(20000)))
+            m.add("books", ({"id": f"bulk{i}", "text": "filler " * 50} for i in range(8000)))
 
     with concurrent.futures.ThreadPoolExecutor(fields + 1) as pool:
         for one in [pool.submit(load)] + [pool.submit(change, f) for f in range(fields)]:
@@ -120,7 +120,7 @@ def test_clients_that_change_their_own_fields_lose_nothing(server):
         for k in range(keys):
             last = rounds - 1 - k
             assert m.get("books", k) == {"id": k, "base": k, **{f"f{f}": last for f in range(fields)}}
-        assert m.list_indexes()[0].documents == keys + 20000
+        assert m.list_indexes()[0].documents == keys + 8000
 
 
 def test_accepted_ones_survive_kills(server):
@@ -144,11 +144,12 @@ def test_many_large_results_of_small_changes_stay_within_the_cap(make_server):
     words = [f"word{n}" for n in range(5000)]
     with server.client() as m:
         rng = random.Random(1)
-        documents = [{"id": i, "text": " ".join(rng.choices(words, k=2000))} for i in range(1500)]
+        documents = [{"id": i, "text": " ".join(rng.choices(words, k=2000))} for i in range(600)]
         m.add("books", documents, wait="searchable")
-        result = update(m, *({"id": i, "n": n} for n in range(3) for i in range(1500)))
-        assert (result.searchable, result.refused) == (4500, 0)
-        for i in range(0, 1500, 100):
+        result = update(m, *({"id": i, "n": n} for n in range(3) for i in range(600)))
+        assert (result.searchable, result.refused) == (1800, 0)
+        for i in range(0, 600, 50):
             assert m.get("books", i) == {**documents[i], "n": 2}
         exits = {e.reason: e.count for e in m.stats().worker_exits}
-        assert not exits.get("cap") and m.list_indexes()[0].documents == 1500
+        assert exits.get("retired") or not built_with_allocators()  # there a worker has no cap
+        assert not exits.get("cap") and m.list_indexes()[0].documents == 600
