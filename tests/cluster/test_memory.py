@@ -75,7 +75,7 @@ def test_row_1_bursts_and_queries_leave_the_baseline_where_it_was(make_server):
 
 
 def test_row_1_many_searches_at_once_leave_nothing_behind(make_server):
-    server = make_server(shards=2)
+    server = make_server(shards=2, deadline_ms=60000)
     with server.client() as m:
         m.add("docs", ({"id": n, "text": f"bridge water{n % 100} " + "word " * 100} for n in range(5000)), wait="searchable")
         for n in range(8):
