@@ -8,6 +8,7 @@
 #include "coordinator/budget.h"
 #include "coordinator/session_state.h"
 #include "coordinator/stats.h"
+#include "coordinator/tasks_state.h"
 
 struct stats_request { /* in the arena of its workspace */
     struct pending pending;
@@ -55,6 +56,13 @@ static void fill_weights(const struct weights_cache *cache, Mayfly__Stats *out)
     out->weights_misses = c.misses;
 }
 
+static void fill_tasks(const struct tasks *tasks, Mayfly__Stats *out)
+{
+    out->tasks_kept = tasks_count(tasks);
+    out->tasks_bytes = tasks_bytes(tasks);
+    out->tasks_budget = TASKS_BYTES;
+}
+
 static void fill_traffic(const struct server *server, Mayfly__Stats *out)
 {
     out->region_bytes = ingest_bytes(server->ingest);
@@ -80,6 +88,7 @@ static int fill(const struct server *server, struct arena *arena, Mayfly__Stats 
                                        .started_at = server->started_at};
     mayfly__stats__init(out);
     fill_traffic(server, out);
+    fill_tasks(server->tasks, out);
     fill_weights(server->weights, out);
     return stats_collect(&from, arena, out);
 }

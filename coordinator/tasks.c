@@ -12,7 +12,7 @@
 #include "coordinator/tasks_state.h"
 #include "proto/message.h"
 
-enum { KEPT = 10000, LOAD_MEMORY = 64 << 20 };
+enum { LOAD_MEMORY = 64 << 20 };
 
 static const char *const types[] = {"add", "delete", "optimize", "settings", "create", "drop", "swap", "backup"};
 
@@ -63,37 +63,23 @@ static struct entry *new_entry(struct tasks *t, uint64_t uid)
     struct entry *e = calloc(1, sizeof *e);
     require(e != NULL);
     e->task.uid = uid;
+    task_grows(t, e, sizeof *e + 2 * sizeof(struct entry *)); /* the table doubles */
     t->entries[t->count++] = e;
     return e;
 }
 
-static void free_refusals(struct entry *e)
-{
-    for (size_t i = 0; i < e->error_count; i++)
-        free(e->errors[i].text);
-    free(e->errors);
-    e->errors = NULL;
-    e->error_count = 0;
-}
-
-static void free_errors(struct entry *e)
-{
-    free_refusals(e);
-    free(e->deletions);
-    free(e->failure);
-    free(e);
-}
-
-/* Of those that have ended the oldest are forgotten; entries stand by rising uid. */
+/* Of those that have ended the oldest are forgotten, down to what is kept of tasks and of bytes; entries stand by rising
+ * uid. */
 static void forget_old(struct tasks *t)
 {
-    size_t kept = 0, surplus = t->count > KEPT ? t->count - KEPT : 0;
+    size_t kept = 0, surplus = t->count > TASKS_KEPT ? t->count - TASKS_KEPT : 0;
     for (size_t i = 0; i < t->count; i++) {
         struct entry *e = t->entries[i];
-        if (surplus && task_has_ended(&e->task) && !e->dirty) {
-            surplus--;
+        bool is_surplus = surplus || t->bytes > TASKS_BYTES / 4 * 3;
+        if (is_surplus && task_has_ended(&e->task) && !e->dirty) {
+            surplus -= surplus > 0;
             catalog_remove_task(t->catalog, e->task.uid);
-            free_errors(e);
+            task_free(t, e);
         } else {
             t->entries[kept++] = e;
         }
@@ -126,7 +112,7 @@ struct task *tasks_new(struct tasks *t, struct index *index, const char *type)
     uint64_t uid = catalog_next(t->catalog, NUMBER_TASK);
     if (uid == 0)
         return NULL;
-    if (t->count > KEPT + KEPT / 8)
+    if (t->count > TASKS_KEPT + TASKS_KEPT / 8 || t->bytes > TASKS_BYTES / 8 * 7) /* room for the errors of some */
         forget_old(t);
     struct entry *e = new_entry(t, uid);
     e->task.type = type;
@@ -148,6 +134,11 @@ struct task *tasks_find(struct tasks *t, uint64_t uid)
 size_t tasks_count(const struct tasks *t)
 {
     return t->count;
+}
+
+size_t tasks_bytes(const struct tasks *t)
+{
+    return t->bytes;
 }
 
 const struct task *tasks_at(const struct tasks *t, size_t i)
@@ -225,7 +216,7 @@ struct flush {
     void *context;
 };
 
-static void mark(struct tasks *t, struct entry *e)
+void task_mark(struct tasks *t, struct entry *e)
 {
     e->dirty = true;
     if (e->task.uid < t->oldest_dirty)
@@ -237,7 +228,7 @@ static void on_flushed(void *context, int err)
     struct flush *f = context;
     struct tasks *t = f->tasks;
     for (size_t i = place_of(t, f->from); err && i < t->count && t->entries[i]->task.uid < f->end; i++)
-        mark(t, t->entries[i]);
+        task_mark(t, t->entries[i]);
     if (f->done)
         f->done(f->context, err);
     free(f);
@@ -279,10 +270,9 @@ void tasks_finish(struct tasks *t, struct task *task, enum task_status status, c
     task->index = NULL;
     task->stage = NULL;
     if (code) {
-        e->failure = strdup(message ? message : "");
-        e->failure_code = code;
+        task_fail(t, e, code, message ? message : "");
     }
-    mark(t, e);
+    task_mark(t, e);
     tell_waiters(t, task);
 }
 
@@ -291,7 +281,7 @@ void tasks_changed(struct tasks *t, struct task *task)
     struct entry *e = tasks_entry(t, task->uid);
     if (!e)
         return;
-    mark(t, e);
+    task_mark(t, e);
     if (task->status == TASK_ENQUEUED && task->accepted) {
         task->status = TASK_PROCESSING;
         task->started_at = clock_wall_us();
@@ -305,63 +295,6 @@ void tasks_changed(struct tasks *t, struct task *task)
                      task->doubtful ? CODE_LOST : NULL,
                      "a part of the log was damaged that may have held operations of this task");
     }
-}
-
-void tasks_forget_refusals(struct tasks *t, struct task *task)
-{
-    struct entry *e = tasks_entry(t, task->uid);
-    if (!e)
-        return;
-    free_refusals(e);
-    task->refused = 0;
-    mark(t, e);
-}
-
-static uint64_t add_deletion(struct entry *e, struct task_deletion d)
-{
-    for (size_t i = 0; i < e->deletion_count; i++)
-        if (e->deletions[i].shard == d.shard && e->deletions[i].generation == d.generation)
-            return 0; /* told again after a restart */
-    struct task_deletion *grown = realloc(e->deletions, (e->deletion_count + 1) * sizeof *grown);
-    require(grown != NULL);
-    e->deletions = grown;
-    grown[e->deletion_count++] = d;
-    e->task.deleted += d.documents;
-    return d.documents;
-}
-
-static void add_error(struct tasks *t, struct entry *e, const struct refusal *r)
-{
-    for (size_t i = 0; i < e->error_count; i++)
-        if (e->errors[i].position == r->position && strcmp(e->errors[i].text, r->id) == 0)
-            return; /* told again after a restart */
-    e->task.refused++;
-    mark(t, e);
-    if (e->error_count == TASK_MAX_ERRORS)
-        return;
-    struct task_error *grown = realloc(e->errors, (e->error_count + 1) * sizeof *grown);
-    size_t id = strlen(r->id) + 1, code = strlen(r->code) + 1, message = strlen(r->message) + 1;
-    char *text = malloc(id + code + message);
-    require(grown != NULL && text != NULL);
-    memcpy(text, r->id, id);
-    memcpy(text + id, r->code, code);
-    memcpy(text + id + code, r->message, message);
-    e->errors = grown;
-    grown[e->error_count++] = (struct task_error){r->position, text, id, id + code};
-}
-
-uint64_t tasks_refuse(struct tasks *t, struct task *task, const struct refusal *r)
-{
-    struct entry *e = tasks_entry(t, task->uid);
-    if (!e)
-        return 0;
-    if (strcmp(r->code, NOTICE_DELETED) != 0) {
-        add_error(t, e, r);
-        return 0;
-    }
-    mark(t, e);
-    uint64_t documents = strtoull(r->message, NULL, 10);
-    return add_deletion(e, (struct task_deletion){(uint32_t)r->position, r->generation, documents});
 }
 
 void tasks_wait(struct tasks *t, struct task *task, tasks_ended *ended, void *context)
@@ -417,11 +350,10 @@ static void load_one(void *context, uint64_t uid, struct str packed)
         }
         e->task.refused = m->refused;
         for (size_t i = 0; i < m->n_deletions; i++)
-            add_deletion(e, (struct task_deletion){m->deletions[i]->shard, m->deletions[i]->commit,
-                                                   m->deletions[i]->documents});
+            task_add_deletion(t, e, (struct task_deletion){m->deletions[i]->shard, m->deletions[i]->commit,
+                                                           m->deletions[i]->documents});
         if (m->failure) {
-            e->failure = strdup(m->failure->message);
-            e->failure_code = known_failure(m->failure->code);
+            task_fail(t, e, known_failure(m->failure->code), m->failure->message);
         }
         e->dirty = false;
     }
@@ -467,7 +399,7 @@ struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, co
         e->task.type = type;
     if (index && !e->task.index_name[0])
         snprintf(e->task.index_name, sizeof e->task.index_name, "%s", index->name);
-    mark(t, e);
+    task_mark(t, e);
     return &e->task;
 }
 
@@ -480,7 +412,7 @@ void tasks_reopen(struct tasks *t, uint64_t uid)
     e->task.status = TASK_PROCESSING;
     e->task.finished_at = 0;
     e->task.received_all = false;
-    mark(t, e);
+    task_mark(t, e);
 }
 
 /* After recovery has counted what the log still holds for each: the rest of a former life's tasks are over. */
@@ -506,7 +438,7 @@ void tasks_close(struct tasks *t)
         return;
     write_dirty_before(t, UINT64_MAX);
     for (size_t i = 0; i < t->count; i++)
-        free_errors(t->entries[i]);
+        task_free(t, t->entries[i]);
     free(t->entries);
     while (t->waiters) {
         struct waiter *w = t->waiters;

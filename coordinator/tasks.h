@@ -1,5 +1,5 @@
-/* tasks.h - tasks: what a client asked for that goes on after the answer. Kept in memory and in the catalog, the newest
- * 10,000 of those that have ended. */
+/* tasks.h - tasks: what a client asked for that goes on after the answer. Kept in memory and in the catalog, of those that
+ * have ended the newest, as many as TASKS_KEPT and TASKS_BYTES allow. */
 #ifndef COORDINATOR_TASKS_H
 #define COORDINATOR_TASKS_H
 
@@ -13,7 +13,7 @@
 struct tasks;
 
 enum task_status { TASK_ENQUEUED, TASK_PROCESSING, TASK_SUCCEEDED, TASK_FAILED, TASK_CANCELED };
-enum { TASK_MAX_ERRORS = 1000 };
+enum { TASK_MAX_ERRORS = 1000, TASKS_KEPT = 10000, TASKS_BYTES = 16 << 20 };
 
 struct task {
     uint64_t uid;

@@ -25,6 +25,7 @@ struct entry {
     size_t error_count;
     char *failure;
     const char *failure_code;
+    size_t bytes; /* of all that */
     bool dirty;
 };
 
@@ -39,16 +40,25 @@ struct tasks {
     struct catalog *catalog;
     struct entry **entries; /* by rising uid */
     size_t count, room;
+    size_t bytes; /* of all entries */
     struct waiter *waiters;
     uint64_t oldest_dirty;  /* uid: none below it is; UINT64_MAX: none at all */
     uint64_t newest_loaded; /* uid; of newer ones that log and segments speak of the catalog had not heard yet */
 };
+
+/* Of an entry: what it holds is counted. */
+void task_grows(struct tasks *t, struct entry *e, size_t bytes);
+void task_free(struct tasks *t, struct entry *e);
+void task_fail(struct tasks *t, struct entry *e, const char *code, const char *message); /* `code` stays the caller's */
+uint64_t task_add_deletion(struct tasks *t, struct entry *e, struct task_deletion d); /* documents that are new of it */
+void task_mark(struct tasks *t, struct entry *e);                                     /* to be written */
 
 bool task_has_ended(const struct task *t);
 const char *task_status_name(enum task_status status);
 struct entry *tasks_entry(struct tasks *t, uint64_t uid); /* NULL: there is none */
 Mayfly__Task *tasks_message(struct tasks *t, struct arena *a, const struct task *task);
 size_t tasks_count(const struct tasks *t);
+size_t tasks_bytes(const struct tasks *t); /* TASKS_BYTES, and a few of such tasks that are under way */
 const struct task *tasks_at(const struct tasks *t, size_t i); /* by rising uid */
 
 /* What changed goes to the catalog, the oldest first, so that what it has not heard of is newer than all that it has.

@@ -73,7 +73,7 @@ class Soak:
     def note_declared(self):
         """Bytes that the server says it holds because of what it was given and asked."""
         stats = self.reader.stats()
-        declared = {"coordinator": stats.weights_bytes, "shards": sum(index.heap for index in stats.indexes)}
+        declared = {"coordinator": stats.weights_bytes + stats.tasks_bytes, "shards": sum(index.heap for index in stats.indexes)}
         self.declared.append([time.monotonic(), declared])
         return declared
 

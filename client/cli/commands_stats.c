@@ -174,6 +174,9 @@ static void print_json(const Mayfly__Stats *s)
     emit_member_number(&b, "hangs", s->hangs);
     emit_member_number(&b, "removals", s->removals);
     emit_member_number(&b, "removals_due_ms", s->removals_due_ms);
+    emit_member_number(&b, "tasks_kept", s->tasks_kept);
+    emit_member_number(&b, "tasks_bytes", s->tasks_bytes);
+    emit_member_number(&b, "tasks_budget", s->tasks_budget);
     emit_member_number(&b, "weights_cached", s->weights_cached);
     emit_member_number(&b, "weights_bytes", s->weights_bytes);
     emit_member_number(&b, "weights_budget", s->weights_budget);

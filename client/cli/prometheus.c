@@ -235,6 +235,9 @@ void prometheus_print(const Mayfly__Stats *s)
     single("hangs_total", "counter", "Shards and nurseries ended because they did not answer.", s->hangs);
     single("searches_total", "counter", "Searches answered since the start.", s->searches);
     single("operations_total", "counter", "Operations accepted since the start.", s->operations);
+    single("tasks_kept", "gauge", "Tasks that are kept, those that have ended included.", s->tasks_kept);
+    single("tasks_bytes", "gauge", "Bytes of tasks that are kept.", s->tasks_bytes);
+    single("tasks_budget_bytes", "gauge", "Bytes that tasks may take.", s->tasks_budget);
     single("weights_bytes", "gauge", "Bytes of remembered term weights of searches.", s->weights_bytes);
     single("weights_budget_bytes", "gauge", "Bytes that remembered term weights may take.", s->weights_budget);
     single("weights_hits_total", "counter", "Searches over several shards that needed no first round.",

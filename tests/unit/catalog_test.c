@@ -289,6 +289,60 @@ static void a_flush_is_told_when_the_catalog_has_it(void **state)
     remove_path(&l);
 }
 
+static void refuse_many(struct tasks *t, struct task *task)
+{
+    char id[32], message[600];
+    memset(message, 'x', sizeof message - 1);
+    message[sizeof message - 1] = 0;
+    for (uint64_t n = 0; n < 1000; n++) {
+        snprintf(id, sizeof id, "document-%d", (int)n);
+        tasks_refuse(t, task, &(struct refusal){0, task->uid, n, 0, id, "invalid_id", message});
+    }
+}
+
+/* All that is refused is counted; what was said of it is kept as long as there is room, longest of the newest. */
+static void refusals_are_kept_within_bounds(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL};
+    struct tasks *t;
+    uint64_t last = 0;
+    make_path(&l);
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    size_t empty = tasks_bytes(t);
+    for (int n = 0; n < 60; n++) {
+        struct task *task = tasks_new(t, NULL, "add");
+        last = task->uid;
+        refuse_many(t, task);
+        assert_true(tasks_bytes(t) <= TASKS_BYTES + 1024);
+        assert_int_equal(task->refused, 1000);
+        assert_int_equal(tasks_entry(t, last)->error_count, 1000);
+        tasks_finish(t, task, TASK_FAILED, NULL, NULL);
+        tasks_flush(t, NULL, NULL);
+        uv_run(&l.loop, UV_RUN_DEFAULT);
+    }
+    assert_true(tasks_count(t) > 10 && tasks_count(t) < 60);
+    die(&l, t);
+
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    assert_int_equal(tasks_find(t, last)->refused, 1000);
+    assert_int_equal(tasks_entry(t, last)->error_count, 1000);
+    assert_true(tasks_bytes(t) <= TASKS_BYTES + 1024);
+    for (int n = 0; n < 60; n++) { /* under way at once: none can be forgotten */
+        struct task *task = tasks_new(t, NULL, "add");
+        refuse_many(t, task);
+        assert_int_equal(task->refused, 1000);
+        assert_true(tasks_bytes(t) <= TASKS_BYTES + 60 * 1024);
+    }
+    for (size_t i = 0; i < tasks_count(t); i++)
+        tasks_forget_refusals(t, tasks_find(t, tasks_at(t, i)->uid));
+    assert_true(tasks_bytes(t) < empty + 100 * 1024);
+    die(&l, t);
+    remove_path(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +353,7 @@ int main(void)
         cmocka_unit_test(routes_every_slot),
         cmocka_unit_test(a_task_is_in_the_catalog_before_newer_ones),
         cmocka_unit_test(a_flush_is_told_when_the_catalog_has_it),
+        cmocka_unit_test(refusals_are_kept_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
