@@ -33,8 +33,8 @@ struct making {
     bool canceled; /* while the transaction was on its way */
     unsigned passes;
     uint64_t before; /* differences of the pass before this one */
-    uint64_t begun_us;
-    uv_timer_t retry; /* of the transaction */
+    uint64_t begun_us, paused_us; /* since when it is made; since when builds pause */
+    uv_timer_t retry;             /* of the transaction; of a pass */
 };
 
 static struct task *task_of(const struct making *m)
@@ -113,9 +113,10 @@ static void finish(struct making *m)
     struct index *i = m->index;
     struct task *task = task_of(m);
     uint32_t old = i->edition;
-    log_info("an index has been analyzed again index=%s edition=%u documents=%llu ms=%llu", i->name,
-             m->edition->edition, (unsigned long long)index_documents(m->edition),
-             (unsigned long long)(clock_us() - m->begun_us) / 1000);
+    uint64_t now = clock_us();
+    log_info("an index has been analyzed again index=%s edition=%u documents=%llu ms=%llu builds_paused_ms=%llu",
+             i->name, m->edition->edition, (unsigned long long)index_documents(m->edition),
+             (unsigned long long)(now - m->begun_us) / 1000, (unsigned long long)(now - m->paused_us) / 1000);
     close_streams(m);
     jobs_take_edition(s->jobs, i, m->edition);
     index_take_edition(&s->indexes, i, m->edition);
@@ -184,6 +185,18 @@ static void on_paused(void *context)
     begin_pass(context);
 }
 
+static void on_turn(uv_timer_t *timer)
+{
+    begin_pass(timer->data);
+}
+
+static void pause_builds(struct making *m)
+{
+    m->stage = PAUSING;
+    m->paused_us = clock_us();
+    jobs_pause(m->server->jobs, m->index, on_paused, m);
+}
+
 static void next_pass(struct making *m)
 {
     uint64_t differences = 0;
@@ -193,11 +206,13 @@ static void next_pass(struct making *m)
     log_info("a pass over an index is done index=%s edition=%u pass=%u differences=%llu", m->index->name,
              m->edition->edition, m->passes, (unsigned long long)differences);
     m->before = differences;
-    m->stage = last ? PAUSING : CATCHING_UP;
-    if (last)
-        jobs_pause(m->server->jobs, m->index, on_paused, m);
-    else
+    m->stage = CATCHING_UP;
+    if (!last)
         begin_pass(m);
+    else if (backup_holds_editions(m->server)) /* builds are not to pause for it */
+        uv_timer_start(&m->retry, on_turn, RETRY_MS, 0);
+    else
+        pause_builds(m);
 }
 
 static void on_passed(void *context, int err, const char *why)
