@@ -17,7 +17,7 @@ import removal
 import service
 import suite
 import watching
-from tools import APT, PLACE, Skip, journal, run
+from tools import APT, IN_CONTAINER, PLACE, Skip, journal, run
 
 ROWS = (installing, service, crashes, packages, data, removal, suite, watching)
 NEEDED = "three_commands"  # without what it installs nothing else can be tried
@@ -72,8 +72,7 @@ def main():
     print(f"booted after {time.clock_gettime(time.CLOCK_BOOTTIME):.0f} s: {' '.join(os.uname())}", flush=True)
     status = run_files() if (PLACE / "files").exists() else try_all()
     print(f"boot-exit {status}", flush=True)
-    in_container = subprocess.run(["systemd-detect-virt", "--container", "--quiet"], check=False).returncode == 0
-    subprocess.run(["systemctl", "exit", str(status)] if in_container else ["systemctl", "poweroff", "--force"], check=False)
+    subprocess.run(["systemctl", "exit", str(status)] if IN_CONTAINER else ["systemctl", "poweroff", "--force"], check=False)
 
 
 if __name__ == "__main__":

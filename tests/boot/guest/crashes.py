@@ -101,10 +101,12 @@ def worker_groups():
 
 
 def try_memory_limit():
-    """MemoryMax= of the unit is the kernel's limit of the service's group."""
+    """MemoryMax= of the unit is the kernel's limit of the service's group, and the settings follow."""
     need_memory_controller()
-    with drop_in("MemoryMax=700M\n"):
-        assert (GROUP / "memory.max").read_text().strip() == str(700 << 20)
+    with drop_in("MemoryMax=900M\n"):
+        assert (GROUP / "memory.max").read_text().strip() == str(900 << 20)
+        budget = json.loads(run("mayfly", "--json", "budget").stdout)
+        assert budget["total"] <= budget["limit"] == 900 << 20 and budget["cuts"], budget
         assert (GROUP / "memory.high").read_text().strip() == "max"
         assert hits() == 20
 

@@ -13,6 +13,18 @@ def try_restart_under_queries():
             stream.moves()
 
 
+def try_handover_under_queries():
+    """The program at mayflyd's path takes its place, and systemd's word for it is the other's process."""
+    pid, restarts = main_pid(), property_of("NRestarts")
+    with Stream() as stream:
+        stream.moves()
+        run("systemctl", "kill", "-s", "USR2", "--kill-whom=main", UNIT)
+        until(lambda: main_pid() not in (0, pid), "another coordinator")
+        stream.moves()
+    assert property_of("NRestarts") == restarts and property_of("ActiveState") == "active"
+    assert hits() == 20
+
+
 def installed_version():
     return run("dpkg-query", "-W", "-f", "${Version}", "mayfly").stdout
 
