@@ -93,6 +93,7 @@ static void in_pool(uv_work_t *work)
         err = link_log(b, b->logs[i], path);
     if (err)
         snprintf(b->why, sizeof b->why, "%.400s: %s", path, err_str(err));
+    b->part.in_memory = cap_is_in_memory(b->directory);
 }
 
 static void after_pool(uv_work_t *work, int status)
@@ -164,6 +165,7 @@ bool backup_start(struct server *s, const char *directory, backup_done *done, vo
     *b = (struct backup){.server = s, .done = done, .context = context, .began_us = clock_us()};
     memcpy(b->directory, directory, length + 1);
     b->part.directory = b->directory;
+    b->part.in_memory = true; /* for all that is known yet; little is written */
     list_places(b);
     jobs_hold_removals(s->jobs, true);
     oplog_hold(s->log);

@@ -108,7 +108,7 @@ static enum config_worker_cap in_this_build(enum config_worker_cap wanted)
 #endif
 }
 
-static bool is_in_memory(const char *path)
+bool cap_is_in_memory(const char *path)
 {
     static const uint32_t tmpfs = 0x01021994, ramfs = 0x858458f6; /* linux/magic.h */
     struct statfs s;
@@ -127,7 +127,7 @@ int cap_open(enum config_worker_cap wanted, const char *data, struct cap **out, 
 {
     struct cap *c = calloc(1, sizeof *c);
     require(c);
-    *c = (struct cap){.group.directory = -1, .name = "rlimit", .is_data_in_memory = is_in_memory(data)};
+    *c = (struct cap){.group.directory = -1, .name = "rlimit", .is_data_in_memory = cap_is_in_memory(data)};
     why[0] = '\0';
     int err = choose(c, in_this_build(wanted), data, why);
     if (err) {
@@ -194,7 +194,8 @@ uint64_t cap_limit(const struct cap *c, uint64_t worker_memory, struct cap_need 
     if (!has_group(c))
         return worker_memory;
     uint64_t cache = worker_memory / 4 > LEAST_CACHE ? worker_memory / 4 : LEAST_CACHE;
-    return worker_memory + cache + SLACK + need.mapped / PAGE_TABLES + (c->is_data_in_memory ? need.written : 0);
+    return worker_memory + cache + SLACK + need.mapped / PAGE_TABLES +
+           (c->is_data_in_memory || need.in_memory ? need.written : 0);
 }
 
 int cap_begin(struct cap *c, uint64_t job, uint64_t limit, int *out_entrance)

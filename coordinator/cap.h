@@ -21,7 +21,8 @@ struct cap;
 /* What a job needs besides worker_memory. */
 struct cap_need {
     uint64_t mapped;  /* bytes of files that it may map: their page tables count */
-    uint64_t written; /* bytes that it may write: memory, where the data is on a file system in memory */
+    uint64_t written; /* bytes that it may write: memory, where the data is on a file system in memory, */
+    bool in_memory;   /* or it writes elsewhere, and there it is */
 };
 
 /* How a worker's group ended. */
@@ -40,6 +41,7 @@ const char *cap_name(const struct cap *c);  /* cgroup v2 | cgroup v1 | rlimit */
 const char *cap_group(const struct cap *c); /* the directory of workers' groups; empty: none */
 uint64_t cap_room(const struct cap *c);     /* bytes of memory that the machine has, or our own group may have */
 uint64_t cap_own_limit(void);               /* least limit of our own group and those above it; UINT64_MAX: none */
+bool cap_is_in_memory(const char *path);    /* what is written there is memory; it blocks */
 uint64_t cap_peak(const struct cap *c);     /* the highest of all workers so far */
 
 /* Limit of a worker's group that needs nothing special; worker_memory itself where there is no group. */

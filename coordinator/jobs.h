@@ -70,6 +70,7 @@ struct backup_part {
     const char *directory; /* these stay until `done` */
     const struct place *places;
     size_t place_count;
+    bool in_memory; /* what is written there is memory */
     bool finish;
 };
 void jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done, void *context);

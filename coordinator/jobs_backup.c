@@ -38,6 +38,7 @@ void backup_start_waiting(struct jobs *j)
         return;
     struct job *job = job_new(j, &job_backup, NULL);
     job->backup = b;
+    job->writes_memory = b->part.in_memory;
     int err = job_start(job);
     if (!err) {
         j->backup = NULL;
@@ -77,7 +78,7 @@ static uint64_t segment_bytes(const struct index *i)
     return bytes;
 }
 
-/* Where nothing can be linked; it counts where files are memory. */
+/* Where nothing can be linked; it counts where what is written is memory. */
 static uint64_t writes(const struct job *job)
 {
     uint64_t bytes = 0;

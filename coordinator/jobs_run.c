@@ -267,7 +267,7 @@ static int send_ticket(struct job *job, int words, int worker_end, int message, 
 /* Page tables of what a worker maps: the segments of its stream. */
 static struct cap_need need_of(const struct job *job)
 {
-    struct cap_need need = {.written = job->kind->writes ? job->kind->writes(job) : 0};
+    struct cap_need need = {.written = job->kind->writes ? job->kind->writes(job) : 0, .in_memory = job->writes_memory};
     for (size_t i = 0; job->stream && i < job->stream->segment_count; i++)
         need.mapped += job->stream->segments[i].bytes;
     if (job->kind == &job_reanalyze)

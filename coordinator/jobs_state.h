@@ -82,6 +82,7 @@ struct job { /* one worker's run */
     uint64_t number;
     uint64_t segment; /* that it was to write; 0: none */
     bool small;
+    bool writes_memory; /* wherever the data is */
 
     bool has_group; /* that is to be removed */
     struct region words;

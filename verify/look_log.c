@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/err.h"
 #include "coordinator/oplog_scan.h"
@@ -47,7 +48,9 @@ static void look(struct findings *f, const void *context)
 {
     const char *path = context;
     struct oplog_scan s = {0};
-    findings_file(f, path, 0);
+    struct stat status = {0};
+    (void)stat(path, &status);
+    findings_file(f, path, (uint64_t)status.st_size);
     int err = oplog_scan_open(&s, path, strtoull(path + strlen("log/"), NULL, 10));
     if (err == ERR_CORRUPT)
         findings_note(f, path, "it has no whole header, as a kill leaves it: nothing in it was acknowledged");
