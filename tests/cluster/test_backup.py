@@ -57,9 +57,11 @@ def writing(server):
     writer = Writer(server)
     writer.start()
     assert writer.some.wait(60)
-    yield writer
-    writer.ending = True
-    writer.join(60)
+    try:
+        yield writer
+    finally:
+        writer.ending = True
+        writer.join(60)
     assert writer.failure is None
 
 
@@ -70,8 +72,10 @@ def restored(backup, place, **options):
     other = Server(place, **options)
     assert "restored" in run("restore", backup, "--data", other.data)
     other.start()
-    yield other
-    other.stop()
+    try:
+        yield other
+    finally:
+        other.stop()
 
 
 def test_what_was_acknowledged_before_a_backup_is_in_it(make_server, directory):
