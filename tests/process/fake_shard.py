@@ -139,5 +139,5 @@ if __name__ == "__main__":
     parser.add_argument("--shard", type=int)
     parser.add_argument("--reader", type=int)
     parser.add_argument("--query-memory")
-    options = parser.parse_args()
+    options, _ = parser.parse_known_args()  # others are of no use here
     Shard(options.shard, options.reader).serve()
