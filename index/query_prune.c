@@ -78,10 +78,11 @@ void prune_share(const struct scan *s)
 void prune_add(const struct scan *s, struct batch *b, bool required, int32_t least)
 {
     typedef int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
+    typedef uint32_t sums __attribute__((vector_size(16), aligned(4), may_alias)); /* behind the last, of anything */
     const int32_t lowest = required ? 0 : ABSENT, gone = INT32_MIN;
     for (size_t i = 0; i < b->count; i += 4) {
         four added = *(const four *)(b->added + i), leaves = added < lowest;
-        four score = *(four *)(b->scores + i) + (added & (added > 0));
+        four score = (four)(*(sums *)(b->scores + i) + (sums)(added & (added > 0)));
         *(four *)(b->scores + i) = (leaves & gone) | (score & ~leaves);
     }
     b->count = s->scope.kernels->keep_scores(b->documents, b->scores, b->count, least > gone ? least : gone + 1,
