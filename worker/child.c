@@ -16,7 +16,16 @@
 /* linux/ioprio.h, which older headers do not have. */
 enum { IO_WHO_PROCESS = 1, IO_CLASS_IDLE = 3, IO_CLASS_SHIFT = 13 };
 
-enum { NICE = 10 };
+enum { NICE = 10, SLICE_NS = 100 * 1000 * 1000 };
+
+/* linux/sched/types.h's struct sched_attr, version 0, which libc has since 2.41 only. */
+struct scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
 
 /* "0" is whoever writes it. */
 int child_enter_group(int *entrance)
@@ -45,12 +54,14 @@ static void be_killed_first(void)
     close(fd);
 }
 
-/* Search goes first on the processor and on the disk; where the kernel says no, it goes without. */
+/* Search goes first on the processor and on the disk; where the kernel says no, it goes without. From Linux 6.12 on `runtime`
+ * is the slice that is asked for: whoever wakes up and wants a shorter one, as everybody does, need not wait until this
+ * one is used up, which was 3 to 4 ms of every tenth search. Kernels before do not look at it. */
 static void step_back(void)
 {
-    struct sched_param none = {0};
-    (void)sched_setscheduler(0, SCHED_BATCH, &none);
-    (void)setpriority(PRIO_PROCESS, 0, NICE);
+    struct scheduling s = {.size = sizeof s, .policy = SCHED_BATCH, .nice = NICE, .runtime = SLICE_NS};
+    if (syscall(SYS_sched_setattr, 0, &s, 0) != 0)
+        (void)setpriority(PRIO_PROCESS, 0, NICE);
     (void)syscall(SYS_ioprio_set, IO_WHO_PROCESS, 0, IO_CLASS_IDLE << IO_CLASS_SHIFT);
 }
 
