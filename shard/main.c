@@ -23,6 +23,7 @@
 #include "common/fd.h"
 #include "common/logger.h"
 #include "common/region.h"
+#include "common/slice.h"
 #include "index/store.h"
 #include "proto/last_words.h"
 #include "shard/hold.h"
@@ -164,6 +165,7 @@ int main(int argc, char **argv)
     memory_setup(o.heap_memory);
     open_shard(&o, &s);
     s.words->stage = STAGE_SERVING;
+    slice_ask(SLICE_SHORT_US);
     int err = serve(&s, SOCKET_FD);
     s.words->reason = err ? EXIT_REASON_CORRUPT : EXIT_REASON_DONE;
     if (err)

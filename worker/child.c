@@ -2,30 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/fd.h"
+#include "common/slice.h"
 
 /* linux/ioprio.h, which older headers do not have. */
 enum { IO_WHO_PROCESS = 1, IO_CLASS_IDLE = 3, IO_CLASS_SHIFT = 13 };
 
-enum { NICE = 10, SLICE_NS = 100 * 1000 * 1000 };
-
-/* linux/sched/types.h's struct sched_attr, version 0, which libc has since 2.41 only. */
-struct scheduling {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime, deadline, period;
-};
+enum { NICE = 10 };
 
 /* "0" is whoever writes it. */
 int child_enter_group(int *entrance)
@@ -54,14 +44,10 @@ static void be_killed_first(void)
     close(fd);
 }
 
-/* Search goes first on the processor and on the disk; where the kernel says no, it goes without. From Linux 6.12 on `runtime`
- * is the slice that is asked for: whoever wakes up and wants a shorter one, as everybody does, need not wait until this
- * one is used up, which was 3 to 4 ms of every tenth search. Kernels before do not look at it. */
+/* Search goes first on the processor and on the disk; where the kernel says no, it goes without. */
 static void step_back(void)
 {
-    struct scheduling s = {.size = sizeof s, .policy = SCHED_BATCH, .nice = NICE, .runtime = SLICE_NS};
-    if (syscall(SYS_sched_setattr, 0, &s, 0) != 0)
-        (void)setpriority(PRIO_PROCESS, 0, NICE);
+    slice_ask_as_batch(SLICE_LONG_US, NICE);
     (void)syscall(SYS_ioprio_set, IO_WHO_PROCESS, 0, IO_CLASS_IDLE << IO_CLASS_SHIFT);
 }
 
