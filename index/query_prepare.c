@@ -53,12 +53,6 @@ static int failed(struct preparation *p, size_t segment, const char *part, int64
     return (int)err;
 }
 
-/* Live documents with the term in one segment: without deletions the dictionary has it. */
-static int64_t live_frequency(struct snapshot_segment *s, const struct term *t)
-{
-    return s->core->deleted == 0 ? (int64_t)t->documents : snapshot_frequency(s, t->key);
-}
-
 /* -------------------------------------------------------------------------------------------------------- the word
  * itself */
 
@@ -186,7 +180,7 @@ static int list_term(struct preparation *p, size_t segment, const struct term *t
     c.key = t->key;
     if (!belongs(l, &c))
         return 0;
-    int64_t live = live_frequency(&p->snapshot->segments[segment], t);
+    int64_t live = snapshot_live(&p->snapshot->segments[segment], t);
     if (live < 0)
         return failed(p, segment, "postings", live);
     c.frequency = (uint64_t)live;

@@ -160,6 +160,14 @@ void snapshot_trim(const struct snapshot *s)
         segment_trim(s->segments[i].segment);
 }
 
+int64_t snapshot_live(struct snapshot_segment *s, const struct term *t)
+{
+    if (s->core->deleted == 0)
+        return t->documents;
+    int64_t deleted = snapshot_file_deleted(s->file, s->core, s->marks, t);
+    return deleted < 0 ? deleted : (int64_t)t->documents - deleted;
+}
+
 int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *out)
 {
     int err = 0;
@@ -167,10 +175,7 @@ int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *o
         out->documents = 0;
         return err;
     }
-    if (s->core->deleted == 0)
-        return out->documents;
-    int64_t deleted = snapshot_file_deleted(s->file, s->core, s->marks, out);
-    return deleted < 0 ? deleted : (int64_t)out->documents - deleted;
+    return snapshot_live(s, out);
 }
 
 int64_t snapshot_frequency(struct snapshot_segment *s, struct str key)

@@ -62,6 +62,9 @@ void snapshot_segment_path(const char *directory, uint64_t segment, char *out, s
  * generations, of which each new deletion costs a probe. Negative on damage. */
 int64_t snapshot_frequency(struct snapshot_segment *s, struct str key);
 
+/* The same of a term that is at hand, of that segment. */
+int64_t snapshot_live(struct snapshot_segment *s, const struct term *t);
+
 /* The same, and the term; its documents are 0 where it is not there. */
 int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *out);
 
