@@ -1,6 +1,5 @@
-/* segment_parts.h - an open segment from the inside: its extents, resolved.  Used by segment.c, bodies.c, terms.c,
- * postings.c,
- * typo.c. */
+/* segment_parts.h - an open segment from the inside: its extents, resolved.  Used by segment.c, segment_documents.c, bodies.c,
+ * terms.c, postings.c, typo.c. */
 #ifndef INDEX_SEGMENT_PARTS_H
 #define INDEX_SEGMENT_PARTS_H
 
