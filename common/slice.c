@@ -6,8 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { RESET_ON_FORK = 1 };
-
 /* linux/sched/types.h's struct sched_attr, version 0, which libc has since 2.41 only. */
 struct scheduling {
     uint32_t size, policy;
@@ -17,11 +15,10 @@ struct scheduling {
     uint64_t runtime, deadline, period;
 };
 
-static int set(unsigned slice_us, int policy, int nice, uint64_t flags)
+static int set(unsigned slice_us, int policy, int nice)
 {
     struct scheduling s = {.size = sizeof s,
                            .policy = (uint32_t)policy,
-                           .flags = flags,
                            .nice = nice,
                            .runtime = (uint64_t)slice_us * 1000};
     return (int)syscall(SYS_sched_setattr, 0, &s, 0);
@@ -31,11 +28,11 @@ void slice_ask(unsigned slice_us)
 {
     int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
     if (policy == SCHED_OTHER || policy == SCHED_BATCH)
-        (void)set(slice_us, policy, getpriority(PRIO_PROCESS, 0), RESET_ON_FORK);
+        (void)set(slice_us, policy, getpriority(PRIO_PROCESS, 0));
 }
 
 void slice_ask_as_batch(unsigned slice_us, int nice)
 {
-    if (set(slice_us, SCHED_BATCH, nice, 0) != 0)
+    if (set(slice_us, SCHED_BATCH, nice) != 0)
         (void)setpriority(PRIO_PROCESS, 0, nice);
 }

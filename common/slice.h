@@ -9,10 +9,10 @@
 
 enum { SLICE_SHORT_US = 300, SLICE_LONG_US = 100 * 1000 }; /* the kernel's own is about 3 ms, its bounds are 100 us and 100 ms */
 
-/* Of the calling thread, which keeps policy and nice value; its threads and children get the kernel's own. */
+/* Of the calling thread, which keeps policy and nice value; what it starts from now on inherits it. */
 void slice_ask(unsigned slice_us);
 
-/* With SCHED_BATCH and this nice value; children inherit all of it. Where the kernel says no, it goes without. */
+/* With SCHED_BATCH and this nice value. Where the kernel says no, it goes without. */
 void slice_ask_as_batch(unsigned slice_us, int nice);
 
 #endif

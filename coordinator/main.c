@@ -506,7 +506,7 @@ static int run(struct coordinator *c)
     must(service_start(&c->service, s), "cannot begin", "a timer");
     must(start_upkeep(c), "cannot begin", "a timer");
     jobs_survey(s->jobs, on_surveyed, c);
-    slice_ask(SLICE_SHORT_US); /* what is done in the pool, and all others, give way to the loop */
+    slice_ask(SLICE_SHORT_US); /* threads of the pool that are there already give way to the loop */
     uv_run(&c->loop, UV_RUN_DEFAULT);
 
     tasks_close(s->tasks);
