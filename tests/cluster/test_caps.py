@@ -130,8 +130,9 @@ class Groups:
         return pid
 
 
-def stopped_worker(client, job="build", limit=LIMIT):
-    """The pid of a worker that stands still in the middle of such a job; None: they were all too fast."""
+def stopped_worker(client, job="build", limit=LIMIT, groups=None):
+    """The pid of a worker that stands still in the middle of such a job, in its group if `groups` are given; None: they were
+    all too fast."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         for p in client.stats().processes:
@@ -141,8 +142,9 @@ def stopped_worker(client, job="build", limit=LIMIT):
                 os.kill(p.pid, signal.SIGSTOP)
                 while (state := pathlib.Path(f"/proc/{p.pid}/stat").read_text().rsplit(") ", 1)[1][0]) not in "TZX":
                     pass
-                if state == "T":
+                if state == "T" and (groups is None or groups.of(p.pid)):
                     return p.pid
+                os.kill(p.pid, signal.SIGCONT)
     return None
 
 
@@ -218,7 +220,7 @@ def test_what_the_kernel_kills_is_done_by_another(make_capped, kind):
     with server.client() as client:
         client.add("books", [("first", b'{"id":"first","t":"earlier common"}')], wait="searchable")
         with writing(server, batch(0)) as results:
-            pid = stopped_worker(client)
+            pid = stopped_worker(client, groups=groups)
             assert pid, "no worker was seen"
             groups.overfill(pid)
             for _ in range(20):
@@ -243,7 +245,7 @@ def test_a_merge_that_the_kernel_kills_is_done_with_less(make_capped, kind):
         assert client.stats().indexes[0].segments >= 4
         optimizing = threading.Thread(target=waiting.optimize, args=("books",))
         optimizing.start()
-        pid = stopped_worker(client, "merge")
+        pid = stopped_worker(client, "merge", groups=groups)
         assert pid, "no merge was seen"
         groups.overfill(pid)
         optimizing.join(120)
