@@ -170,10 +170,11 @@ static void put(struct catalog *c, struct catalog_write *w, catalog_done *done, 
     c->waiting_end = &w->next;
 }
 
-/* The loop has ended, or will not run again for the sake of this: nothing is in the pool any more. */
+/* The loop has ended; what is in the pool all the same is waited for: tasks that could not be written before. */
 void catalog_close(struct catalog *c)
 {
-    require(!c->committing);
+    while (c->committing)
+        uv_run(c->loop, UV_RUN_ONCE);
     struct catalog_write *list = c->waiting;
     c->waiting = NULL;
     int err = list ? catalog_store_commit(c->store, list) : 0;

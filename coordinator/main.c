@@ -477,6 +477,14 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* What ended while the server stopped; the pool writes it, so the loop has to turn until it has. */
+static void write_last_tasks(struct coordinator *c)
+{
+    tasks_flush(c->server.tasks, NULL, NULL);
+    while (!catalog_is_idle(c->server.catalog))
+        uv_run(&c->loop, UV_RUN_ONCE);
+}
+
 static int run(struct coordinator *c)
 {
     struct server *s = &c->server;
@@ -507,7 +515,10 @@ static int run(struct coordinator *c)
     must(start_upkeep(c), "cannot begin", "a timer");
     jobs_survey(s->jobs, on_surveyed, c);
     slice_ask(SLICE_SHORT_US); /* threads of the pool that are there already give way to the loop */
-    uv_run(&c->loop, UV_RUN_DEFAULT);
+    do
+        uv_run(&c->loop, UV_RUN_DEFAULT);
+    while (!has_stopped(c)); /* a timer of the last turn may have begun to write something */
+    write_last_tasks(c);
 
     tasks_close(s->tasks);
     catalog_close(s->catalog);
