@@ -13,7 +13,7 @@ PAD = [zlib.crc32(b"%d" % n) for n in range(9000)]  # stored, and as good as ran
 
 @pytest.fixture
 def server(make_server):
-    return make_server(shards=3)
+    return make_server(shards=3, merge="manual")  # what is merged is merged when a test says so
 
 
 @pytest.fixture
