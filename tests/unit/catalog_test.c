@@ -289,6 +289,29 @@ static void a_flush_is_told_when_the_catalog_has_it(void **state)
     remove_path(&l);
 }
 
+/* Tasks that could not be written before are in the pool when the catalog is closed: it waits for them. */
+static void closing_waits_for_the_last_tasks(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL};
+    struct tasks *t;
+    make_path(&l);
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    uint64_t uid = tasks_new(t, NULL, "settings")->uid;
+    tasks_finish(t, tasks_find(t, uid), TASK_SUCCEEDED, NULL, NULL);
+    tasks_close(t);
+    assert_false(catalog_is_idle(l.catalog));
+    catalog_close(l.catalog);
+    assert_int_equal(uv_loop_close(&l.loop), 0);
+
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    assert_int_equal(tasks_find(t, uid)->status, TASK_SUCCEEDED);
+    die(&l, t);
+    remove_path(&l);
+}
+
 static void refuse_many(struct tasks *t, struct task *task)
 {
     char id[32], message[600];
@@ -353,6 +376,7 @@ int main(void)
         cmocka_unit_test(routes_every_slot),
         cmocka_unit_test(a_task_is_in_the_catalog_before_newer_ones),
         cmocka_unit_test(a_flush_is_told_when_the_catalog_has_it),
+        cmocka_unit_test(closing_waits_for_the_last_tasks),
         cmocka_unit_test(refusals_are_kept_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
