@@ -25,17 +25,6 @@ def written_by(pid):
     return int(dict(line.split(": ") for line in text.splitlines())["write_bytes"])
 
 
-def disk_used(directory):
-    total = 0
-    for at, _, names in os.walk(directory):
-        for name in names:
-            try:
-                total += os.stat(os.path.join(at, name)).st_blocks * 512
-            except OSError:  # unlinked meanwhile
-                pass
-    return total
-
-
 class Watch:
     """Rows of {time, done (documents), written, disk, memory by phase} until it is stopped."""
 
@@ -51,7 +40,7 @@ class Watch:
         held = processes.by_phase(processes.own_by_pid(pid))
         written = sum(written_by(p) for p, phase in where.items() if phase != "shards")
         self.rows.append({"time": time.monotonic(), "done": self.done(), "written": written,
-                          "disk": disk_used(self.server.data), "memory": held})
+                          "disk": processes.disk(self.server.data), "memory": held})
 
     def run(self):
         try:

@@ -1,7 +1,6 @@
 """Create, fill, swap, drop; who asks meanwhile; and what the server holds after each round."""
 import itertools
 import json
-import os
 import pathlib
 import threading
 import time
@@ -17,18 +16,6 @@ LIMIT = 300  # seconds for anything that is waited for
 MB = 1e6
 PERIOD = 0.1  # seconds between samples
 SETTLE = 2.0  # seconds: shards count themselves, and give back, once a second
-
-
-def disk(directory):
-    """Bytes that the files below it take."""
-    taken = 0
-    for path, _, names in os.walk(directory):
-        for name in names:
-            try:
-                taken += os.stat(os.path.join(path, name)).st_blocks * 512
-            except OSError:  # it was removed meanwhile
-                pass
-    return taken
 
 
 class Searcher(threading.Thread):
@@ -71,7 +58,7 @@ class Sampler(threading.Thread):
     def run(self):
         while not self.ending.wait(PERIOD):
             held = processes.by_phase(processes.own_by_pid(self.server.process.pid))
-            self.rows.append([time.monotonic(), held, disk(self.server.data / "indexes")])
+            self.rows.append([time.monotonic(), held, processes.disk(self.server.data / "indexes")])
 
 
 def rest(server, client):
@@ -88,9 +75,9 @@ def rest(server, client):
 
 def look(server):
     held = processes.by_phase(processes.own_by_pid(server.process.pid))
-    indexes, log = disk(server.data / "indexes"), disk(server.data / "log")
+    indexes, log = processes.disk(server.data / "indexes"), processes.disk(server.data / "log")
     return {"memory": sum(held.values()), "by_phase": held, "disk": indexes, "log": log,
-            "catalog": disk(server.data) - indexes - log}
+            "catalog": processes.disk(server.data) - indexes - log}
 
 
 def fill(client, index, documents, number):

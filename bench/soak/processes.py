@@ -91,6 +91,18 @@ def by_phase(held):
     return totals
 
 
+def disk(directory):
+    """Bytes that the files below it take."""
+    taken = 0
+    for path, _, names in os.walk(directory):
+        for name in names:
+            try:
+                taken += os.stat(os.path.join(path, name)).st_blocks * 512
+            except OSError:  # it was removed meanwhile
+                pass
+    return taken
+
+
 def workers(server):
     return [pid for pid, phase in phases(server).items() if phase == "workers"]
 
