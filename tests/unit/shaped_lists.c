@@ -51,7 +51,6 @@ static const struct shape shapes[] = {
     {32 * 256 + 1, 8, T_SMALL, N_FEW, AT_NEAR, 0} /* and one more */
 };
 
-
 _Static_assert(sizeof shapes / sizeof shapes[0] == SHAPES, "as the header says");
 
 static uint32_t t_of(enum t_kind kind, uint32_t n, uint32_t *seed)
