@@ -5,7 +5,7 @@ function(mayfly_unit name)
   add_executable(${name}_test ${name}_test.c ${unit_SOURCES})
   target_link_libraries(${name}_test PRIVATE mayfly_build PkgConfig::CMOCKA ${unit_LINKS})
   add_test(NAME unit.${name} COMMAND ${name}_test)
-  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 120
+  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300
     ENVIRONMENT "MAYFLY_SHARED=${MAYFLY_SHARED}" SKIP_RETURN_CODE 77)
 endfunction()
 
