@@ -35,8 +35,8 @@ static _Noreturn void write_until_killed(const char *directory, uint64_t from, i
     }
 }
 
-/* Lets one write, and kills it at a random moment, which may be while it opens the file, or only after its first commit.
- * How many commits it has said. */
+/* Lets one write, and kills it at a random moment, which may be while it opens the file, or only after its first
+ * commit. How many commits it has said. */
 static uint64_t kill_a_writer(const char *directory, uint64_t from, bool after_a_commit)
 {
     int said[2], status;

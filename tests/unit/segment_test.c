@@ -124,7 +124,7 @@ static void reads_back_what_was_written(void **state)
         assert_int_equal(segment_field_find(s, STR("field2")), 2);
         assert_int_equal(segment_field_find(s, STR("field4")), -1);
         expect_documents(s, &m);
-        for (uint32_t term = 0; term<TERMS; term += sizes[i]> 1000 ? 13 : 1)
+        for (uint32_t term = 0; term < TERMS; term += sizes[i] > 1000 ? 13 : 1)
             expect_term(s, &m, term);
         for (uint32_t term = 0; term < TERMS; term += 29)
             expect_seeks(s, &m, term, 1 + term * 3);
