@@ -58,14 +58,7 @@ static size_t spell(const uint8_t *data, size_t size, char *text)
         "(",    ")",   "a ",     "b ",     "c.d ", "= ",      "!= ",     "< ",     "<= ",    "> ",  ">= ", "1 ",
         "-2.5", "'x'", "\"",     "'",      "AND ", "OR ",     "NOT ",    "IN ",    "[",      "]",   ",",   "TO ",
         "IS ",  "NULL ", "EMPTY ", "EXISTS ", "CONTAINS ", "STARTS WITH ", "true ", "\xc3\xa9", "\\", "\xff", "a = 1 ", "b.a "};
-    size_t used = 0;
-    for (size_t i = 0; i < size; i++) {
-        const char *piece = pieces[data[i] % (sizeof pieces / sizeof *pieces)];
-        size_t length = strlen(piece);
-        memcpy(text + used, piece, length);
-        used += length;
-    }
-    return used;
+    return fuzz_spell(pieces, sizeof pieces / sizeof *pieces, data, size, text);
 }
 
 static int filter_fuzz(const uint8_t *data, size_t size)

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef int fuzz_run(const uint8_t *data, size_t size);
 
@@ -23,5 +24,18 @@ struct fuzz_target {
 };
 
 extern const struct fuzz_target fuzz_target;
+
+/* Text of a grammar's pieces, one for each byte of input, to where there is room for the longest ones: its length. */
+static inline size_t fuzz_spell(const char *const *pieces, size_t count, const uint8_t *data, size_t size, char *text)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < size; i++) {
+        const char *piece = pieces[data[i] % count];
+        size_t length = strlen(piece);
+        memcpy(text + used, piece, length);
+        used += length;
+    }
+    return used;
+}
 
 #endif

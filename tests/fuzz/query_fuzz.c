@@ -79,14 +79,7 @@ static size_t spell(const uint8_t *data, size_t size, char *text)
         "(",    ")",    "\"", "-",    "+",       " ",  "a",  "the ", "AND ", "OR ",
         "NOT ", " cat", ":",  "f:",   "((",      "))", "-(", "\"a",  "a\" ", "\xe5\x85\xa8",
         "x-y",  "NOT(", "\0", "\xff", "title:(", "  "};
-    size_t used = 0;
-    for (size_t i = 0; i < size; i++) {
-        const char *piece = pieces[data[i] % (sizeof pieces / sizeof *pieces)];
-        size_t length = strlen(piece);
-        memcpy(text + used, piece, length);
-        used += length;
-    }
-    return used;
+    return fuzz_spell(pieces, sizeof pieces / sizeof *pieces, data, size, text);
 }
 
 static int query_fuzz(const uint8_t *data, size_t size)
