@@ -4,6 +4,7 @@ MAYFLY_BIN is the build's bin directory, MAYFLY_SHARED where corpora and queries
 """
 import contextlib
 import gzip
+import importlib
 import json
 import os
 import pathlib
@@ -12,11 +13,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
 import pytest
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(os.environ.get("MAYFLY_BIN", "build/dev/bin"))
 SHARED = pathlib.Path(os.environ.get("MAYFLY_SHARED", "../shared"))
 START_LIMIT = 60  # seconds until ready: sanitizers and a loaded machine are slow
@@ -233,6 +236,29 @@ def make_server(directory):
             server.stop()
 
 
+def pytest_generate_tests(metafunc):
+    """A file whose SHARDS are [1, 3] has its servers with one shard, and with three."""
+    counts = getattr(metafunc.module, "SHARDS", None)
+    if counts and "server" in metafunc.fixturenames:
+        metafunc.parametrize("server", counts, indirect=True, ids=lambda n: f"{n} shard{'s' if n > 1 else ''}")
+
+
 @pytest.fixture
-def server(make_server):
-    return make_server()
+def server(request, make_server):
+    return make_server(shards=request.param) if hasattr(request, "param") else make_server()
+
+
+@pytest.fixture
+def client(server):
+    with server.client() as m:
+        yield m
+
+
+@pytest.fixture(scope="session")
+def internal(tmp_path_factory):
+    """The messages between coordinator and children, generated for Python."""
+    place = tmp_path_factory.mktemp("proto")
+    subprocess.run(["protoc", f"--proto_path={ROOT}/proto", f"--python_out={place}", "internal.proto"], check=True)
+    sys.path.insert(0, str(place))
+    yield importlib.import_module("internal_pb2")
+    sys.path.remove(str(place))

@@ -9,15 +9,7 @@ import mayfly_pb2 as pb
 from conftest import await_tasks, built_with_allocators, held_up
 
 
-@pytest.fixture(params=[1, 3], ids=["one shard", "three shards"])
-def server(request, make_server):
-    return make_server(shards=request.param)
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as m:
-        yield m
+SHARDS = [1, 3]
 
 
 def documents(first, end, **fields):

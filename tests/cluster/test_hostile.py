@@ -14,12 +14,6 @@ def server(make_server):
     return make_server(shards=2)
 
 
-@pytest.fixture
-def client(server):
-    with server.client() as m:
-        yield m
-
-
 def add(client, *operations, index="books"):
     """The operations between two good ones, which must come through; what was refused, by id."""
     result = client.add(index, [BEFORE, *operations, AFTER], wait="searchable")

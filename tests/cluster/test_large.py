@@ -18,9 +18,7 @@ def body_of(client, **message):
     return client.call(**message)[1]
 
 
-@pytest.fixture(params=[1, 2])
-def server(request, make_server):
-    return make_server(shards=request.param)
+SHARDS = [1, 2]
 
 
 def test_a_document_of_the_largest_size_comes_back(server):

@@ -39,12 +39,6 @@ def server(one_server):
         assert m.search("books", "water", limit=3, deadline_ms=PATIENT).estimated_total >= 3
 
 
-@pytest.fixture
-def client(server):
-    with server.client() as m:
-        yield m
-
-
 def ends_with(connection, code):
     """What is left to read is an Error with request 0, then the end."""
     last = None

@@ -3,20 +3,10 @@ import concurrent.futures
 import json
 import random
 
-import pytest
-
 from conftest import await_tasks, built_with_allocators, held_up
 
 
-@pytest.fixture(params=[1, 3], ids=["one shard", "three shards"])
-def server(request, make_server):
-    return make_server(shards=request.param)
-
-
-@pytest.fixture
-def client(server):
-    with server.client() as m:
-        yield m
+SHARDS = [1, 3]
 
 
 def update(client, *documents, wait="searchable", **options):

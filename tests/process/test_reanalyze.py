@@ -3,7 +3,7 @@
 import pytest
 
 from nursery import DELETE, PUT, SETTINGS, operation, puts, region
-from test_worker import HAS_ARENA, MIB, documents, internal, make_nursery, nursery, segment_files, surveyed
+from test_worker import HAS_ARENA, MIB, documents, make_nursery, nursery, segment_files, surveyed
 
 TO = (1, 2, 0)
 GERMAN = {**SETTINGS, "language": "de"}

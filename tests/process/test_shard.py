@@ -1,35 +1,21 @@
 """A shard alone: the test is its coordinator."""
-import importlib
 import mmap
 import os
-import pathlib
 import resource
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 
 import pytest
 
 from conftest import BIN, START_LIMIT, built_with_allocators
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOCKET_FD, WORDS_FD, WORDS_SIZE = 3, 4, 4096
 DONE = 1  # EXIT_REASON_DONE
 SETTINGS = b'{"fields":{},"searchable":[],"filterable":[],"sortable":[],"language":"en","stop_words":null,' \
            b'"synonyms":{},"displayed":[],"distinct":null}'
-
-
-@pytest.fixture(scope="session")
-def internal(tmp_path_factory):
-    """The messages between coordinator and shard, generated for Python."""
-    place = tmp_path_factory.mktemp("proto")
-    subprocess.run(["protoc", f"--proto_path={ROOT}/proto", f"--python_out={place}", "internal.proto"], check=True)
-    sys.path.insert(0, str(place))
-    yield importlib.import_module("internal_pb2")
-    sys.path.remove(str(place))
 
 
 class Shard:

@@ -14,7 +14,7 @@ import pytest
 import nursery as harness
 from conftest import START_LIMIT, built_with_allocators, note
 from watch import Watch
-from test_shard import Shard, failure, internal  # noqa: F401  (a fixture)
+from test_shard import Shard, failure
 
 PLACE = (1, 1, 0)
 # Numbers are stored and not indexed, and these do not compress: a segment with a document that has them is a file.

@@ -1,31 +1,18 @@
 """The nursery and the workers it forks, without a coordinator."""
-import importlib
 import os
 import pathlib
 import random
 import select
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from conftest import BIN, START_LIMIT
 from nursery import DELETE, FILTER, PATCH, PUT, Nursery, operation, puts, region
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 HAS_ARENA = not os.environ.get("MAYFLY_SANITIZE")
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="session")
-def internal(tmp_path_factory):
-    """The messages between coordinator and nursery, generated for Python."""
-    place = tmp_path_factory.mktemp("proto")
-    subprocess.run(["protoc", f"--proto_path={ROOT}/proto", f"--python_out={place}", "internal.proto"], check=True)
-    sys.path.insert(0, str(place))
-    yield importlib.import_module("internal_pb2")
-    sys.path.remove(str(place))
 
 
 @pytest.fixture
