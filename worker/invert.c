@@ -20,9 +20,9 @@ enum { CACHE_LINE = 64 };
 static void fetch_records(struct inverter *v)
 {
     for (size_t i = 0; i < v->count; i++) {
-        const char *record = (const char *)terms_slot(&v->terms, v->tokens[i].hash)->record;
-        __builtin_prefetch(record);
-        __builtin_prefetch(record + CACHE_LINE); /* where its text is */
+        const struct term_record *record = terms_record(*terms_slot(&v->terms, v->tokens[i].hash));
+        __builtin_prefetch(&record->occurrences);
+        __builtin_prefetch((const char *)&record->occurrences + CACHE_LINE); /* where its text ends */
     }
 }
 
@@ -31,8 +31,10 @@ static void find_records(struct inverter *v)
     for (size_t i = 0; i < v->count; i++) {
         struct token *k = &v->tokens[i];
         k->record = terms_word(&v->terms, (struct str){.ptr = v->text + k->offset, .len = k->length}, k->hash);
-        __builtin_prefetch(k->record->stem, 1);
+        if (k->record->stem)
+            __builtin_prefetch(&k->record->stem->occurrences, 1);
     }
+    terms_settle(&v->terms);
 }
 
 static void fetch_lists(struct inverter *v)

@@ -48,10 +48,14 @@ static inline void list_put_byte(struct slices *s, struct list *l, uint8_t byte)
     *l->to++ = byte;
 }
 
+/* One byte or two, as nearly always: which of them is no branch, since nobody could foresee it. */
 static inline void list_put(struct slices *s, struct list *l, uint64_t v)
 {
-    if (l->end - l->to >= VARINT_MAX) {
-        l->to = varint_put(l->to, v);
+    if (v < 1 << 14 && l->end - l->to >= 2) {
+        unsigned two = v >= 0x80;
+        l->to[0] = (uint8_t)(v | two << 7);
+        l->to[1] = (uint8_t)(v >> 7);
+        l->to += 1 + two;
         return;
     }
     for (; v >= 0x80; v >>= 7)
@@ -78,8 +82,10 @@ static inline uint64_t list_get(struct list_reader *r)
 {
     uint64_t v = 0;
     if (r->end - r->at >= 2 && !(r->at[0] & r->at[1] & 0x80)) { /* nearly always */
-        uint64_t first = *r->at++;
-        return first < 0x80 ? first : (first & 0x7f) | (uint64_t)*r->at++ << 7;
+        uint64_t first = r->at[0], two = first >> 7;
+        v = (first & 0x7f) | ((uint64_t)r->at[1] << 7 & (0 - two));
+        r->at += 1 + two;
+        return v;
     }
     for (unsigned shift = 0;; shift += 7) {
         if (r->at == r->end)

@@ -4,11 +4,12 @@
 
 #include "worker/terms_sort.h"
 
-enum { FIRST_TABLE = 512 /* four pages: a small job touches no more */, NEAR = 1 << 14 };
+enum { FIRST_TABLE = 1024 /* two pages: a small job touches no more */, NEAR = 1 << 14, TAG_SHIFT = 48, FETCH = 8 };
 
 void terms_init(struct terms *t, struct analyzer *analyzer)
 {
-    *t = (struct terms){.analyzer = analyzer, .mask = FIRST_TABLE - 1};
+    t->analyzer = analyzer;
+    t->mask = FIRST_TABLE - 1;
     t->table = calloc(FIRST_TABLE, sizeof *t->table);
 }
 
@@ -20,19 +21,36 @@ static size_t limit(const struct terms *t)
     return t->mask / 8 * 5;
 }
 
+static uint64_t slot_of(const struct term_record *r, uint64_t hash)
+{
+    return (uint64_t)(uintptr_t)r | hash >> TAG_SHIFT << TAG_SHIFT;
+}
+
+static void place_slot(struct terms *t, uint64_t slot, uint64_t hash)
+{
+    size_t at = hash & t->mask;
+    while (t->table[at])
+        at = (at + 1) & t->mask;
+    t->table[at] = slot;
+}
+
+static uint64_t hash_of(const struct term_record *r)
+{
+    return terms_hash((struct str){.ptr = r->text, .len = r->length});
+}
+
+/* The hash is not kept: 2 % of a load's words are new, and each is hashed again twice at most. */
 static void grow_table(struct terms *t)
 {
-    struct term_slot *old = t->table;
+    uint64_t *old = t->table;
     size_t old_size = t->mask + 1;
     t->mask = old_size * 2 - 1;
     t->table = calloc(t->mask + 1, sizeof *t->table);
     for (size_t i = 0; i < old_size; i++) {
-        if (!old[i].record)
-            continue;
-        size_t at = old[i].hash & t->mask;
-        while (t->table[at].record)
-            at = (at + 1) & t->mask;
-        t->table[at] = old[i];
+        if (i + FETCH < old_size && old[i + FETCH])
+            __builtin_prefetch(terms_record(old[i + FETCH])->text);
+        if (old[i])
+            place_slot(t, old[i], hash_of(terms_record(old[i])));
     }
     free(old);
 }
@@ -51,71 +69,100 @@ static bool is_same(const char *a, const char *b, size_t size)
     return term_tail(a, size) == term_tail(b, size);
 }
 
-static bool is_word(const struct term_slot *slot, struct str word, uint64_t hash)
+static bool is_word(uint64_t slot, struct str word, uint64_t hash)
 {
-    return slot->hash == hash && slot->record->length == word.len && is_same(slot->record->text, word.ptr, word.len);
+    if ((slot ^ hash) >> TAG_SHIFT)
+        return false;
+    const struct term_record *r = terms_record(slot);
+    return r->length == word.len && is_same(r->text, word.ptr, word.len);
 }
 
-static struct term_record *find_or_add(struct terms *t, struct str word, uint64_t hash)
+static struct term_record *add_record(struct terms *t, struct str word, uint64_t hash)
 {
-    size_t at = hash & t->mask;
-    for (; t->table[at].record; at = (at + 1) & t->mask)
-        if (is_word(&t->table[at], word, hash))
-            return t->table[at].record;
     struct term_record *r = slices_alloc(&t->slices, offsetof(struct term_record, text) + word.len + TERM_SLACK);
-    memset(r, 0, offsetof(struct term_record, text) + TERM_SLACK);
+    memset(r, 0, offsetof(struct term_record, text));
     r->length = (uint16_t)word.len;
     memcpy(r->text, word.ptr, word.len);
-    t->table[at] = (struct term_slot){.hash = hash, .record = r};
+    memset(r->text + word.len, 0, TERM_SLACK);
+    place_slot(t, slot_of(r, hash), hash);
     if (++t->count > limit(t))
         grow_table(t);
     return r;
 }
 
-/* Snowball once per distinct word. A stem may be longer than its word, never than a key. */
-static struct term_record *stem_of(struct terms *t, struct term_record *r)
+static inline struct term_record *find_or_add(struct terms *t, struct str word, uint64_t hash)
 {
-    struct str word = {.ptr = r->text, .len = r->length}, stem = analyzer_stem(t->analyzer, word);
-    if (stem.len == 0 || stem.len > ANALYZER_MAX_WORD || str_equal(stem, word))
-        return r;
-    char padded[ANALYZER_MAX_WORD + TERM_SLACK]; /* Snowball's buffer ends where it ends */
-    memcpy(padded, stem.ptr, stem.len);
-    memset(padded + stem.len, 0, TERM_SLACK);
-    stem.ptr = padded;
-    return find_or_add(t, stem, terms_hash(stem));
+    for (size_t at = hash & t->mask; t->table[at]; at = (at + 1) & t->mask)
+        if (is_word(t->table[at], word, hash))
+            return terms_record(t->table[at]);
+    return add_record(t, word, hash);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ new words
+ */
+
+static struct term_record *note_new(struct terms *t, struct term_record *r)
+{
+    struct str word = {.ptr = r->text, .len = r->length};
+    bool is_stop = analyzer_is_stop_word(t->analyzer, word);
+    r->flags = (uint8_t)(r->flags | TERM_SEEN | (is_stop ? TERM_STOP : 0));
+    if (t->new_count == TERMS_NEW)
+        terms_settle(t);
+    t->new_words[t->new_count++].record = r;
+    return r;
 }
 
 struct term_record *terms_word(struct terms *t, struct str word, uint64_t hash)
 {
     struct term_record *r = find_or_add(t, word, hash);
-    if (r->flags & TERM_SEEN)
-        return r;
-    bool is_stop = analyzer_is_stop_word(t->analyzer, word);
-    r->stem = stem_of(t, r);
-    r->flags = (uint8_t)(r->flags | TERM_SEEN | (is_stop ? TERM_STOP : 0));
-    return r;
+    return r->flags & TERM_SEEN ? r : note_new(t, r);
+}
+
+/* Snowball once per distinct word. A stem may be longer than its word, never than a key. */
+static size_t stem_word(struct terms *t, struct new_word *n, size_t used)
+{
+    struct str word = {.ptr = n->record->text, .len = n->record->length}, stem = analyzer_stem(t->analyzer, word);
+    n->length = 0;
+    if (stem.len == 0 || stem.len > ANALYZER_MAX_WORD || str_equal(stem, word))
+        return used;
+    char *to = t->stems + used;
+    memcpy(to, stem.ptr, stem.len); /* Snowball's buffer ends where it ends */
+    memset(to + stem.len, 0, TERM_SLACK);
+    n->hash = terms_hash((struct str){.ptr = to, .len = stem.len});
+    n->offset = (uint16_t)used;
+    n->length = (uint16_t)stem.len;
+    __builtin_prefetch(terms_slot(t, n->hash));
+    return used + stem.len;
+}
+
+static void find_stem(struct terms *t, const struct new_word *n)
+{
+    struct str stem = {.ptr = t->stems + n->offset, .len = n->length};
+    n->record->stem = n->length ? find_or_add(t, stem, n->hash) : n->record;
+}
+
+static size_t settle_some(struct terms *t, size_t from)
+{
+    size_t end = from, used = 0;
+    while (end < t->new_count && used <= TERMS_STEMS)
+        used = stem_word(t, &t->new_words[end++], used);
+    for (size_t i = from; i < end; i++)
+        if (t->new_words[i].length)
+            __builtin_prefetch(terms_record(*terms_slot(t, t->new_words[i].hash)));
+    for (size_t i = from; i < end; i++)
+        find_stem(t, &t->new_words[i]);
+    return end;
+}
+
+void terms_settle(struct terms *t)
+{
+    for (size_t from = 0; from < t->new_count;)
+        from = settle_some(t, from);
+    t->new_count = 0;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ postings
- *
- * An occurrence:   varint  step << 2 | other field << 1 | other document
- *                  [varint document + 1, less that of the one before]  [varint field]
- *
- * where step is the position, less that of the one before in the same document. */
-
-void terms_add_occurrence(struct terms *t, struct term_record *r, uint32_t document, uint32_t at, uint32_t field)
-{
-    bool other_document = r->document != document + 1, other_field = r->field != field;
-    uint32_t step = other_document ? at : at - r->at;
-    list_put(&t->slices, &r->occurrences, (uint64_t)step << 2 | (uint64_t)other_field << 1 | other_document);
-    if (other_document)
-        list_put(&t->slices, &r->occurrences, document + 1 - r->document);
-    if (other_field)
-        list_put(&t->slices, &r->occurrences, field);
-    r->document = document + 1;
-    r->at = at;
-    r->field = (uint16_t)field;
-}
+ */
 
 bool terms_next_occurrence(struct list_reader *r, struct occurrence *o)
 {
@@ -133,14 +180,6 @@ bool terms_next_occurrence(struct list_reader *r, struct occurrence *o)
     return true;
 }
 
-void terms_add_document(struct terms *t, struct term_record *r, uint32_t document)
-{
-    if (r->listed == document + 1)
-        return;
-    list_put(&t->slices, &r->documents, document + 1 - r->listed);
-    r->listed = document + 1;
-}
-
 bool terms_next_document(struct list_reader *r, uint32_t *document)
 {
     if (!list_has_more(r))
@@ -154,8 +193,8 @@ struct term_record **terms_sorted(struct terms *t)
     struct term_key *keys = calloc(t->count + 1, sizeof *keys);
     size_t count = 0;
     for (size_t i = 0; i <= t->mask; i++)
-        if (t->table[i].record)
-            keys[count++].record = t->table[i].record;
+        if (t->table[i])
+            keys[count++].record = terms_record(t->table[i]);
     terms_sort(keys, count);
     struct term_record **records = (struct term_record **)(void *)keys; /* half the size: in place, from the front */
     for (size_t i = 0; i < count; i++)

@@ -15,40 +15,48 @@
 #include "worker/slices.h"
 
 enum {
-    TERM_SEEN = 1, /* as a folded word: `stem` and TERM_STOP are known */
+    TERM_SEEN = 1, /* as a folded word */
     TERM_STOP = 2,
 };
 
+/* Behind a word that is hashed or looked up so many bytes may be read, whatever they are. */
+enum { TERM_SLACK = 8 };
+
+/* What is looked at for a word that is its own stem, as most are, lies together: from `occurrences` to the text. */
 struct term_record {
-    struct term_record *stem;
-    struct list occurrences; /* of a stem, as add_occurrence writes them */
     struct list documents;   /* of a word that differs from its stem: each number + 1, less the one before */
+    struct list occurrences; /* of a stem, as add_occurrence writes them */
     uint32_t document;       /* + 1, of the last occurrence; 0: none */
     uint32_t at;             /* of the last occurrence */
     uint32_t listed;         /* + 1, the last one in `documents` */
     uint16_t field;          /* of the last occurrence */
     uint16_t length;
+    struct term_record *stem; /* NULL until terms_settle */
     uint8_t flags;
     char text[];
 };
 
-struct term_slot {
-    uint64_t hash;
-    struct term_record *record; /* NULL: free */
+enum { TERMS_NEW = 128, TERMS_STEMS = 4 << 10 };
+
+/* A new word on its way to the record of its stem. */
+struct new_word {
+    struct term_record *record;
+    uint64_t hash;           /* of the stem */
+    uint16_t offset, length; /* of the stem in `stems`; length 0: the word is its own */
 };
 
 struct terms {
     struct analyzer *analyzer;
     struct slices slices;
-    struct term_slot *table;
+    uint64_t *table; /* slots: a record's address below 16 bits of its hash; 0: free */
     size_t mask;
     size_t count;
+    size_t new_count; /* words that have no stem yet */
+    struct new_word new_words[TERMS_NEW];
+    char stems[TERMS_STEMS + ANALYZER_MAX_WORD + TERM_SLACK];
 };
 
 void terms_init(struct terms *t, struct analyzer *analyzer);
-
-/* Behind a word that is hashed or looked up so many bytes may be read, whatever they are. */
-enum { TERM_SLACK = 8 };
 
 /* What is left of a word, up to eight bytes, and zeros behind it. */
 static inline uint64_t term_tail(const char *at, size_t left)
@@ -72,17 +80,50 @@ static inline uint64_t terms_hash(struct str word)
     return term_mix(term_mix(h, term_tail(at, left)), word.len);
 }
 
-/* The record of a folded word with stem and flags filled in, new or known. */
+/* The record of a folded word, new or known. Of new ones stem and flags are there after terms_settle: stems lie elsewhere in
+ * memory than words, and so all that a batch needs are asked for before the first is used. */
 struct term_record *terms_word(struct terms *t, struct str word, uint64_t hash);
+void terms_settle(struct terms *t);
 
-static inline struct term_slot *terms_slot(const struct terms *t, uint64_t hash)
+static inline const uint64_t *terms_slot(const struct terms *t, uint64_t hash)
 {
     return &t->table[hash & t->mask];
 }
 
-/* One occurrence of the stem `r`: positions of a document rise, documents rise. */
-void terms_add_occurrence(struct terms *t, struct term_record *r, uint32_t document, uint32_t at, uint32_t field);
-void terms_add_document(struct terms *t, struct term_record *r, uint32_t document);
+/* NULL if the slot is free. */
+static inline struct term_record *terms_record(uint64_t slot)
+{
+    return (struct term_record *)(uintptr_t)(slot << 16 >> 16);
+}
+
+/* One occurrence of the stem `r`: positions of a document rise, documents rise. As it is written:
+ *
+ *   varint  step << 2 | other field << 1 | other document
+ *   [varint document + 1, less that of the one before]  [varint field]
+ *
+ * where step is the position, less that of the one before in the same document. */
+static inline void terms_add_occurrence(struct terms *t, struct term_record *r, uint32_t document, uint32_t at,
+                                        uint32_t field)
+{
+    bool other_document = r->document != document + 1, other_field = r->field != field;
+    uint32_t step = other_document ? at : at - r->at;
+    list_put(&t->slices, &r->occurrences, (uint64_t)step << 2 | (uint64_t)other_field << 1 | other_document);
+    if (other_document)
+        list_put(&t->slices, &r->occurrences, document + 1 - r->document);
+    if (other_field)
+        list_put(&t->slices, &r->occurrences, field);
+    r->document = document + 1;
+    r->at = at;
+    r->field = (uint16_t)field;
+}
+
+static inline void terms_add_document(struct terms *t, struct term_record *r, uint32_t document)
+{
+    if (r->listed == document + 1)
+        return;
+    list_put(&t->slices, &r->documents, document + 1 - r->listed);
+    r->listed = document + 1;
+}
 
 /* Reads back what the two wrote. False at the end. */
 struct occurrence {

@@ -2,7 +2,7 @@
 
 #include "worker/terms.h"
 
-enum { FEW = 12, PART = 8 };
+enum { FEW = 12, PART = 8, FETCH = 12 };
 
 /* Zeros behind the end: a shorter text comes first, and one that differs only in zeros behind it is told by length. */
 static uint64_t part_of(const struct term_record *r, size_t depth)
@@ -18,8 +18,11 @@ static uint64_t part_of(const struct term_record *r, size_t depth)
 
 static void load_parts(struct term_key *keys, size_t count, size_t depth)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (i + FETCH < count)
+            __builtin_prefetch(keys[i + FETCH].record->text + depth);
         keys[i].part = part_of(keys[i].record, depth);
+    }
 }
 
 static void swap(struct term_key *a, struct term_key *b)

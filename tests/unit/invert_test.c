@@ -146,7 +146,9 @@ static const struct term_record *find(struct bench *b, const char *text)
     char padded[ANALYZER_MAX_WORD + TERM_SLACK] = {0};
     struct str word = {.ptr = padded, .len = strlen(text)};
     memcpy(padded, text, word.len);
-    return terms_word(&b->inverter.terms, word, terms_hash(word));
+    const struct term_record *found = terms_word(&b->inverter.terms, word, terms_hash(word));
+    terms_settle(&b->inverter.terms);
+    return found;
 }
 
 /* "document:field@position ..." */
