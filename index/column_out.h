@@ -22,6 +22,12 @@ int column_out_append(struct column_out *c, const void *value); /* 0 or -ENOMEM 
 /* All values as one extent. */
 void column_out_put(const struct column_out *c, struct store_writer *store, enum section section);
 
+/* Of a column of bytes. */
+static inline uint8_t column_out_byte(const struct column_out *c, uint32_t i)
+{
+    return c->chunks[i / COLUMN_CHUNK][i % COLUMN_CHUNK];
+}
+
 size_t column_out_chunk(const struct column_out *c, size_t chunk); /* values in it */
 size_t column_out_memory(const struct column_out *c);
 void column_out_free(struct column_out *c); /* accepts a zeroed one */

@@ -172,11 +172,6 @@ size_t documents_out_memory(const struct documents_out *d)
            d->record.room;
 }
 
-uint8_t documents_out_length_code(const struct documents_out *d, uint32_t document)
-{
-    return d->lengths.chunks[document / COLUMN_CHUNK][document % COLUMN_CHUNK];
-}
-
 float documents_out_average_length(const struct documents_out *d)
 {
     return d->total_length > d->count ? (float)d->total_length / (float)d->count : 1.0F;

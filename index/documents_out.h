@@ -38,7 +38,6 @@ void documents_out_body_block(struct documents_out *d, struct str packed, uint32
 int documents_out_finish(struct documents_out *d); /* and frees what only documents need */
 
 /* Until it is closed. */
-uint8_t documents_out_length_code(const struct documents_out *d, uint32_t document);
 float documents_out_average_length(const struct documents_out *d); /* at least 1 */
 
 size_t documents_out_memory(const struct documents_out *d);

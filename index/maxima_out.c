@@ -17,6 +17,13 @@ void maxima_out_add(struct maxima_out *m, uint32_t t, uint8_t length_code)
         m->lowest[at] = shortness;
 }
 
+void maxima_out_join(struct maxima_out *m, const struct maxima_out *other)
+{
+    for (uint32_t t = 0; t <= other->most; t++)
+        m->lowest[t] = m->lowest[t] > other->lowest[t] ? m->lowest[t] : other->lowest[t];
+    m->most = m->most > other->most ? m->most : other->most;
+}
+
 /* What a pair adds, as far as that is known before the query is: BM25's saturation. */
 static float worth(struct pair p, float average)
 {

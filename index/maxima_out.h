@@ -16,6 +16,9 @@ struct maxima_out {
 
 void maxima_out_add(struct maxima_out *m, uint32_t t, uint8_t length_code);
 
+/* All that `other` has. */
+void maxima_out_join(struct maxima_out *m, const struct maxima_out *other);
+
 /* Into pairs of bytes; `average` is a length that documents have, by which pairs are joined. Zeroes it. */
 void maxima_out_end(struct maxima_out *m, float average, uint8_t out[2 * KERNEL_PAIRS]);
 

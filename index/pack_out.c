@@ -1,5 +1,7 @@
 #include "index/pack_out.h"
 
+#include <string.h>
+
 static unsigned width_of(uint64_t value)
 {
     return value ? 64U - (unsigned)__builtin_clzll(value) : 0;
@@ -13,17 +15,33 @@ unsigned pack_width(const uint32_t *values, size_t count)
     return width_of(all);
 }
 
+/* How many of the values need how many bits, where a value fits besides the code of all ones: so the next one must fit.
+ * By turns into two counts, or each would wait for the one before. */
+static void count_widths(const uint32_t *values, size_t count, uint32_t needing[34])
+{
+    uint32_t other[34] = {0};
+    size_t i = 0;
+    memset(needing, 0, sizeof other);
+    for (; i + 2 <= count; i += 2) {
+        needing[width_of((uint64_t)values[i] + 1)]++;
+        other[width_of((uint64_t)values[i + 1] + 1)]++;
+    }
+    if (i < count)
+        needing[width_of((uint64_t)values[i] + 1)]++;
+    for (i = 0; i < 34; i++)
+        needing[i] += other[i];
+}
+
 unsigned pack_choose(const uint32_t *values, size_t count, unsigned exception_bits, size_t most_exceptions,
                      size_t *out_exceptions)
 {
-    /* A value fits besides the code of all ones if the next one fits at all. */
-    size_t needing[34] = {0}, above = 0;
-    for (size_t i = 0; i < count; i++)
-        needing[width_of((uint64_t)values[i] + 1)]++;
-    unsigned best = pack_width(values, count);
-    uint64_t cost = (uint64_t)best * count;
+    uint32_t needing[34];
+    size_t above = 0;
+    unsigned widest = pack_width(values, count), best = widest;
+    uint64_t cost = (uint64_t)widest * count;
     *out_exceptions = 0;
-    for (unsigned bits = 32; bits > 0; bits--) {
+    count_widths(values, count, needing);
+    for (unsigned bits = widest; bits > 0; bits--) {
         above += needing[bits + 1];
         uint64_t other = (uint64_t)bits * count + (uint64_t)above * exception_bits;
         if (above > most_exceptions)
@@ -48,10 +66,13 @@ void pack_append(struct bytes_out *out, const uint32_t *values, size_t count, un
     for (size_t i = 0; i < count; i++) {
         pending |= (values[i] < most ? values[i] : most) << used;
         used += bits;
-        for (; used >= 8; used -= 8, pending >>= 8)
-            *to++ = (uint8_t)pending;
+        if (used >= 32) {
+            store_u32(to, (uint32_t)pending);
+            to += 4;
+            pending >>= 32;
+            used -= 32;
+        }
     }
-    if (used)
-        *to = (uint8_t)pending;
+    store_u32(to, (uint32_t)pending); /* its bytes behind the last bit are room that was reserved */
     out->len += size;
 }

@@ -179,17 +179,13 @@ static void end_group(struct postings_out *p)
     bytes_out_append(&p->groups, pairs, sizeof pairs);
 }
 
-static void end_block(struct postings_out *p, bool is_only)
+/* Into the arrays. */
+static void describe_block(struct postings_out *p)
 {
-    static const uint8_t header[BLOCK_HEADER];
     uint8_t pairs[MAXIMA];
-    size_t head = p->body.len;
-    bytes_out_append(&p->body, header, sizeof header);
-    put_documents(p, head, is_only);
-    if (p->with_positions) {
-        put_values(p, head);
-        put_positions(p);
-    }
+    for (uint32_t i = 0; i < p->count; i++)
+        maxima_out_add(&p->block_maxima, p->t[i], column_out_byte(p->lengths, p->numbers[i]));
+    maxima_out_join(&p->group_maxima, &p->block_maxima);
     maxima_out_end(&p->block_maxima, p->average_length, pairs);
     put_u32(&p->last, p->previous);
     put_u32(&p->ends, p->body.len);
@@ -197,12 +193,25 @@ static void end_block(struct postings_out *p, bool is_only)
     bytes_out_append(&p->maxima, pairs, sizeof pairs);
     if (++p->blocks % GROUP_BLOCKS == 0)
         end_group(p);
+}
+
+static void end_block(struct postings_out *p, bool is_only)
+{
+    static const uint8_t header[BLOCK_HEADER];
+    size_t head = p->body.len;
+    bytes_out_append(&p->body, header, sizeof header);
+    put_documents(p, head, is_only);
+    if (p->with_positions) {
+        put_values(p, head);
+        put_positions(p);
+    }
+    if (!is_only)
+        describe_block(p);
     p->before = p->previous;
     p->count = 0;
 }
 
-bool postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_code, uint32_t t,
-                      const uint32_t *positions, size_t count)
+bool postings_out_add(struct postings_out *p, uint32_t document, uint32_t t, const uint32_t *positions, size_t count)
 {
     if (p->count == POSTING_BLOCK)
         end_block(p, false);
@@ -211,8 +220,6 @@ bool postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_
     p->n[p->count++] = (uint32_t)count;
     p->previous = document;
     p->documents++;
-    maxima_out_add(&p->block_maxima, t, length_code);
-    maxima_out_add(&p->group_maxima, t, length_code);
     if (!p->with_positions || !bytes_out_reserve(&p->gaps, count * sizeof *positions))
         return true;
     uint32_t *gaps = (uint32_t *)(void *)(p->gaps.data + p->gaps.len);
@@ -224,6 +231,39 @@ bool postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_
     }
     p->gaps.len += count * sizeof *gaps;
     return rise;
+}
+
+/* As many as the open block has room for; words have T = 1 and no positions. */
+static size_t add_some(struct postings_out *p, const struct posting_run *run)
+{
+    size_t room = POSTING_BLOCK - p->count, count = run->count < room ? run->count : room, positions = 0;
+    memcpy(p->numbers + p->count, run->documents, count * sizeof *run->documents);
+    for (size_t i = 0; i < count; i++) {
+        p->t[p->count + i] = run->t ? run->t[i] : 1;
+        p->n[p->count + i] = run->n ? run->n[i] : 0;
+        positions += p->n[p->count + i];
+    }
+    bytes_out_append(&p->gaps, run->gaps, positions * sizeof *run->gaps);
+    p->count += (uint32_t)count;
+    p->documents += (uint32_t)count;
+    p->previous = run->documents[count - 1];
+    return positions;
+}
+
+void postings_out_add_run(struct postings_out *p, const struct posting_run *run)
+{
+    struct posting_run rest = *run;
+    while (rest.count) {
+        if (p->count == POSTING_BLOCK)
+            end_block(p, false);
+        uint32_t before = p->count;
+        size_t positions = add_some(p, &rest), added = p->count - before;
+        rest.documents += added;
+        rest.t += rest.t ? added : 0;
+        rest.n += rest.n ? added : 0;
+        rest.gaps += rest.gaps ? positions : 0;
+        rest.count -= added;
+    }
 }
 
 /* -------------------------------------------------------------------------------------------------------------- the end
@@ -256,9 +296,6 @@ static bool end_inlined(struct postings_out *p, struct dictionary_entry *out)
         p->body.len = 0;
         return false;
     }
-    uint8_t pairs[MAXIMA];
-    maxima_out_end(&p->block_maxima, p->average_length, pairs);
-    maxima_out_end(&p->group_maxima, p->average_length, pairs);
     out->inlined = (struct str){.ptr = (const char *)p->body.data, .len = p->body.len};
     return true;
 }
@@ -311,10 +348,11 @@ bool postings_out_end(struct postings_out *p, struct dictionary_entry *out)
     out->documents = p->documents;
     if (p->documents == 0 || end_inlined(p, out))
         return !has_failed(p);
-    end_block(p, p->blocks == 0);
+    bool is_only = p->blocks == 0;
+    end_block(p, is_only);
     if (p->blocks % GROUP_BLOCKS)
         end_group(p);
-    if (p->blocks > 1)
+    if (!is_only)
         put_arrays(p);
     if (has_failed(p) || p->body.len > UINT32_MAX / 2 || p->run + p->positions.len > UINT32_MAX / 2)
         return false;

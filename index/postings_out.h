@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include "index/bytes_out.h"
+#include "index/column_out.h"
 #include "index/dictionary.h"
 #include "index/maxima_out.h"
 #include "index/postings.h"
+#include "index/segment_writer.h"
 #include "index/stream.h"
 
 /* Used again for term after term. */
@@ -17,6 +19,7 @@ struct postings_out {
     uint32_t previous;  /* the last one; UINT32_MAX: none */
     bool with_positions;
     float average_length; /* of the segment's documents */
+    const struct column_out *lengths; /* their codes */
 
     /* the open block */
     uint32_t count;
@@ -39,10 +42,9 @@ struct postings_out {
 /* `positions` NULL: without. */
 void postings_out_begin(struct postings_out *p, struct stream_writer *positions);
 
-/* `length_code` is the document's; positions, of which a list with positions has at least one, rise: false if not, the
- * list is of no use then. */
-bool postings_out_add(struct postings_out *p, uint32_t document, uint8_t length_code, uint32_t t,
-                      const uint32_t *positions, size_t count);
+/* Positions, of which a list with positions has at least one, rise: false if not, the list is of no use then. */
+bool postings_out_add(struct postings_out *p, uint32_t document, uint32_t t, const uint32_t *positions, size_t count);
+void postings_out_add_run(struct postings_out *p, const struct posting_run *run);
 
 /* The list is in out->inlined (good until the next begin), or in `body` with its positions placed: false if memory ran
  * out, or a list is beyond 2 GiB. */

@@ -109,6 +109,7 @@ static void begin_terms(struct segment_writer *w)
     w->has_documents = true;
     int err = documents_out_finish(&w->documents);
     w->list.average_length = documents_out_average_length(&w->documents);
+    w->list.lengths = &w->documents.lengths;
     if (!err)
         err = dictionary_out_open(&w->dictionary, w->store);
     if (!err)
@@ -163,8 +164,36 @@ void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_
     bool is_stem = w->key_length > 0 && w->key[0] == TERM_STEM;
     bool is_next = document < w->documents.count && (w->list.documents == 0 || document > w->list.previous);
     bool is_right = w->key_length > 0 && is_next && t > 0 && t <= INT32_MAX && (count > 0) == is_stem;
-    if (!is_right || !postings_out_add(&w->list, document, documents_out_length_code(&w->documents, document), t,
-                                       positions, count))
+    if (!is_right || !postings_out_add(&w->list, document, t, positions, count))
+        keep_first(w, ERR_INVALID);
+}
+
+static bool documents_rise(const struct segment_writer *w, const struct posting_run *run)
+{
+    const uint32_t *documents = run->documents;
+    bool rise = w->list.documents == 0 || documents[0] > w->list.previous;
+    for (size_t i = 1; i < run->count; i++)
+        rise &= documents[i] > documents[i - 1];
+    return rise && documents[run->count - 1] < w->documents.count;
+}
+
+static bool are_counts_right(const struct posting_run *run)
+{
+    bool right = true;
+    for (size_t i = 0; i < run->count; i++)
+        right &= run->t[i] - 1 < INT32_MAX && run->n[i] > 0;
+    return right;
+}
+
+void segment_writer_postings(struct segment_writer *w, const struct posting_run *run)
+{
+    if (w->err || run->count == 0)
+        return;
+    bool is_stem = w->key_length > 0 && w->key[0] == TERM_STEM;
+    bool is_right = w->key_length > 0 && (run->t != NULL) == is_stem && documents_rise(w, run);
+    if (is_right && (!is_stem || are_counts_right(run)))
+        postings_out_add_run(&w->list, run);
+    else
         keep_first(w, ERR_INVALID);
 }
 

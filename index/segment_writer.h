@@ -67,6 +67,16 @@ void segment_writer_term(struct segment_writer *w, struct str key);
 void segment_writer_posting(struct segment_writer *w, uint32_t document, uint32_t t, const uint32_t *positions,
                             size_t count);
 
+/* The same of postings that follow each other: n positions of each, of which the first comes as it is, and of the others
+ * what each is above the one before, less 1 (format.h). 'w' terms have documents alone, the rest is NULL. */
+struct posting_run {
+    const uint32_t *documents, *t, *n;
+    const uint32_t *gaps; /* of all of them, one after the other */
+    size_t count;
+};
+
+void segment_writer_postings(struct segment_writer *w, const struct posting_run *run);
+
 struct segment_result {
     uint32_t documents;
     uint64_t total_length; /* sum of decoded length codes */

@@ -161,33 +161,6 @@ void terms_settle(struct terms *t)
     t->new_count = 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ postings
- */
-
-bool terms_next_occurrence(struct list_reader *r, struct occurrence *o)
-{
-    if (!list_has_more(r))
-        return false;
-    uint64_t head = list_get(r);
-    o->first = head & 1;
-    if (o->first) {
-        o->document += (uint32_t)list_get(r);
-        o->at = 0;
-    }
-    o->at += (uint32_t)(head >> 2);
-    if (head & 2)
-        o->field = (uint32_t)list_get(r);
-    return true;
-}
-
-bool terms_next_document(struct list_reader *r, uint32_t *document)
-{
-    if (!list_has_more(r))
-        return false;
-    *document += (uint32_t)list_get(r);
-    return true;
-}
-
 struct term_record **terms_sorted(struct terms *t)
 {
     struct term_key *keys = calloc(t->count + 1, sizeof *keys);

@@ -130,8 +130,32 @@ struct occurrence {
     uint32_t document, at, field;
     bool first; /* in its document */
 };
-bool terms_next_occurrence(struct list_reader *r, struct occurrence *o); /* *o: zeroed before, then the one before */
-bool terms_next_document(struct list_reader *r, uint32_t *document);     /* *document: UINT32_MAX before */
+
+/* *o: document UINT32_MAX and zeros before, since stored numbers are one higher; then the one before. */
+static inline bool terms_next_occurrence(struct list_reader *r, struct occurrence *o)
+{
+    if (!list_has_more(r))
+        return false;
+    uint64_t head = list_get(r);
+    o->first = head & 1;
+    if (o->first) {
+        o->document += (uint32_t)list_get(r);
+        o->at = 0;
+    }
+    o->at += (uint32_t)(head >> 2);
+    if (head & 2)
+        o->field = (uint32_t)list_get(r);
+    return true;
+}
+
+/* *document: UINT32_MAX before. */
+static inline bool terms_next_document(struct list_reader *r, uint32_t *document)
+{
+    if (!list_has_more(r))
+        return false;
+    *document += (uint32_t)list_get(r);
+    return true;
+}
 
 /* All records by rising text, in memory by malloc. */
 struct term_record **terms_sorted(struct terms *t);
