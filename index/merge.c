@@ -231,7 +231,7 @@ static void close_sources(struct merge *m)
     }
     free(m->sources);
     free(m->standing);
-    free(m->positions);
+    free(m->gaps);
     free(m->ranges);
 }
 

@@ -33,8 +33,9 @@ struct merge {
     size_t at_fault;    /* source that could not be read; count: none */
     merge_progress *progress;
     void *context;
-    uint32_t *positions; /* of one posting */
-    size_t positions_room;
+    uint32_t documents_of_run[POSTING_BLOCK], counts_of_run[POSTING_BLOCK]; /* postings on their way to the writer */
+    uint32_t *gaps;                                                         /* their positions */
+    size_t gaps_room;
     struct field_range *ranges; /* of one document, fields renumbered */
     size_t range_room;
     size_t *standing; /* sources that have the current term */

@@ -6,7 +6,7 @@
 
 #include "common/err.h"
 
-enum { REPORT_EVERY_TERMS = 4096 };
+enum { REPORT_EVERY_TERMS = 4096, POSITIONS_MOST = 16 << 10 };
 
 static int next_term(struct merge *m, size_t i)
 {
@@ -40,29 +40,53 @@ static uint32_t live_posting(struct merge_source *s)
     return s->postings.document == POSTINGS_END ? MERGE_DELETED : s->numbers[s->postings.document];
 }
 
-static int read_positions(struct merge *m, struct merge_source *s)
+static int reserve_gaps(struct merge *m, size_t count)
 {
-    if (s->postings.count > m->positions_room) {
-        free(m->positions);
-        m->positions_room = s->postings.count + s->postings.count / 2;
-        m->positions = calloc(m->positions_room, sizeof *m->positions);
-        if (!m->positions) {
-            m->positions_room = 0;
-            return -ENOMEM;
-        }
-    }
-    return postings_positions(&s->postings, m->positions) ? 0 : ERR_CORRUPT;
+    if (count <= m->gaps_room)
+        return 0;
+    free(m->gaps);
+    m->gaps_room = count + count / 2;
+    m->gaps = calloc(m->gaps_room, sizeof *m->gaps);
+    if (m->gaps)
+        return 0;
+    m->gaps_room = 0;
+    return -ENOMEM;
 }
 
-static int copy_posting(struct merge *m, struct merge_source *s, uint32_t number)
+/* How many postings from the current one on are of its block and below `until` in the output: with POSITIONS_MOST of
+ * positions, or one alone. */
+static uint32_t gather_run(struct merge *m, const struct merge_source *s, uint32_t until)
 {
-    if (s->postings.count) {
-        int err = read_positions(m, s);
+    const struct posting_block *b = &s->postings.block;
+    uint32_t from = s->postings.next - 1, most = b->starts[from] + POSITIONS_MOST, i = from;
+    do {
+        uint32_t number = s->numbers[b->documents[i]];
+        if (number >= until)
+            break;
+        m->documents_of_run[i - from] = number;
+        m->counts_of_run[i - from] = b->starts[i + 1] - b->starts[i];
+        i++;
+    } while (i < b->count && b->starts[i + 1] < most);
+    return i - from;
+}
+
+static int copy_run(struct merge *m, struct merge_source *s, uint32_t until)
+{
+    struct postings *p = &s->postings;
+    uint32_t from = p->next - 1, count = gather_run(m, s, until);
+    struct posting_run run = {.documents = m->documents_of_run, .count = count};
+    if (p->list.with_positions) {
+        int err = reserve_gaps(m, p->block.starts[from + count] - p->block.starts[from] + (size_t)GAPS_SLACK);
         if (err)
             return err;
+        run.gaps = block_gaps(&p->list, &p->block, from, from + count, m->gaps);
+        run.t = p->block.t + from;
+        run.n = m->counts_of_run;
+        if (!run.gaps)
+            return ERR_CORRUPT;
     }
-    segment_writer_posting(m->writer, number, s->postings.t, m->positions, s->postings.count);
-    postings_next(&s->postings);
+    segment_writer_postings(m->writer, &run);
+    postings_pass(p, count);
     return 0;
 }
 
@@ -87,7 +111,7 @@ static int copy_postings(struct merge *m, size_t count)
         if (!source)
             return 0;
         for (uint32_t number = lowest; number < second; number = live_posting(source)) {
-            int err = copy_posting(m, source, number);
+            int err = copy_run(m, source, second);
             if (err)
                 return merge_fail(m, (size_t)(source - m->sources), err);
         }

@@ -62,6 +62,12 @@ void postings_next(struct postings *p)
         stand(p);
 }
 
+void postings_pass(struct postings *p, uint32_t count)
+{
+    p->next += count - 1;
+    postings_next(p);
+}
+
 void postings_seek(struct postings *p, uint32_t document)
 {
     if (p->document == POSTINGS_END || p->document >= document)

@@ -115,6 +115,12 @@ uint32_t block_t(const struct posting_block *b, uint32_t i);
  * in order. */
 int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t base, uint32_t *out);
 
+/* The gaps of the postings from..end - 1 (format.h), for whoever writes them again: in `out`, which has room for GAPS_SLACK
+ * more than they are, or NULL on damage. */
+enum { GAPS_SLACK = 8 + KERNEL_OVERWRITE };
+const uint32_t *block_gaps(const struct posting_list *l, struct posting_block *b, uint32_t from, uint32_t end,
+                           uint32_t *out);
+
 /* One posting after the other, for whoever needs no more: merges, counts, documents of rare expressions. */
 struct postings {
     uint32_t document; /* POSTINGS_END at the end */
@@ -129,6 +135,7 @@ struct postings {
 
 void postings_open(struct postings *p, const struct segment *s, const struct term *t); /* stands on the first */
 void postings_next(struct postings *p);
+void postings_pass(struct postings *p, uint32_t count); /* so many of the block in hand, at least one */
 void postings_seek(struct postings *p, uint32_t document); /* to the first at or after it; never back */
 
 /* The positions of the current posting: `count` of them; false on damage. */

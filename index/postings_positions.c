@@ -194,3 +194,71 @@ int block_positions(const struct posting_list *l, struct posting_block *b, uint3
         b->positions = NULL;
     return err;
 }
+
+/* ----------------------------------------------------------------------------------------------------------------- gaps
+ */
+
+static int inlined_gaps(const struct posting_block *b, uint32_t from, uint32_t end, uint32_t *out)
+{
+    for (uint32_t i = from; i < end; i++) {
+        const uint8_t *at = b->inlined[i];
+        for (uint32_t n = b->starts[i + 1] - b->starts[i]; n > 0; n--) {
+            uint64_t gap;
+            at = varint_get(at, b->end, &gap);
+            if (!at || gap > UINT32_MAX)
+                return ERR_CORRUPT;
+            *out++ = (uint32_t)gap;
+        }
+    }
+    return 0;
+}
+
+/* Into out[0] what is at index `first`, a multiple of 8: there a byte begins. */
+static int packed_gaps(const struct posting_list *l, struct posting_block *b, uint32_t first, uint32_t from,
+                       uint32_t end, uint32_t *out)
+{
+    const uint32_t escape = (uint32_t)((UINT64_C(1) << b->position_bits) - 1);
+    l->kernels->unpack(b->positions + (size_t)first / 8 * b->position_bits, b->position_bits, end - first, 0, out);
+    int err = pass_exceptions(b, from);
+    while (!err && b->exceptions_left && b->exception_index < end) {
+        uint32_t index = b->exception_index;
+        if (index < from || out[index - first] != escape)
+            return ERR_CORRUPT;
+        err = take_exception(b, index, &out[index - first]);
+    }
+    return err;
+}
+
+/* Whether the last position of each posting is a number of 32 bits. */
+static bool are_sums_right(const struct posting_block *b, uint32_t from, uint32_t end, const uint32_t *gaps)
+{
+    bool right = true;
+    for (uint32_t i = from; i < end; i++) {
+        uint32_t n = b->starts[i + 1] - b->starts[i];
+        uint64_t last = n > 0 ? n - 1 : 0;
+        for (; n > 0; n--)
+            last += *gaps++;
+        right &= last <= UINT32_MAX;
+    }
+    return right;
+}
+
+const uint32_t *block_gaps(const struct posting_list *l, struct posting_block *b, uint32_t from, uint32_t end,
+                           uint32_t *out)
+{
+    uint32_t first = b->starts[from], last = b->starts[end];
+    const uint32_t *gaps = out;
+    int err;
+    if (l->inlined.len) {
+        err = inlined_gaps(b, from, end, out);
+    } else {
+        err = b->positions && first >= b->positions_read ? 0 : open_positions(l, b);
+        b->positions_read = last;
+        err = err ? err : packed_gaps(l, b, first & ~7u, first, last, out);
+        gaps += first & 7;
+    }
+    if (!err && are_sums_right(b, from, end, gaps))
+        return gaps;
+    b->positions = NULL;
+    return NULL;
+}
