@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "common/bytes.h"
@@ -26,7 +27,8 @@ struct catalog {
     struct catalog_store *store;
     uv_loop_t *loop;
     uv_work_t work;
-    uint64_t epoch;
+    struct catalog_meta meta;
+    uint64_t resharding; /* the task; 0: none */
     struct block blocks[NUMBERS];
     struct catalog_write *waiting, **waiting_end; /* for the next commit */
     struct catalog_write *committing;             /* NULL: no commit is in flight */
@@ -50,21 +52,29 @@ static int read_numbers(struct catalog *c)
     return 0;
 }
 
+static int read_resharding(struct catalog *c)
+{
+    uint8_t value[8];
+    int got = catalog_store_get(c->store, STR("r"), value, sizeof value);
+    if (got > 0 && got != sizeof value)
+        got = ERR_CORRUPT;
+    if (got > 0)
+        c->resharding = load_u64(value);
+    return got < 0 ? got : 0;
+}
+
 /* Reads what the data was made with, raises the epoch, and reserves the first blocks, all in one transaction. */
 static int begin_life(struct catalog *c, uint32_t shards, char why[256])
 {
-    struct catalog_meta meta = {.version = CATALOG_VERSION, .shards = shards};
-    int got = catalog_store_meta(c->store, &meta);
+    c->meta = (struct catalog_meta){.version = CATALOG_VERSION_FIXED, .shards = shards};
+    int got = catalog_store_meta(c->store, &c->meta);
     if (got == ERR_VERSION)
-        snprintf(why, 256, "the data is of format %u, this server reads %u", meta.version, CATALOG_VERSION);
+        snprintf(why, 256, "the data is of format %u, this server reads %d to %d", c->meta.version, CATALOG_VERSION_FIXED,
+                 CATALOG_VERSION);
     if (got < 0)
         return got;
-    if (meta.shards != shards) {
-        snprintf(why, 256, "the data was made with %u shards and cannot be served with %u", meta.shards, shards);
-        return ERR_INVALID;
-    }
-    c->epoch = ++meta.epoch;
-    struct catalog_write *list = catalog_write_meta(&meta);
+    c->meta.epoch++;
+    struct catalog_write *list = catalog_write_meta(&c->meta);
     for (unsigned kind = 0; kind < NUMBERS; kind++) {
         c->blocks[kind].end = c->blocks[kind].durable = c->blocks[kind].next + block_sizes[kind];
         struct catalog_write *w = catalog_write_number(kind, c->blocks[kind].end);
@@ -97,8 +107,10 @@ int catalog_open(struct uv_loop_s *loop, const char *path, uint32_t shards, stru
     if (!err)
         err = read_numbers(c);
     if (!err)
+        err = read_resharding(c);
+    if (!err)
         err = begin_life(c, shards, why);
-    *out_indexes = (struct indexes){.shards = shards};
+    *out_indexes = (struct indexes){.shards = c->meta.shards};
     if (!err)
         err = catalog_store_visit(c->store, 'i', load_index, out_indexes);
     if (err) {
@@ -113,9 +125,39 @@ int catalog_open(struct uv_loop_s *loop, const char *path, uint32_t shards, stru
     return 0;
 }
 
+static int peek(struct catalog_store *store, struct indexes *all)
+{
+    struct catalog_meta meta;
+    int got = catalog_store_meta(store, &meta);
+    if (got != 1)
+        return got ? got : ERR_CORRUPT;
+    all->shards = meta.shards;
+    return catalog_store_visit(store, 'i', load_index, all);
+}
+
+bool catalog_peek(const char *path, bool beside, uint32_t *out_shards, uint32_t *out_most)
+{
+    struct catalog_store *store;
+    struct indexes all = {.first = NULL};
+    if (access(path, R_OK) != 0 || (beside ? catalog_store_open_beside : catalog_store_open_alone)(path, &store))
+        return false;
+    int err = peek(store, &all);
+    catalog_store_close(store);
+    *out_shards = all.shards;
+    *out_most = indexes_most_shards(&all);
+    while (all.first)
+        indexes_remove(&all, all.first);
+    return !err;
+}
+
 uint64_t catalog_epoch(const struct catalog *c)
 {
-    return c->epoch;
+    return c->meta.epoch;
+}
+
+uint64_t catalog_resharding(const struct catalog *c)
+{
+    return c->resharding;
 }
 
 /* --- committing */
@@ -238,15 +280,20 @@ uint64_t catalog_next(struct catalog *c, enum catalog_number kind)
 
 /* --- records */
 
+static struct catalog_write *write_index(const struct catalog *c, const struct index *i)
+{
+    return catalog_write_index(i, c->meta.version > CATALOG_VERSION_FIXED);
+}
+
 void catalog_put_index(struct catalog *c, const struct index *i, catalog_done *done, void *context)
 {
-    put(c, catalog_write_index(i), done, context);
+    put(c, write_index(c, i), done, context);
     start_commit(c);
 }
 
 void catalog_remove_index(struct catalog *c, const struct index *i, catalog_done *done, void *context)
 {
-    struct catalog_write *w = catalog_write_index(i);
+    struct catalog_write *w = write_index(c, i);
     w->remove = true;
     put(c, w, done, context);
     start_commit(c);
@@ -255,8 +302,8 @@ void catalog_remove_index(struct catalog *c, const struct index *i, catalog_done
 void catalog_put_swap(struct catalog *c, const struct index *a, const struct index *b, catalog_done *done,
                       void *context)
 {
-    put(c, catalog_write_index(a), NULL, NULL);
-    put(c, catalog_write_index(b), done, context);
+    put(c, write_index(c, a), NULL, NULL);
+    put(c, write_index(c, b), done, context);
     start_commit(c); /* after both, so that they share a transaction */
 }
 
@@ -275,7 +322,31 @@ void catalog_put_switch(struct catalog *c, const struct index *i, uint64_t task,
 {
     if (packed.len)
         put(c, write_task(task, packed), NULL, NULL);
-    put(c, catalog_write_index(i), done, context);
+    put(c, write_index(c, i), done, context);
+    start_commit(c);
+}
+
+/* From here on every index says how many it has: those that are on their way to it have another number than new ones. */
+void catalog_put_shards(struct catalog *c, const struct indexes *all, uint64_t task, catalog_done *done, void *context)
+{
+    c->meta.version = CATALOG_VERSION;
+    c->meta.shards = all->shards;
+    c->resharding = task;
+    for (const struct index *i = all->first; i; i = i->next)
+        put(c, write_index(c, i), NULL, NULL);
+    put(c, catalog_write_resharding(task), NULL, NULL);
+    put(c, catalog_write_meta(&c->meta), done, context);
+    start_commit(c);
+}
+
+void catalog_end_resharding(struct catalog *c, uint64_t task, struct str packed, catalog_done *done, void *context)
+{
+    struct catalog_write *w = catalog_write_resharding(task);
+    w->remove = true;
+    c->resharding = 0;
+    if (packed.len)
+        put(c, write_task(task, packed), NULL, NULL);
+    put(c, w, done, context);
     start_commit(c);
 }
 

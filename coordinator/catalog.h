@@ -14,11 +14,18 @@
 
 struct catalog;
 
-/* Opens or makes it, raises the epoch, loads the indexes. ERR_INVALID if the data was made with another number of
- * shards (said in `why`), ERR_VERSION, ERR_CORRUPT. */
+/* Opens it, or makes it with so many shards; raises the epoch, loads the indexes, and says in out_indexes->shards how many
+ * the data has. ERR_VERSION (said in `why`), ERR_CORRUPT. */
 struct uv_loop_s;
 int catalog_open(struct uv_loop_s *loop, const char *path, uint32_t shards, struct indexes *out_indexes,
                  struct catalog **out, char why[256]);
+
+/* Before it is opened, if there is one: how many shards the data has, and how many the index that has the most. `beside`:
+ * somebody else may write it. False: there is none, or it cannot be read. */
+bool catalog_peek(const char *path, bool beside, uint32_t *out_shards, uint32_t *out_most);
+
+/* The task by which indexes are being given another number of shards; 0: none is. */
+uint64_t catalog_resharding(const struct catalog *c);
 
 /* Commits what waits. No commit may be in flight: run the loop until catalog_is_idle. */
 void catalog_close(struct catalog *c);
@@ -40,6 +47,9 @@ void catalog_put_swap(struct catalog *c, const struct index *a, const struct ind
                       void *context); /* both as they are now, in one transaction */
 void catalog_put_switch(struct catalog *c, const struct index *i, uint64_t task, struct str packed, catalog_done *done,
                         void *context); /* the index, and the end of a task, in one transaction */
+void catalog_put_shards(struct catalog *c, const struct indexes *all, uint64_t task, catalog_done *done,
+                        void *context); /* their number, all->shards, and that the task changes it */
+void catalog_end_resharding(struct catalog *c, uint64_t task, struct str packed, catalog_done *done, void *context);
 void catalog_put_task(struct catalog *c, uint64_t uid, struct str packed, catalog_done *done, void *context);
 void catalog_remove_task(struct catalog *c, uint64_t uid);
 

@@ -12,11 +12,13 @@
 #include "common/crc.h"
 #include "common/err.h"
 #include "common/fd.h"
+#include "coordinator/slots.h"
 
 enum {
     MAP_SIZE = 1 << 30,
     CRC_SIZE = 4,
     INDEX_FIXED = 16,
+    SHARDS_FIXED = 8,
     COMING_FIXED = 12,
     META_SIZE = 24,
     META_MAGIC = 0x5443464d, /* "MFCT" */
@@ -79,6 +81,11 @@ static int open_store(const char *path, unsigned flags, struct catalog_store **o
 int catalog_store_open(const char *path, struct catalog_store **out)
 {
     return open_store(path, 0, out);
+}
+
+int catalog_store_open_beside(const char *path, struct catalog_store **out)
+{
+    return open_store(path, MDB_RDONLY, out);
 }
 
 int catalog_store_open_alone(const char *path, struct catalog_store **out)
@@ -267,7 +274,9 @@ int catalog_store_meta(struct catalog_store *s, struct catalog_meta *out)
         return ERR_CORRUPT;
     *out = (struct catalog_meta){
         .version = load_u32(bytes + 4), .shards = load_u32(bytes + 8), .epoch = load_u64(bytes + 16)};
-    return out->version == CATALOG_VERSION ? 1 : ERR_VERSION;
+    if (out->version < CATALOG_VERSION_FIXED || out->version > CATALOG_VERSION)
+        return ERR_VERSION;
+    return out->shards >= 1 && out->shards <= SHARDS_MOST ? 1 : ERR_CORRUPT;
 }
 
 struct catalog_write *catalog_write_new(char kind, const void *key, size_t key_length, size_t length)
@@ -301,9 +310,16 @@ struct catalog_write *catalog_write_number(unsigned kind, uint64_t reserved)
     return w;
 }
 
+struct catalog_write *catalog_write_resharding(uint64_t task)
+{
+    struct catalog_write *w = catalog_write_new('r', NULL, 0, 8);
+    store_u64(w->value, task);
+    return w;
+}
+
 /* While the switch to another edition is on its way, the index is that one already: an earlier write must not come
  * after it. */
-struct catalog_write *catalog_write_index(const struct index *i)
+struct catalog_write *catalog_write_index(const struct index *i, bool says_shards)
 {
     uint8_t key[4];
     store_be32(key, i->number);
@@ -311,14 +327,21 @@ struct catalog_write *catalog_write_index(const struct index *i)
     const struct coming none = {.task = 0}, *coming = i->becoming ? &none : &i->coming;
     size_t name = strlen(i->name), primary = strlen(i->primary_key);
     size_t later = coming->settings.len ? COMING_FIXED + coming->settings.len : 0;
+    size_t shards = says_shards ? SHARDS_FIXED : 0;
     struct catalog_write *w =
-        catalog_write_new('i', key, sizeof key, INDEX_FIXED + name + primary + later + as->settings.len);
+        catalog_write_new('i', key, sizeof key, INDEX_FIXED + shards + name + primary + later + as->settings.len);
     store_u32(w->value, as->edition);
     w->value[4] = (uint8_t)name;
     w->value[5] = (uint8_t)primary;
     w->value[6] = later != 0;
+    w->value[7] = says_shards;
     store_u64(w->value + 8, i->created_at);
     uint8_t *at = w->value + INDEX_FIXED;
+    if (says_shards) {
+        store_u32(at, as->shards);
+        store_u32(at + 4, as->numbering);
+        at += SHARDS_FIXED;
+    }
     memcpy(at, i->name, name);
     memcpy(at + name, i->primary_key, primary);
     at += name + primary;
@@ -346,16 +369,31 @@ static int read_coming(struct str *rest, struct buf *out, uint64_t *out_task)
     return out->err;
 }
 
+/* 0: the record does not say. */
+static int read_shards(struct str value, uint32_t *out_shards, uint32_t *out_numbering)
+{
+    *out_shards = *out_numbering = 0;
+    if (!value.ptr[7])
+        return 0;
+    if (value.len < INDEX_FIXED + SHARDS_FIXED)
+        return ERR_CORRUPT;
+    *out_shards = load_u32(value.ptr + INDEX_FIXED);
+    *out_numbering = load_u32(value.ptr + INDEX_FIXED + 4);
+    return *out_shards >= 1 && *out_shards <= SHARDS_MOST && *out_numbering >= 1 ? 0 : ERR_CORRUPT;
+}
+
 int catalog_read_index(struct indexes *all, struct str key, struct str value)
 {
-    if (key.len != 5 || value.len < INDEX_FIXED)
+    uint32_t shards, numbering;
+    if (key.len != 5 || value.len < INDEX_FIXED || read_shards(value, &shards, &numbering))
         return ERR_CORRUPT;
     size_t name = (uint8_t)value.ptr[4], primary = (uint8_t)value.ptr[5];
-    if (value.len < INDEX_FIXED + name + primary)
+    size_t fixed = INDEX_FIXED + (shards ? SHARDS_FIXED : 0);
+    if (value.len < fixed + name + primary)
         return ERR_CORRUPT;
-    const char *at = value.ptr + INDEX_FIXED;
+    const char *at = value.ptr + fixed;
     struct str name_bytes = {.ptr = at, .len = name}, primary_bytes = {.ptr = at + name, .len = primary};
-    struct str settings = {.ptr = at + name + primary, .len = value.len - INDEX_FIXED - name - primary};
+    struct str settings = {.ptr = at + name + primary, .len = value.len - fixed - name - primary};
     struct buf coming = {0};
     uint64_t task = 0;
     int err = value.ptr[6] ? read_coming(&settings, &coming, &task) : 0;
@@ -363,6 +401,8 @@ int catalog_read_index(struct indexes *all, struct str key, struct str value)
                               ? NULL
                               : indexes_add(all, name_bytes, primary_bytes, load_be32(key.ptr + 1),
                                             load_u32(value.ptr), load_u64(value.ptr + 8), settings);
+    if (added && shards)
+        index_set_shards(added, shards, numbering);
     if (added && coming.len)
         index_set_coming(added, &coming, task);
     buf_finish(&coming);

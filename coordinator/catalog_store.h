@@ -3,13 +3,16 @@
  *
  *   key                       value
  *   'm'                       u32 "MFCT" | u32 version | u32 shards | u32 0 | u64 epoch
+ *   'r'                       u64 task: indexes are being given another number of shards, the one in 'm'; else there is none
  *   'n' | u8 kind             u64 reserved: numbers below it may have been given
- *   'i' | u32 be number       u32 edition | u8 name length | u8 primary key length | u16 1 if settings are coming, or 0
- *                             | u64 created at | name | primary key | those: u64 task | u32 length | JSON
- *                             | settings (JSON, to the end)
+ *   'i' | u32 be number       u32 edition | u8 name length | u8 primary key length | u8 1 if settings are coming, or 0
+ *                             | u8 1 if it says how many shards it has, or 0: as many as 'm' says | u64 created at
+ *                             | if it does: u32 shards | u32 numbering (index.h) | name | primary key
+ *                             | if they are: u64 task | u32 length | JSON | settings (JSON, to the end)
  *   't' | u64 be uid          a task, packed by tasks.c
  *
- * Every value ends with the CRC-32C of key and value before it. */
+ * Every value ends with the CRC-32C of key and value before it. Version 1 is data whose number of shards never changed:
+ * who reads no more than that refuses the others, where indexes say how many they have. */
 #ifndef COORDINATOR_CATALOG_STORE_H
 #define COORDINATOR_CATALOG_STORE_H
 
@@ -22,7 +25,7 @@
 
 struct catalog_store;
 
-enum { CATALOG_VERSION = 1, CATALOG_MAX_KEY = 16 };
+enum { CATALOG_VERSION_FIXED = 1, CATALOG_VERSION = 2, CATALOG_MAX_KEY = 16 };
 
 struct catalog_write { /* one key to be put or removed */
     struct catalog_write *next;
@@ -36,6 +39,7 @@ struct catalog_write { /* one key to be put or removed */
 };
 
 int catalog_store_open(const char *path, struct catalog_store **out);
+int catalog_store_open_beside(const char *path, struct catalog_store **out); /* to read, while somebody may write it */
 int catalog_store_open_alone(const char *path, struct catalog_store **out); /* to read, while nobody writes it */
 void catalog_store_close(struct catalog_store *s);
 void catalog_store_name_errors(void);
@@ -45,7 +49,7 @@ struct catalog_meta {
     uint64_t epoch;
 };
 
-/* 1, 0 if there is none yet, ERR_VERSION of another version, which is in *out, ERR_CORRUPT. */
+/* 1, 0 if there is none yet, ERR_VERSION of a version that this program does not read, which is in *out, ERR_CORRUPT. */
 int catalog_store_meta(struct catalog_store *s, struct catalog_meta *out);
 struct catalog_write *catalog_write_meta(const struct catalog_meta *m);
 
@@ -67,7 +71,8 @@ int catalog_store_visit(struct catalog_store *s, char kind, catalog_store_visito
 
 /* Writes to be freed by free(). The value's bytes are the caller's to fill. */
 struct catalog_write *catalog_write_new(char kind, const void *key, size_t key_length, size_t length);
-struct catalog_write *catalog_write_index(const struct index *i);
+struct catalog_write *catalog_write_index(const struct index *i, bool says_shards);
+struct catalog_write *catalog_write_resharding(uint64_t task);
 struct catalog_write *catalog_write_number(unsigned kind, uint64_t reserved);
 
 /* Adds the index of a record to the registry. ERR_CORRUPT */

@@ -186,6 +186,14 @@ void child_start(struct child *c)
     c->on_start(c);
 }
 
+void child_start_again(struct child *c)
+{
+    c->stopping = false;
+    c->deaths = 0;
+    c->backoff_ms = BACKOFF_FIRST_MS;
+    child_start(c);
+}
+
 void child_is_ready(struct child *c)
 {
     if (c->state != CHILD_STARTING)

@@ -47,6 +47,7 @@ struct child {
 
 int child_init(struct child *c, uv_loop_t *loop);
 void child_start(struct child *c);
+void child_start_again(struct child *c); /* one that is stopped, or was never started */
 void child_is_ready(struct child *c); /* said by the owner, who heard it; within a minute, else it is killed */
 void child_revive(struct child *c);   /* starts one that was given up */
 

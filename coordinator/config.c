@@ -249,12 +249,17 @@ int config_load(int argc, char **argv, char **environment, struct config *out, e
     int err = read_options(argc, argv, NULL, &file, &command, why);
     for (size_t i = 0; i < CONFIG_KEYS && !err; i++)
         err = config_set(&c, &config_keys[i], config_keys[i].initial, why);
+    uint64_t usual_shards = c.shards;
+    c.shards = 0;
     if (!err)
         err = read_file(&c, file ? file : usual, file != NULL, why);
     if (!err)
         err = read_environment(&c, environment, why);
     if (!err)
         err = read_options(argc, argv, &c, &file, &command, why);
+    c.has_shards = c.shards != 0;
+    if (!c.has_shards)
+        c.shards = usual_shards;
     if (!err)
         err = check_whole(&c, why);
     if (err) {

@@ -17,6 +17,7 @@ enum config_worker_cap { CAP_AUTO, CAP_CGROUP2, CAP_CGROUP1, CAP_RLIMIT };
 struct config {
     char *data, *socket, *listen, *key, *libexec;
     uint64_t socket_mode;
+    bool has_shards;                   /* somebody has said how many; of data that is there its own number counts */
     uint64_t shards, readers, workers; /* workers: as written, 0 = one more than CPUs; config_workers() for use */
     uint64_t worker_memory, max_document_size, region_memory, log_quota, query_memory;
     uint64_t deadline_ms, slow_query_ms, max_connections;

@@ -28,7 +28,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"socket-mode", CONFIG_MODE, AT(socket_mode), "0660", 0, 0777, false, NULL, "permissions of the socket, octal"},
     {"listen", CONFIG_TEXT, AT(listen), "", 0, 0, false, NULL, "HOST:PORT for clients over TCP; empty: none"},
     {"key", CONFIG_TEXT, AT(key), "", 0, 0, true, NULL, "what clients must say to be let in; empty: nothing"},
-    {"shards", CONFIG_NUMBER, AT(shards), "2", 1, 64, false, NULL, "parts of every index; fixed once there is data"},
+    {"shards", CONFIG_NUMBER, AT(shards), "2", 1, 64, false, NULL, "parts of every index, for new data; what data has changes by mayfly reshard"},
     {"readers", CONFIG_NUMBER, AT(readers), "2", 1, 16, false, NULL, "processes that serve each shard"},
     {"workers", CONFIG_NUMBER, AT(workers), "0", 0, 256, true, NULL, "indexing processes at once, one of them kept for small updates; 0: one more than CPUs"},
     {"worker-memory", CONFIG_SIZE, AT(worker_memory), "256M", 32 * MiB, TiB, true, NULL, "most a worker may use, all of it counted"},

@@ -30,6 +30,7 @@ static const struct handler handlers[] = {
     [ON(BUDGET_GET)] = {handle_budget, true, true},
     [ON(TRIM)] = {handle_trim, false, false},
     [ON(BACKUP)] = {handle_backup, false, false},
+    [ON(RESHARD)] = {handle_reshard, false, false},
     [ON(CANCEL)] = {handle_cancel, true, true},
 };
 enum { HANDLERS = sizeof handlers / sizeof handlers[0] };
@@ -65,7 +66,7 @@ static bool greet(struct session *s, const Mayfly__Envelope *e)
     welcome.version = PROTOCOL_VERSION;
     welcome.server = message_string("mayflyd " MAYFLY_VERSION);
     welcome.max_document_size = server->config.max_document_size;
-    welcome.shards = (uint32_t)server->config.shards;
+    welcome.shards = server->indexes.shards;
     answer.message_case = ON(WELCOME);
     answer.welcome = &welcome;
     session_send(s, e->request, &answer, (struct str){0});

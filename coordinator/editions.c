@@ -12,14 +12,23 @@
 #include "common/logger.h"
 #include "coordinator/backup.h"
 #include "coordinator/edition_policy.h"
+#include "coordinator/ingest_trim.h"
+#include "coordinator/reshard.h"
+#include "coordinator/session.h"
 #include "coordinator/tasks_state.h"
 
-enum { RETRY_MS = 1000 };
+enum {
+    RETRY_MS = 1000,
+    TURN_MS = 10,
+    CLOSED_MOST_MS = 20000, /* what takes longer to be applied does not hold up clients */
+    OPEN_LEAST_MS = 30000,  /* and then they are not held up again for so long */
+};
 
-enum stage { ANALYZING, CATCHING_UP, PAUSING, SWITCHING, STAGES };
+enum stage { ANALYZING, CATCHING_UP, CLOSING, PAUSING, SWITCHING, STAGES };
 
 static const char *const stage_names[STAGES] = {[ANALYZING] = "analyzing",
                                                 [CATCHING_UP] = "catching_up",
+                                                [CLOSING] = "switching",
                                                 [PAUSING] = "switching",
                                                 [SWITCHING] = "switching"};
 
@@ -30,16 +39,19 @@ struct making {
     struct reanalysis **streams;
     uint32_t left; /* streams whose pass is not over */
     enum stage stage;
+    bool reshards;    /* it has another number of shards */
+    uint64_t task;    /* by which its settings come; 0: none do */
+    char refused[300]; /* where none do no document is: why it was all the same */
     bool canceled; /* while the transaction was on its way */
     unsigned passes;
     uint64_t before; /* differences of the pass before this one */
-    uint64_t begun_us, paused_us; /* since when it is made; since when builds pause */
-    uv_timer_t retry;             /* of the transaction; of a pass */
+    uint64_t begun_us, paused_us; /* since when it is made; since when builds pause, or clients wait */
+    uv_timer_t retry;             /* of the transaction; of a pass; of closing */
 };
 
 static struct task *task_of(const struct making *m)
 {
-    return tasks_find(m->server->tasks, m->index->coming.task);
+    return m->task ? tasks_find(m->server->tasks, m->task) : NULL;
 }
 
 /* --------------------------------------------------------------------------------------------------------------- its
@@ -55,14 +67,25 @@ static void on_closed(uv_handle_t *handle)
 
 static void close_streams(struct making *m)
 {
-    for (uint32_t n = 0; n < m->index->shards; n++)
+    for (uint32_t n = 0; n < m->edition->shards; n++)
         jobs_reanalysis_close(m->streams[n]);
+}
+
+static void open_index(struct server *s, struct index *i)
+{
+    bool was_closed = i->closed;
+    i->closed = false;
+    if (was_closed)
+        sessions_open_index(s->sessions);
 }
 
 static void let_go(struct making *m)
 {
-    m->index->making = NULL;
-    jobs_resume(m->server->jobs, m->index);
+    struct index *i = m->index;
+    i->making = NULL;
+    i->slowed = false;
+    jobs_resume(m->server->jobs, i);
+    open_index(m->server, i);
     uv_close((uv_handle_t *)&m->retry, on_closed);
 }
 
@@ -85,6 +108,14 @@ static void fail(struct making *m, int err, const char *why)
     struct server *s = m->server;
     struct index *i = m->index;
     struct task *task = task_of(m);
+    bool of_shards = !m->task;
+    if (of_shards) {
+        log_error("an index cannot be given another number of shards and stays as it is index=%s shards=%u: %s", i->name,
+                  i->shards, why);
+        discard(m);
+        reshard_failed(s, i, code, why);
+        return;
+    }
     log_error("an index cannot be analyzed again, its settings stay as they are index=%s: %s", i->name, why);
     discard(m);
     index_drop_coming(i);
@@ -107,21 +138,44 @@ static void on_retry(uv_timer_t *timer)
         write_switch(m);
 }
 
+static void log_finish(const struct making *m)
+{
+    const struct index *i = m->index;
+    uint64_t now = clock_us();
+    unsigned long long ms = (now - m->begun_us) / 1000, paused = (now - m->paused_us) / 1000;
+    unsigned long long documents = index_documents(m->edition);
+    if (m->reshards)
+        log_info("an index has another number of shards index=%s edition=%u shards=%u before=%u documents=%llu ms=%llu "
+                 "writes_waited_ms=%llu",
+                 i->name, m->edition->edition, m->edition->shards, i->shards, documents, ms, paused);
+    else
+        log_info("an index has been analyzed again index=%s edition=%u documents=%llu ms=%llu builds_paused_ms=%llu",
+                 i->name, m->edition->edition, documents, ms, paused);
+}
+
+/* Nothing more comes for them: the log is to be told. */
+static void trim_former(struct server *s, struct index *i)
+{
+    for (uint32_t n = 0; n < i->former->shards; n++)
+        ingest_trim(s->ingest, &i->former->streams[n]);
+}
+
 static void finish(struct making *m)
 {
     struct server *s = m->server;
     struct index *i = m->index;
     struct task *task = task_of(m);
     uint32_t old = i->edition;
-    uint64_t now = clock_us();
-    log_info("an index has been analyzed again index=%s edition=%u documents=%llu ms=%llu builds_paused_ms=%llu",
-             i->name, m->edition->edition, (unsigned long long)index_documents(m->edition),
-             (unsigned long long)(now - m->begun_us) / 1000, (unsigned long long)(now - m->paused_us) / 1000);
+    log_finish(m);
     close_streams(m);
     jobs_take_edition(s->jobs, i, m->edition);
     index_take_edition(&s->indexes, i, m->edition);
     indexes_remove(&s->indexes, m->edition);
+    if (m->reshards)
+        trim_former(s, i);
     shards_forget(s->shards, i->number, old);
+    if (m->reshards)
+        reshard_moved(s, i);
     let_go(m);
     if (task)
         tasks_finish(s->tasks, task, TASK_SUCCEEDED, NULL, NULL);
@@ -160,11 +214,9 @@ static void write_switch(struct making *m)
 static void report_progress(struct making *m)
 {
     struct task *task = task_of(m);
-    uint64_t done = 0, total = index_documents(m->index);
+    uint64_t done = editions_documents(m->index), total = index_documents(m->index);
     if (!task)
         return;
-    for (uint32_t n = 0; n < m->index->shards; n++)
-        done += jobs_reanalysis_documents(m->streams[n]);
     task->stage = stage_names[m->stage];
     task->received = task->accepted = total;
     task->searchable = done + task->refused < total ? done : total - (task->refused < total ? task->refused : total);
@@ -175,8 +227,8 @@ static void begin_pass(struct making *m)
     struct task *task = task_of(m);
     if (task)
         tasks_forget_refusals(m->server->tasks, task); /* what is refused is refused in each pass */
-    m->left = m->index->shards;
-    for (uint32_t n = 0; n < m->index->shards && m->left; n++)
+    m->left = m->edition->shards;
+    for (uint32_t n = 0; n < m->edition->shards && m->left; n++)
         jobs_reanalysis_pass(m->streams[n], m->stage == PAUSING);
 }
 
@@ -193,22 +245,92 @@ static void on_turn(uv_timer_t *timer)
 static void pause_builds(struct making *m)
 {
     m->stage = PAUSING;
-    m->paused_us = clock_us();
+    if (!m->reshards)
+        m->paused_us = clock_us();
     jobs_pause(m->server->jobs, m->index, on_paused, m);
 }
+
+/* ------------------------------------------------------------------------------------------------------- other streams
+ */
+
+static void on_closing(uv_timer_t *timer);
+
+static void turn_again(struct making *m, uint64_t ms)
+{
+    uv_timer_start(&m->retry, on_closing, ms, 0);
+}
+
+static void close_index(struct making *m)
+{
+    m->stage = CLOSING;
+    m->paused_us = clock_us();
+    m->index->closed = true;
+    turn_again(m, 0);
+}
+
+static const struct stream *find_damaged(const struct index *i)
+{
+    for (uint32_t n = 0; n < i->shards; n++)
+        if (i->streams[n].damaged)
+            return &i->streams[n];
+    return NULL;
+}
+
+/* What is accepted takes too long: in a while there is another pass, and clients wait again. */
+static void give_up_closing(struct making *m)
+{
+    log_warn("writes to an index wait too long for what was accepted before to be applied, and go on; its number of shards "
+             "is tried to be changed again later index=%s", m->index->name);
+    m->stage = CATCHING_UP;
+    m->index->slowed = false;
+    open_index(m->server, m->index);
+    uv_timer_start(&m->retry, on_turn, OPEN_LEAST_MS, 0);
+}
+
+/* Everybody can be asked who is to be, and no backup is at its first part, for which the switch would wait. */
+static bool may_close(const struct making *m)
+{
+    const struct server *s = m->server;
+    return !backup_holds_editions(s) && s->config.shards >= m->edition->shards && shards_all_ready(s->shards);
+}
+
+static void on_closing(uv_timer_t *timer)
+{
+    struct making *m = timer->data;
+    struct index *i = m->index;
+    const struct stream *damaged = find_damaged(i);
+    if (damaged)
+        fail(m, ERR_CORRUPT, damaged->damage);
+    else if (m->stage != CLOSING && may_close(m))
+        close_index(m);
+    else if (m->stage != CLOSING)
+        turn_again(m, RETRY_MS / 10);
+    else if (ingest_seal_index(i) && ingest_is_drained(i))
+        pause_builds(m);
+    else if (clock_us() - m->paused_us > (uint64_t)CLOSED_MOST_MS * 1000)
+        give_up_closing(m);
+    else
+        turn_again(m, TURN_MS);
+}
+
+/* ------------------------------------------------------------------------------------------------------ pass after pass
+ */
 
 static void next_pass(struct making *m)
 {
     uint64_t differences = 0;
-    for (uint32_t n = 0; n < m->index->shards; n++)
+    for (uint32_t n = 0; n < m->edition->shards; n++)
         differences += jobs_reanalysis_differences(m->streams[n]);
     bool last = edition_is_last_next(++m->passes, differences, m->before);
     log_info("a pass over an index is done index=%s edition=%u pass=%u differences=%llu", m->index->name,
              m->edition->edition, m->passes, (unsigned long long)differences);
     m->before = differences;
     m->stage = CATCHING_UP;
+    m->index->slowed = m->reshards;
     if (!last)
         begin_pass(m);
+    else if (m->reshards)
+        turn_again(m, 0);
     else if (backup_holds_editions(m->server)) /* builds are not to pause for it */
         uv_timer_start(&m->retry, on_turn, RETRY_MS, 0);
     else
@@ -218,8 +340,8 @@ static void next_pass(struct making *m)
 static void on_passed(void *context, int err, const char *why)
 {
     struct making *m = context;
-    if (err) {
-        fail(m, err, why);
+    if (err || m->refused[0]) {
+        fail(m, err ? err : ERR_INVALID, err ? why : m->refused);
     } else if (--m->left == 0 && m->stage == PAUSING) {
         report_progress(m);
         m->stage = SWITCHING;
@@ -235,6 +357,8 @@ static void on_refused(void *context, const struct refusal *r)
     struct task *task = task_of(m);
     if (task)
         tasks_refuse(m->server->tasks, task, r);
+    else if (!m->task)
+        snprintf(m->refused, sizeof m->refused, "its document \"%.100s\" cannot be taken along: %.150s", r->id, r->message);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ beginning
@@ -272,16 +396,18 @@ void editions_begin(struct server *s, struct index *i)
     struct making *m = calloc(1, sizeof *m);
     require(m);
     *m = (struct making){.server = s, .index = i, .before = UINT64_MAX, .begun_us = clock_us()};
+    m->task = index_has_coming(i) ? i->coming.task : 0;
     m->edition = indexes_new_edition(&s->indexes, i, free_edition(s, i));
-    m->streams = calloc(i->shards, sizeof(struct reanalysis *));
+    m->reshards = m->edition->shards != i->shards;
+    m->streams = calloc(m->edition->shards, sizeof(struct reanalysis *));
     require(m->streams && uv_timer_init(s->loop, &m->retry) == 0);
     m->retry.data = m;
     index_hold(i);
     i->making = m;
-    for (uint32_t n = 0; n < i->shards; n++) {
+    for (uint32_t n = 0; n < m->edition->shards; n++) {
         struct reanalysis_callbacks ours = callbacks;
         ours.context = m;
-        m->streams[n] = jobs_reanalysis_open(s->jobs, &i->streams[n], &m->edition->streams[n], &ours);
+        m->streams[n] = jobs_reanalysis_open(s->jobs, i, &m->edition->streams[n], &ours);
     }
     begin_task(m);
     begin_pass(m);
@@ -326,4 +452,35 @@ void editions_refresh(struct server *s)
     for (struct index *i = s->indexes.first; i; i = i->next)
         if (i->making)
             report_progress(i->making);
+}
+
+uint32_t editions_shards(const struct index *i)
+{
+    return i->making->edition->shards;
+}
+
+const char *editions_stage(const struct index *i)
+{
+    const struct making *m = i->making;
+    return m->stage == ANALYZING && !m->task ? "copying" : stage_names[m->stage];
+}
+
+uint64_t editions_documents(const struct index *i)
+{
+    const struct making *m = i->making;
+    uint64_t documents = 0;
+    for (uint32_t n = 0; n < m->edition->shards; n++)
+        documents += jobs_reanalysis_documents(m->streams[n]);
+    return documents;
+}
+
+void editions_stop(struct server *s)
+{
+    for (struct index *i = s->indexes.first; i; i = i->next) {
+        if (editions_is_switching(i))
+            continue; /* it may be durable already that the streams are others */
+        if (i->making)
+            uv_timer_stop(&i->making->retry); /* the next life begins again */
+        open_index(s, i);
+    }
 }

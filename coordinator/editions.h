@@ -1,8 +1,12 @@
-/* editions.h - settings that change how documents are analyzed: the index gets a new edition, made from the stored
- * documents of the one that answers, and in one transaction takes its place.
+/* editions.h - settings that change how documents are analyzed, or another number of shards: the index gets a new edition,
+ * made from the stored documents of the one that answers, and in one transaction takes its place.
  *
  *   settings set -> index->coming, in the catalog -> passes (jobs_reanalyze.c) until little is left -> builds pause
  *   -> the last pass -> one transaction of the catalog: edition, settings, the task's end -> the old directories go
+ *
+ * Every edition is made with as many shards as new indexes have (reshard.h). Where the index has another number, operations
+ * cannot go on in its streams: before builds pause, who writes to it waits, until all that is accepted is applied. Then the
+ * numbers of the new streams begin with 1.
  *
  * Whatever ends before that transaction leaves the index as it was; after a restart the making begins again. */
 #ifndef COORDINATOR_EDITIONS_H
@@ -12,7 +16,7 @@
 
 #include "coordinator/server.h"
 
-/* Begins to make the edition for index->coming, which is in the catalog. */
+/* Begins to make the edition for index->coming, which is in the catalog, or for another number of shards alone. */
 void editions_begin(struct server *s, struct index *i);
 
 /* Before what a former life had not finished is said to be over, and when workers can be had again. */
@@ -28,4 +32,12 @@ bool editions_is_switching(const struct index *i);
 
 /* How far each is, told to its task. */
 void editions_refresh(struct server *s);
+
+/* Of one that is made: how many shards it has; what is done, a literal; how many documents it has. */
+uint32_t editions_shards(const struct index *i);
+const char *editions_stage(const struct index *i);
+uint64_t editions_documents(const struct index *i);
+
+/* The server stops: what is held back for a closed index goes its way. */
+void editions_stop(struct server *s);
 #endif

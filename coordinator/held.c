@@ -229,7 +229,7 @@ static int start_reading(struct load *l)
     int err = b->stream->index->dropped ? ERR_CLOSED : region_open(&b->region, "mayfly-batch", BATCH_HEADER + b->bytes);
     if (err)
         return err;
-    const struct oplog_reading what = {.stream = {b->stream->index->number, STREAM_EDITION, b->stream->shard},
+    const struct oplog_reading what = {.stream = {b->stream->index->number, b->stream->numbering, b->stream->shard},
                                        .numbers = {b->first, b->end},
                                        .to = b->region.base + BATCH_HEADER,
                                        .room = b->bytes,

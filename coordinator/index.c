@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/hash.h"
+#include "coordinator/slots.h"
 
 static bool is_name_byte(char c)
 {
@@ -37,23 +38,53 @@ struct index *indexes_by_number(const struct indexes *all, uint32_t number)
     return NULL;
 }
 
+static void streams_finish(struct stream *streams, uint32_t shards)
+{
+    for (uint32_t n = 0; n < shards; n++) {
+        ranges_finish(&streams[n].applied);
+        ranges_finish(&streams[n].recovered);
+        free(streams[n].segments);
+    }
+}
+
 static void index_free(struct index *i)
 {
-    for (uint32_t n = 0; i->streams && n < i->shards; n++) {
-        ranges_finish(&i->streams[n].applied);
-        ranges_finish(&i->streams[n].recovered);
-        free(i->streams[n].segments);
-    }
+    streams_finish(i->streams, i->shards);
     free(i->streams);
+    for (struct former_streams *next, *f = i->former; f; f = next) {
+        next = f->next;
+        streams_finish(f->streams, f->shards);
+        free(f->streams);
+        free(f);
+    }
     buf_finish(&i->settings);
     buf_finish(&i->coming.settings);
     free(i);
 }
 
-static void streams_init(struct index *i)
+static void streams_begin(struct index *i, uint32_t shards, uint32_t numbering)
 {
-    for (uint32_t n = 0; n < i->shards; n++)
-        i->streams[n] = (struct stream){.index = i, .shard = n, .next_sequence = 1, .watermark = 1};
+    i->streams = calloc(shards, sizeof *i->streams);
+    require(i->streams);
+    i->shards = shards;
+    i->numbering = numbering;
+    for (uint32_t n = 0; n < shards; n++)
+        i->streams[n] =
+            (struct stream){.index = i, .shard = n, .numbering = numbering, .next_sequence = 1, .watermark = 1};
+}
+
+void index_set_shards(struct index *i, uint32_t shards, uint32_t numbering)
+{
+    free(i->streams);
+    streams_begin(i, shards, numbering);
+}
+
+uint32_t indexes_most_shards(const struct indexes *all)
+{
+    uint32_t most = all->shards;
+    for (const struct index *i = all->first; i; i = i->next)
+        most = i->shards > most ? i->shards : most;
+    return most;
 }
 
 static bool has_settings(const struct index *i, const struct buf *json)
@@ -92,18 +123,15 @@ struct index *indexes_add(struct indexes *all, struct str name, struct str prima
         return NULL;
     struct index *i = calloc(1, sizeof *i);
     require(i);
-    i->streams = calloc(all->shards, sizeof *i->streams);
-    require(i->streams);
     memcpy(i->name, name.ptr, name.len);
     memcpy(i->primary_key, primary_key.ptr, primary_key.len);
     i->number = number;
     i->edition = edition;
     i->created_at = created_at;
-    i->shards = all->shards;
     struct buf json = {0};
     buf_append_str(&json, settings);
     index_take_settings(all, i, &json);
-    streams_init(i);
+    streams_begin(i, all->shards, 1);
 
     struct index **at = &all->first; /* in the order of their numbers */
     while (*at && (*at)->number < number)
@@ -117,17 +145,15 @@ struct index *indexes_new_edition(const struct indexes *all, const struct index 
 {
     struct index *i = calloc(1, sizeof *i);
     require(i);
-    i->streams = calloc(all->shards, sizeof *i->streams);
-    require(i->streams);
     memcpy(i->name, of->name, sizeof i->name);
     memcpy(i->primary_key, of->primary_key, sizeof i->primary_key);
     i->number = of->number;
     i->edition = edition;
-    i->shards = all->shards;
     i->is_edition = true;
-    buf_append(&i->settings, of->coming.settings.data, of->coming.settings.len);
+    const struct buf *settings = index_has_coming(of) ? &of->coming.settings : &of->settings;
+    buf_append(&i->settings, settings->data, settings->len);
     require(!i->settings.err);
-    streams_init(i);
+    streams_begin(i, all->shards, of->numbering + (all->shards != of->shards));
     return i;
 }
 
@@ -142,11 +168,25 @@ static void take_stream(struct stream *to, struct stream *from)
     from->segment_count = 0;
 }
 
+static void leave_streams(struct index *i)
+{
+    struct former_streams *f = malloc(sizeof *f);
+    require(f);
+    *f = (struct former_streams){i->former, i->streams, i->shards};
+    for (uint32_t n = 0; n < f->shards; n++)
+        f->streams[n].former = true;
+    i->former = f;
+}
+
 void index_take_edition(struct indexes *all, struct index *i, struct index *edition)
 {
     i->edition = edition->edition;
     index_take_settings(all, i, &edition->settings);
     index_drop_coming(i);
+    if (edition->shards != i->shards) {
+        leave_streams(i);
+        streams_begin(i, edition->shards, edition->numbering);
+    }
     for (uint32_t n = 0; n < i->shards; n++)
         take_stream(&i->streams[n], &edition->streams[n]);
 }
@@ -184,10 +224,9 @@ uint64_t index_documents(const struct index *i)
     return sum;
 }
 
-/* The slot map: equal, contiguous runs of slots. */
 struct stream *index_route(struct index *i, uint64_t hash)
 {
-    return &i->streams[(uint64_t)hash_slot(hash) * i->shards / SLOTS];
+    return &i->streams[slot_shard(hash_slot(hash), i->shards)];
 }
 
 static void raise_watermark(struct stream *s)

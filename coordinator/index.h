@@ -11,8 +11,7 @@
 #include "common/str.h"
 #include "coordinator/ranges.h"
 
-/* STREAM_EDITION is what the log and regions name for every stream: its numbers go on over the editions of its index. */
-enum { INDEX_MAX_NAME = 128, INDEX_MAX_PRIMARY_KEY = 128, STREAM_EDITION = 1 };
+enum { INDEX_MAX_NAME = 128, INDEX_MAX_PRIMARY_KEY = 128 };
 
 struct stream_segment {
     uint64_t id, bytes;
@@ -25,6 +24,8 @@ struct stream_segment {
 struct stream {
     struct index *index;
     uint32_t shard;
+    uint32_t numbering; /* of its index, when the stream began: with it log and regions name the stream */
+    bool former;        /* the index has other streams now; all of this one is applied */
 
     uint64_t next_sequence; /* of the next operation to be copied into a region */
     struct ranges recovered; /* while the log is replayed: what was taken from it */
@@ -36,6 +37,7 @@ struct stream {
     size_t segment_count;
     uint64_t documents;
 
+    uint64_t unapplied, unapplied_bytes; /* bundles that are on their way through log and workers */
     uint64_t refusals_saved; /* those of commits up to this generation are in the catalog */
     bool damaged;            /* core.mdb or a segment cannot be used: writes and queries are refused */
     char damage[256];
@@ -52,6 +54,12 @@ struct coming { /* settings that act once the documents are analyzed by them: ed
 
 struct making;
 
+struct former_streams { /* somebody may still refer to them */
+    struct former_streams *next;
+    struct stream *streams;
+    uint32_t shards;
+};
+
 struct index {
     struct index *next;
     char name[INDEX_MAX_NAME + 1];
@@ -63,11 +71,16 @@ struct index {
     uint64_t settings_id; /* of that text: the same for equal ones, never used again for another */
     struct stream *streams;
     uint32_t shards;
+    uint32_t numbering; /* +1 with each change of that number: its streams number their operations from 1 again. Over
+                           editions that have as many shards the numbers go on */
+    struct former_streams *former;
     struct coming coming;
     struct making *making;        /* the next edition is under way: editions.c */
     uint32_t newest_edition;      /* that was begun in this life: one that was given up may still be to be removed */
     const struct index *becoming; /* what the catalog is told that it is: the switch is on its way */
     bool paused;                  /* no build and no merge begins */
+    bool slowed; /* its shards are to be others: who writes to it is not read from while too much waits for workers */
+    bool closed; /* and now: what comes waits until it has them (requests_write.c) */
     bool is_edition;              /* not an index, but the edition of one that is being made */
     bool durable; /* in the catalog: nothing in it is acknowledged before */
     bool dropped; /* gone from the catalog; freed when nothing refers to it */
@@ -76,7 +89,7 @@ struct index {
 
 struct indexes {
     struct index *first;
-    uint32_t shards;
+    uint32_t shards; /* of an index, or edition, that is made now; those that there are may have as many as before */
     uint64_t settings_ids; /* given out last */
 };
 
@@ -88,13 +101,20 @@ struct index *indexes_by_number(const struct indexes *all, uint32_t number);
 struct index *indexes_add(struct indexes *all, struct str name, struct str primary_key, uint32_t number,
                           uint32_t edition, uint64_t created_at, struct str settings);
 
+/* Of one that was just added: it was made when there were so many. */
+void index_set_shards(struct index *i, uint32_t shards, uint32_t numbering);
+
+/* Of all indexes, and of one that is made now. */
+uint32_t indexes_most_shards(const struct indexes *all);
+
 /* Takes the text over. */
 void index_take_settings(struct indexes *all, struct index *i, struct buf *json);
 
 /* The edition of an index that is to be, with the settings that are coming: not in the registry. */
 struct index *indexes_new_edition(const struct indexes *all, const struct index *of, uint32_t edition);
 
-/* The index is what the edition was: its settings, segments and documents. Numbers of operations go on. */
+/* The index is what the edition was: its settings, segments and documents. Numbers of operations go on; where the edition
+ * has another number of shards, all that had one is applied, and the index begins anew with 1. */
 void index_take_edition(struct indexes *all, struct index *i, struct index *edition);
 
 static inline bool index_has_coming(const struct index *i)

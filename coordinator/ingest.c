@@ -13,17 +13,19 @@
 #include "coordinator/ingest_state.h"
 #include "coordinator/ingest_trim.h"
 #include "coordinator/log_room.h"
+#include "coordinator/session.h"
 #include "coordinator/tasks_state.h"
 #include "proto/message.h"
 
 enum {
     TICK_MS = 200,
+    SLOW_ABOVE = 16 << 20, /* bytes: a second or less of one worker's time */
     FLUSH_TICKS = 5, /* a write to the catalog is five pages, however few tasks have ended */
 };
 
 static struct oplog_stream name_of(const struct stream *s)
 {
-    return (struct oplog_stream){s->index->number, STREAM_EDITION, s->shard};
+    return (struct oplog_stream){s->index->number, s->numbering, s->shard};
 }
 
 bool ingest_is_full(const struct ingest *g)
@@ -69,6 +71,45 @@ static void detach(struct load *l)
     intake_progressed(i);
 }
 
+static uint64_t unapplied_bytes(const struct index *i)
+{
+    uint64_t bytes = 0;
+    for (uint32_t n = 0; n < i->shards; n++)
+        bytes += i->streams[n].unapplied_bytes;
+    return bytes;
+}
+
+static void count_applied(const struct bundle *b)
+{
+    b->stream->unapplied--;
+    b->stream->unapplied_bytes -= b->bytes;
+}
+
+static bool is_held_up(const struct index *i)
+{
+    return i->closed || (i->slowed && unapplied_bytes(i) > SLOW_ABOVE);
+}
+
+bool intake_is_closed(const struct intake *i)
+{
+    return i->index->closed;
+}
+
+bool intake_must_wait(const struct intake *i)
+{
+    return is_held_up(i->index);
+}
+
+bool ingest_is_drained(const struct index *index)
+{
+    for (uint32_t n = 0; n < index->shards; n++) {
+        const struct stream *s = &index->streams[n];
+        if (s->open || s->unapplied || s->watermark < s->next_sequence)
+            return false;
+    }
+    return true;
+}
+
 static void on_applied(struct bundle *b, void *context)
 {
     struct load *l = context;
@@ -85,6 +126,10 @@ static void on_applied(struct bundle *b, void *context)
     g->backlog.waiting--;
     g->backlog.applied++;
     g->backlog.applied_bytes += b->bytes;
+    bool was_held_up = is_held_up(s->index);
+    count_applied(b);
+    if (was_held_up && !is_held_up(s->index))
+        sessions_resume_writers(g->server->sessions);
     held_closed(l);
     detach(l);
     index_release(s->index);
@@ -189,7 +234,7 @@ static int seal_region(struct load *l)
     struct bundle *b = &l->bundle;
     struct batch_header h = {.count = l->count,
                              .index = b->stream->index->number,
-                             .edition = STREAM_EDITION,
+                             .edition = b->stream->numbering,
                              .shard = b->stream->shard,
                              .first = b->first,
                              .bytes = b->bytes,
@@ -228,6 +273,8 @@ static void finish_load(struct load *l)
     b->small = b->bytes <= SMALL_BUNDLE && !b->alone; /* it may look through the whole index */
     l->counted = b->alone && b->stream->shard > 0 ? 0 : l->count;
     b->state = BUNDLE_LOGGING;
+    b->stream->unapplied++;
+    b->stream->unapplied_bytes += b->bytes;
 }
 
 /* An operation that is still being read keeps its region open; the rest of the region waits with it. */
@@ -356,6 +403,14 @@ static bool close_open(struct stream *s)
         return false;
     seal(l);
     return true;
+}
+
+bool ingest_seal_index(struct index *index)
+{
+    bool all = true;
+    for (uint32_t n = 0; n < index->shards; n++)
+        all = close_open(&index->streams[n]) && all;
+    return all;
 }
 
 struct load *ingest_room(struct intake *i, struct stream *s, size_t size)

@@ -60,6 +60,19 @@ int intake_frame_end(struct intake *i, bool last);
 /* The client is gone: nothing is told any more; what was accepted goes its way. */
 void intake_hang_up(struct intake *i);
 
+/* What comes is to be kept by who has it, and given when the index is open again. */
+bool intake_is_closed(const struct intake *i);
+
+/* Its client is not to be read from for now: the index is closed, or slowed and too much of it waits for workers. */
+bool intake_must_wait(const struct intake *i);
+
+/* Of an index that is closed: whatever is whole goes into the log, and halves stand by themselves. False: not all of it,
+ * for lack of memory. */
+bool ingest_seal_index(struct index *index);
+
+/* And whether all of it is applied. */
+bool ingest_is_drained(const struct index *index);
+
 /* The catalog has it now: what waited for that is told. */
 void ingest_index_durable(struct ingest *g, const struct index *index);
 

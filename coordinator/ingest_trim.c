@@ -20,7 +20,7 @@ struct trimming { /* a flush that is under way, and what the log will be told af
 
 static uint64_t applied_below(const struct stream *s)
 {
-    return s->index->dropped ? UINT64_MAX : s->watermark;
+    return s->index->dropped || s->former ? UINT64_MAX : s->watermark;
 }
 
 void ingest_trim(struct ingest *g, struct stream *s)
@@ -47,7 +47,7 @@ static void on_flushed(void *context, int err)
         t->done(t->context);
     for (size_t i = 0; i < t->count; i++) {
         struct stream *s = t->streams[i].stream;
-        const struct oplog_stream name = {s->index->number, STREAM_EDITION, s->shard};
+        const struct oplog_stream name = {s->index->number, s->numbering, s->shard};
         oplog_trim(t->ingest->server->log, &name, t->streams[i].below);
         index_release(s->index);
     }

@@ -177,9 +177,11 @@ static void begin_operation(struct intake *i)
     grown(i);
 }
 
-/* One that was set aside gets its number now, behind what came meanwhile, and so its stamp too: in a stream both rise. */
+/* One that was set aside gets its number now, behind what came meanwhile, and so its stamp too: in a stream both rise. The
+ * index may have other streams by now. */
 static struct load *restamp(struct intake *i, struct load *l)
 {
+    l->bundle.stream = index_route(i->index, hash64((struct str){i->id, i->id_length}));
     uint64_t stamp = catalog_next(i->ingest->server->catalog, NUMBER_STAMP);
     if (stamp) {
         operation_restamp(i->operation, stamp);

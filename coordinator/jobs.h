@@ -25,7 +25,8 @@ void jobs_fetched(struct jobs *j, struct bundle *b);
 typedef void jobs_done(void *context, int err, const char *why);
 void jobs_optimize(struct jobs *j, struct stream *s, jobs_done *done, void *context);
 
-/* Re-analysis: `to`, a stream of an edition that is being made, becomes equal to `from`, by one pass after the other. */
+/* Re-analysis: `to`, a stream of an edition that is being made, becomes equal to that of `from`, by one pass after the
+ * other; or to what streams of `from` have of its slots, where there is another number of them. */
 struct reanalysis;
 
 struct reanalysis_callbacks {
@@ -34,11 +35,11 @@ struct reanalysis_callbacks {
     void *context;
 };
 
-struct reanalysis *jobs_reanalysis_open(struct jobs *j, struct stream *from, struct stream *to,
+struct reanalysis *jobs_reanalysis_open(struct jobs *j, struct index *from, struct stream *to,
                                         const struct reanalysis_callbacks *callbacks);
 void jobs_reanalysis_close(struct reanalysis *r); /* ends its worker; nothing is called back any more */
 
-/* `last`: nothing writes to `from` until it is over; then `to` also knows of its operations. */
+/* `last`: nothing writes to `from` until it is over; then `to` also knows of its operations, if it goes on with them. */
 void jobs_reanalysis_pass(struct reanalysis *r, bool last);
 uint64_t jobs_reanalysis_differences(const struct reanalysis *r); /* that the pass dealt with */
 uint64_t jobs_reanalysis_documents(const struct reanalysis *r);   /* in `to`, as far as it is known */
@@ -48,8 +49,8 @@ typedef void jobs_paused(void *context);
 void jobs_pause(struct jobs *j, struct index *i, jobs_paused *done, void *context);
 void jobs_resume(struct jobs *j, struct index *i); /* nothing is called back any more */
 
-/* Of a paused index: its jobs go on with the edition, and the directories that it has now go after the grace. Before
- * index_take_edition. */
+/* Of a paused index: its jobs go on with the edition, and the directories that it has now go after the grace. Where the
+ * edition has another number of shards nothing waits that could go on. Before index_take_edition. */
 void jobs_take_edition(struct jobs *j, struct index *i, struct index *edition);
 
 /* Whether so much more would leave less than what updates and merges need. */

@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 
 #include "common/check.h"
+#include "common/err.h"
 
 /* What an index's next edition needs of the jobs besides its passes (jobs_reanalyze.c): that builds and merges pause for
  * the last of them, and that what waits goes on with the new edition. */
@@ -76,16 +77,30 @@ void pause_tell(struct jobs *j)
     }
 }
 
+static void go_on(struct jobs *j, struct stream *s)
+{
+    struct stream_jobs *sj = stream_jobs_of(j, s);
+    stream_jobs_forget_suspects(sj);
+    sj->merge_failures = 0;
+    sj->merge_not_before = 0;
+    sj->merge_most = 0;
+}
+
+static void come_to_an_end(struct jobs *j, struct stream *s)
+{
+    struct stream_jobs *sj = stream_jobs_of(j, s);
+    require(!sj->running && !sj->fetching && !sj->waiting && !sj->batches);
+    merge_drop_waiting(sj, ERR_CLOSED, "the index was given another number of shards");
+    stream_jobs_free(sj);
+}
+
 void jobs_take_edition(struct jobs *j, struct index *i, struct index *edition)
 {
-    for (uint32_t n = 0; n < i->shards; n++) {
-        struct stream_jobs *sj = stream_jobs_of(j, &i->streams[n]);
-        stream_jobs_forget_suspects(sj);
-        sj->merge_failures = 0;
-        sj->merge_not_before = 0;
-        sj->merge_most = 0;
+    bool goes_on = i->shards == edition->shards;
+    for (uint32_t n = 0; n < i->shards; n++)
+        (goes_on ? go_on : come_to_an_end)(j, &i->streams[n]);
+    for (uint32_t n = 0; n < edition->shards; n++)
         stream_jobs_free(edition->streams[n].jobs);
-    }
     removal_edition(j->removal, i->number, i->edition, REMOVAL_GRACE_MS);
 }
 

@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/slots.h"
 
 /* Re-analysis of one stream, pass by pass: each makes the edition that is being made equal to what the other one was when
  * its workers looked. An attempt (job_policy.h) is at stamps here, in place of sequence numbers. */
@@ -17,7 +18,8 @@ enum { RETRY_MS = 100, MAX_STUCK = 5 };
 struct reanalysis {
     struct reanalysis *next;
     struct jobs *jobs;
-    struct stream *from, *to;
+    struct index *from;
+    struct stream *to;
     struct reanalysis_callbacks callbacks;
     struct attempt attempt; /* at the pass; end 0: it has not begun */
     struct skip *skips;     /* documents that end workers: for all passes */
@@ -37,7 +39,18 @@ struct reanalysis {
 /* ------------------------------------------------------------------------------------------------------- a pass
  */
 
-struct reanalysis *jobs_reanalysis_open(struct jobs *j, struct stream *from, struct stream *to,
+/* Which of the streams of `from` has documents for it. */
+static bool is_from(const struct reanalysis *r, uint32_t shard)
+{
+    return slots_overlap(shard, r->from->shards, r->to->shard, r->to->index->shards);
+}
+
+static bool has_own_slots(const struct reanalysis *r)
+{
+    return r->from->shards != r->to->index->shards;
+}
+
+struct reanalysis *jobs_reanalysis_open(struct jobs *j, struct index *from, struct stream *to,
                                         const struct reanalysis_callbacks *callbacks)
 {
     struct reanalysis *r = calloc(1, sizeof *r);
@@ -176,6 +189,16 @@ static void move_to_end(struct reanalysis *r)
     r->next = NULL;
 }
 
+/* Also of shards to which nothing was ever written: the worker looks there. */
+static bool has_directories(struct reanalysis *r)
+{
+    bool all = jobs_has_directory(r->jobs, r->to->jobs);
+    for (uint32_t n = 0; n < r->from->shards && all; n++)
+        if (is_from(r, n))
+            all = jobs_has_directory(r->jobs, stream_jobs_of(r->jobs, &r->from->streams[n]));
+    return all;
+}
+
 bool reanalyze_start(struct jobs *j, bool last)
 {
     struct reanalysis *r = j->reanalyses;
@@ -188,7 +211,7 @@ bool reanalyze_start(struct jobs *j, bool last)
         finish_pass(r, -ENOSPC, "the disk has come to its reserve");
         return true;
     }
-    if (jobs_has_directory(j, r->to->jobs) && begin_attempt(r))
+    if (has_directories(r) && begin_attempt(r))
         return launch(r);
     put_off(r, 10 * RETRY_MS);
     return false;
@@ -197,23 +220,43 @@ bool reanalyze_start(struct jobs *j, bool last)
 /* ------------------------------------------------------------------------------------------------------------ the run
  */
 
+static void fill_slots(struct job *job, Mayfly__Internal__Job *m)
+{
+    const struct reanalysis *r = job->reanalysis;
+    uint32_t shard = r->to->shard, shards = r->to->index->shards;
+    m->from_shards = calloc(r->from->shards, sizeof *m->from_shards);
+    require(m->from_shards);
+    job->scratch[0] = m->from_shards;
+    for (uint32_t n = 0; n < r->from->shards; n++)
+        if (is_from(r, n))
+            m->from_shards[m->n_from_shards++] = n;
+    m->first_slot = slots_first(shard, shards);
+    m->end_slot = slots_first(shard + 1, shards);
+}
+
 static void fill(struct job *job, Mayfly__Internal__Job *m)
 {
     const struct reanalysis *r = job->reanalysis;
-    m->from_edition = r->from->index->edition;
+    m->from_edition = r->from->edition;
     m->resume = r->attempt.next;
     m->stop = r->attempt.stop;
-    m->last = r->last && r->attempt.stop == r->attempt.end;
+    if (has_own_slots(r))
+        fill_slots(job, m);
+    else
+        m->last = r->last && r->attempt.stop == r->attempt.end;
     job_fill_skips(job, m, r->skips, r->skip_count);
 }
 
 /* Its own part of all that is read, and more: terms, ids, what LMDB leaves empty. */
 static uint64_t writes(const struct job *job)
 {
-    const struct stream *from = job->reanalysis->from;
+    const struct reanalysis *r = job->reanalysis;
     uint64_t bytes = 8 << 20;
-    for (size_t i = 0; i < from->segment_count; i++)
-        bytes += from->segments[i].bytes + from->segments[i].bytes / 4;
+    for (uint32_t n = 0; n < r->from->shards; n++) {
+        const struct stream *from = &r->from->streams[n];
+        for (size_t i = 0; is_from(r, n) && i < from->segment_count; i++)
+            bytes += from->segments[i].bytes + from->segments[i].bytes / 4;
+    }
     return bytes;
 }
 

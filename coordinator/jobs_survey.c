@@ -43,14 +43,15 @@ static void add_shard(struct survey *v, const struct indexes *all, uint32_t shar
 {
     size_t count = 0;
     for (struct index *i = all->first; i; i = i->next)
-        count++;
+        count += shard < i->shards;
     if (!count)
         return;
     struct stream **streams = calloc(count, sizeof *streams);
     require(streams);
     size_t at = 0;
     for (struct index *i = all->first; i; i = i->next)
-        streams[at++] = &i->streams[shard];
+        if (shard < i->shards)
+            streams[at++] = &i->streams[shard];
     add_part(v, streams, count);
     free(streams);
 }
@@ -82,7 +83,7 @@ void jobs_survey(struct jobs *j, jobs_done *done, void *context)
     struct survey *v = calloc(1, sizeof *v);
     require(v);
     *v = (struct survey){.done = done, .context = context};
-    for (uint32_t shard = 0; shard < j->to.indexes->shards; shard++)
+    for (uint32_t shard = 0; shard < indexes_most_shards(j->to.indexes); shard++)
         add_shard(v, j->to.indexes, shard);
     j->survey = v;
     jobs_dispatch(j); /* without indexes it ends there */

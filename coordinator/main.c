@@ -36,10 +36,12 @@
 #include "coordinator/notify.h"
 #include "coordinator/oplog_version.h"
 #include "coordinator/recover.h"
+#include "coordinator/reshard.h"
 #include "coordinator/server.h"
 #include "coordinator/service.h"
 #include "coordinator/session.h"
 #include "coordinator/shards_start.h"
+#include "coordinator/stored_shards.h"
 #include "coordinator/tasks_state.h"
 #include "proto/manifest.h"
 #include "proto/thresholds.h"
@@ -120,6 +122,7 @@ static void on_surveyed(void *context, int err, const char *why)
         log_die("the log cannot be recovered: %s", err_str(err));
     jobs_set_shards(c->server.jobs, c->server.shards);
     editions_resume(&c->server);
+    reshard_resume(&c->server);
     c->surveyed = true;
     become_ready(c);
 }
@@ -186,6 +189,7 @@ static void begin_stop(struct coordinator *c, const char *why)
     service_needs(s->config.stop_timeout + CHILDREN_STOP_S);
     c->stop_by_ms = uv_now(&c->loop) + limit_ms;
     sessions_stop_listening(s->sessions);
+    editions_stop(s);
     jobs_stop(s->jobs, limit_ms / 2, on_jobs_stopped, c);
     c->stop_timer.data = c;
     uv_timer_start(&c->stop_timer, on_stop_turn, 0, LOOP_TURN_MS);
@@ -224,6 +228,8 @@ static void fit_again(struct server *s, struct config *fresh)
 {
     struct fit fit;
     uint64_t readers = fresh->readers;
+    stored_shards_warn(fresh, s->indexes.shards);
+    fresh->shards = s->config.shards; /* that are there */
     fresh->shard_heap = s->config.shard_heap;
     fresh->readers = s->config.readers;
     int err = fit_config(fresh, s->cap, cap_own_limit(), false, &fit);
@@ -384,7 +390,7 @@ static void fit_to_group(struct server *s)
     log_cuts(&s->fit);
     if (err)
         log_die("the control group may have %lluM of memory, and with shards = %llu it takes %lluM at the least: raise its "
-                "limit (MemoryMax=, memory.max), or serve this data with fewer shards",
+                "limit (MemoryMax=, memory.max), or have fewer shards (new data: shards; other: `mayfly reshard`, while it runs)",
                 (unsigned long long)s->fit.limit >> 20, (unsigned long long)s->config.shards,
                 (unsigned long long)s->fit.total >> 20);
     budget_log(&s->config, s->cap);
@@ -498,6 +504,7 @@ static int run(struct coordinator *c)
     int lock = take_lock(s);
     must_be_whole(s);
     open_cap(s);
+    stored_shards_take(&s->config, s->data);
     fit_to_group(s);
     must(uv_loop_init(&c->loop), "cannot begin", "the loop");
     s->loop = &c->loop;
@@ -508,6 +515,8 @@ static int run(struct coordinator *c)
     open_log(s);
     must(tasks_open(s->catalog, &s->tasks), "cannot load", "tasks");
     editions_keep_tasks(s);
+    reshard_keep_task(s);
+    must(reshard_open(s, &s->resharding), "cannot begin", "a timer");
     must(sessions_open(s, &s->sessions), "cannot begin", "sessions");
     must(ingest_open(s, &s->ingest), "cannot begin", "ingest");
     start_children(c, lock);
@@ -555,6 +564,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     case CONFIG_CHECK:
         puts("the configuration is valid");
+        stored_shards_check(&c.server.config);
         return EXIT_SUCCESS;
     case CONFIG_RUN:
         break;

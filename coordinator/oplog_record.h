@@ -4,7 +4,7 @@
  *          then records, one after the other, the last of which may be torn:
  *
  * record:  0            4              8               12            16      17        20          24            28
- *          | "MFR2" u32 | head crc u32 | body crc u32 | payload u32 | flags | 3 zeros | index u32 | edition u32 (as in proto/batch.h) | shard u32
+ *          | "MFR2" u32 | head crc u32 | body crc u32 | payload u32 | flags | 3 zeros | index u32 | numbering u32 (as in proto/batch.h) | shard u32
  *          32          36        40          48         56          64           72
  *          | count u32 | 4 zeros | epoch u64 | task u64 | first u64 | synced u64 | payload: operations (proto/batch.h)
  *

@@ -35,7 +35,7 @@ static const uint64_t lost_most = 1 << 30; /* no log is so large: somebody has t
 static struct stream *find_stream(struct server *s, const struct oplog_stream *name)
 {
     struct index *i = indexes_by_number(&s->indexes, name->index);
-    return i && name->edition == STREAM_EDITION && name->shard < i->shards ? &i->streams[name->shard] : NULL;
+    return i && name->edition == i->numbering && name->shard < i->shards ? &i->streams[name->shard] : NULL;
 }
 
 static void set_next_sequence(struct server *s, struct stream *stream, const struct oplog_stream *name)
@@ -85,7 +85,7 @@ static void prepare_streams(struct recovery *r)
     for (struct index *i = r->server->indexes.first; i; i = i->next)
         for (uint32_t shard = 0; shard < i->shards; shard++) {
             struct stream *stream = &i->streams[shard];
-            const struct oplog_stream name = {i->number, STREAM_EDITION, shard};
+            const struct oplog_stream name = {i->number, stream->numbering, shard};
             set_next_sequence(r->server, stream, &name);
             find_lost(r, stream, &name);
             ingest_trim(r->server->ingest, stream);

@@ -17,12 +17,11 @@ void handle_settings_set(struct session *s, const Mayfly__Envelope *e);
 
 void handle_write(struct session *s, const Mayfly__Envelope *e);
 void filter_begin(struct session *s, const Mayfly__Envelope *e); /* a Write with a filter */
-/* A write stream for the request; NULL: an Error was sent. */
-struct intake *write_begin(struct session *s, uint64_t request, struct index *index, enum operation_kind kind,
-                           Mayfly__Write__Wait wait);
+void write_filter(struct session *s, uint64_t request, struct index *index, Mayfly__Write__Wait wait, struct str filter);
 bool write_continue(struct session *s, const Mayfly__Envelope *e); /* false: no stream has that number */
 void write_body(struct session *s, struct str piece);
 void write_frame_end(struct session *s);
+void write_give_held(struct session *s); /* what its streams hold for indexes that are not closed any more */
 
 void handle_ping(struct session *s, const Mayfly__Envelope *e);
 void handle_get(struct session *s, const Mayfly__Envelope *e);
@@ -31,12 +30,16 @@ void handle_task_wait(struct session *s, const Mayfly__Envelope *e);
 void handle_stats(struct session *s, const Mayfly__Envelope *e);
 void handle_budget(struct session *s, const Mayfly__Envelope *e);
 void handle_trim(struct session *s, const Mayfly__Envelope *e);
+void handle_reshard(struct session *s, const Mayfly__Envelope *e);
 void handle_backup(struct session *s, const Mayfly__Envelope *e);
 void handle_cancel(struct session *s, const Mayfly__Envelope *e);
 void handle_search(struct session *s, const Mayfly__Envelope *e);
 
 /* The index of that name; else an Error was sent. */
 struct index *requests_index(struct session *s, uint64_t request, const char *name);
+
+/* Answered when the task has ended. */
+void requests_await(struct session *s, uint64_t request, struct task *task);
 
 /* Made in the registry and on its way into the catalog; NULL: an Error was sent. With `answer` the request is answered
  * by Done when it is durable. */

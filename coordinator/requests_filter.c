@@ -50,9 +50,7 @@ static int ask(struct filter_check *c)
 
 static void write_it(struct session *s, uint64_t request, struct filter_check *c)
 {
-    struct intake *i = write_begin(s, request, c->index, OPERATION_FILTER, c->wait);
-    if (i)
-        intake_filter(i, str_of(c->text));
+    write_filter(s, request, c->index, c->wait, str_of(c->text));
 }
 
 static void on_checked(void *context, const Mayfly__Internal__ShardEnvelope *a, struct buf *body)

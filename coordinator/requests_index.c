@@ -200,32 +200,6 @@ static void on_shard_optimized(void *context, int err, const char *why)
     free(o);
 }
 
-struct waiting {
-    struct pending pending;
-    struct server *server;
-};
-
-static void stop_waiting(struct pending *p)
-{
-    struct waiting *w = (struct waiting *)p;
-    tasks_cancel_wait(w->server->tasks, w);
-    free(w);
-}
-
-static void on_optimized(void *context, const struct task *task)
-{
-    struct waiting *w = context;
-    struct session *s = w->pending.session;
-    uint64_t request = w->pending.request;
-    session_remove_pending(&w->pending);
-    free(w);
-    if (task->status == TASK_SUCCEEDED)
-        session_done(s, request, task->uid);
-    else
-        session_error(s, request, CODE_INTERNAL, NULL, "the merge did not succeed; task %llu says why",
-                      (unsigned long long)task->uid);
-}
-
 void handle_index_optimize(struct session *s, const Mayfly__Envelope *e)
 {
     struct server *server = session_server(s);
@@ -240,15 +214,10 @@ void handle_index_optimize(struct session *s, const Mayfly__Envelope *e)
     struct optimizing *o = calloc(1, sizeof *o);
     require(o != NULL);
     *o = (struct optimizing){.server = server, .task = uid, .left = index->shards};
-    if (e->index_optimize->wait) {
-        struct waiting *w = calloc(1, sizeof *w);
-        require(w != NULL);
-        session_add_pending(s, &w->pending, e->request, stop_waiting);
-        w->server = server;
-        tasks_wait(server->tasks, task, on_optimized, w);
-    } else {
+    if (e->index_optimize->wait)
+        requests_await(s, e->request, task);
+    else
         session_done(s, e->request, uid);
-    }
     index_hold(index);
     for (uint32_t shard = 0; shard < index->shards; shard++)
         jobs_optimize(server->jobs, &index->streams[shard], on_shard_optimized, o);

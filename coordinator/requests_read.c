@@ -6,6 +6,7 @@
 
 #include "common/check.h"
 #include "coordinator/editions.h"
+#include "coordinator/reshard.h"
 #include "coordinator/session_state.h"
 #include "coordinator/tasks_state.h"
 
@@ -72,6 +73,7 @@ void handle_task_list(struct session *s, const Mayfly__Envelope *e)
         return;
     }
     editions_refresh(server);
+    reshard_refresh(server);
     for (size_t i = tasks_count(server->tasks); i-- > 0 && count < limit;) {
         const struct task *task = tasks_at(server->tasks, i);
         if ((m->uid && task->uid != m->uid) || (m->index[0] && strcmp(m->index, task->index_name) != 0))
@@ -112,6 +114,30 @@ static void on_ended(void *context, const struct task *task)
     }
     session_remove_pending(&w->pending);
     free(w);
+}
+
+static void on_awaited(void *context, const struct task *task)
+{
+    struct task_wait *w = context;
+    struct session *s = w->pending.session;
+    uint64_t request = w->pending.request;
+    const struct entry *e = tasks_entry(w->server->tasks, task->uid);
+    session_remove_pending(&w->pending);
+    if (task->status == TASK_SUCCEEDED)
+        session_done(s, request, task->uid);
+    else
+        session_error(s, request, e && e->failure ? e->failure_code : CODE_INTERNAL, NULL, "task %llu, %s, did not succeed: %s",
+                      (unsigned long long)task->uid, task->type, e && e->failure ? e->failure : "it does not say why");
+    free(w);
+}
+
+void requests_await(struct session *s, uint64_t request, struct task *task)
+{
+    struct task_wait *w = calloc(1, sizeof *w);
+    require(w != NULL);
+    session_add_pending(s, &w->pending, request, cancel_wait);
+    w->server = session_server(s);
+    tasks_wait(w->server->tasks, task, on_awaited, w);
 }
 
 void handle_task_wait(struct session *s, const Mayfly__Envelope *e)

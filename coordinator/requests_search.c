@@ -48,22 +48,32 @@ static void cancel(struct pending *pending)
     search_free((struct search *)pending);
 }
 
+bool search_take_edition(struct search *s)
+{
+    struct part *parts = arena_new_array(s->arena, s->index->shards, struct part);
+    if (!parts)
+        return false;
+    s->edition = s->index->edition;
+    s->parts = parts;
+    s->count = s->index->shards;
+    for (uint32_t i = 0; i < s->count; i++)
+        parts[i] = (struct part){.search = s, .shard = i};
+    return true;
+}
+
 /* What the handler was given is gone when it returns, so the request is unpacked once more. */
 static struct search *make(struct workspace *w, struct server *server, struct index *index, struct str envelope)
 {
     struct search *s = arena_new(&w->arena, struct search);
-    struct part *parts = arena_new_array(&w->arena, index->shards, struct part);
     const Mayfly__Envelope *kept = message_unpack(&w->arena, envelope);
-    if (!s || !parts || !kept)
+    if (!s || !kept)
         return NULL;
     uint64_t deadline_ms = kept->search->deadline_ms ? kept->search->deadline_ms : server->config.deadline_ms;
     *s = (struct search){.server = server, .space = w, .arena = &w->arena, .index = index, .request = kept->search};
     s->started_us = clock_us();
     s->deadline_us = s->started_us + deadline_ms * 1000;
-    s->parts = parts;
-    s->count = index->shards;
-    for (uint32_t i = 0; i < s->count; i++)
-        parts[i] = (struct part){.search = s, .shard = i};
+    if (!search_take_edition(s))
+        return NULL;
     w->timer.data = s;
     index_hold(index);
     return s;

@@ -102,6 +102,8 @@ static void save(struct session *s, uint64_t request, struct index *i, uint64_t 
 /* Nothing was ever written: then no document was analyzed with other settings. */
 static bool is_untouched(const struct index *i)
 {
+    if (i->numbering > 1)
+        return false; /* the streams that it had may have been written to */
     for (uint32_t shard = 0; shard < i->shards; shard++)
         if (i->streams[shard].next_sequence > 1 || i->streams[shard].open)
             return false;

@@ -41,13 +41,19 @@ static void send_written(struct session *s, uint64_t request, const struct intak
     free(list);
 }
 
+static void free_stream(struct write_stream *w)
+{
+    buf_finish(&w->held);
+    free(w);
+}
+
 static void forget(struct write_stream *w)
 {
     struct session *s = w->pending.session;
     if (s && s->body_of == w)
         s->body_of = NULL;
     session_remove_pending(&w->pending);
-    free(w);
+    free_stream(w);
 }
 
 static void tell(void *context, const struct intake_progress *p)
@@ -65,13 +71,14 @@ static void cancel(struct pending *pending)
 {
     struct write_stream *w = (struct write_stream *)pending;
     intake_hang_up(w->intake);
-    free(w);
+    free_stream(w);
 }
 
 static void fail(struct session *s, struct write_stream *w, const char *message)
 {
     uint64_t request = w->pending.request;
-    s->body_of = NULL;
+    if (s->body_of == w)
+        s->body_of = NULL;
     intake_hang_up(w->intake);
     forget(w);
     session_error(s, request, CODE_BAD_REQUEST, NULL, "%s", message);
@@ -123,12 +130,6 @@ static struct write_stream *begin_stream(struct session *s, uint64_t request, st
     return w;
 }
 
-struct intake *write_begin(struct session *s, uint64_t request, struct index *index, enum operation_kind kind,
-                           Mayfly__Write__Wait wait)
-{
-    struct write_stream *w = begin_stream(s, request, index, kind, wait);
-    return w ? w->intake : NULL;
-}
 
 void handle_write(struct session *s, const Mayfly__Envelope *e)
 {
@@ -143,29 +144,120 @@ void handle_write(struct session *s, const Mayfly__Envelope *e)
     s->frame_is_last = m->last;
 }
 
+static struct write_stream *find_stream(struct session *s, uint64_t request)
+{
+    for (struct pending *p = s->pending; p; p = p->next)
+        if (p->request == request && p->cancel == cancel)
+            return (struct write_stream *)p;
+    return NULL;
+}
+
 bool write_continue(struct session *s, const Mayfly__Envelope *e)
 {
-    for (struct pending *p = s->pending; p; p = p->next) {
-        if (p->request != e->request || p->cancel != cancel)
-            continue;
-        s->body_of = (struct write_stream *)p;
-        s->frame_is_last = e->write->last;
-        return true;
-    }
-    return false;
+    struct write_stream *w = find_stream(s, e->request);
+    if (!w)
+        return false;
+    s->body_of = w;
+    s->frame_is_last = e->write->last;
+    return true;
+}
+
+/* -------------------------------------------------------------------------------------------------- bytes, or later
+ */
+
+static void give_bytes(struct session *s, struct write_stream *w, struct str bytes)
+{
+    if (intake_bytes(w->intake, bytes))
+        fail(s, w, "the stream of operations cannot be read; what was accepted before stays");
+}
+
+static void give_end(struct session *s, struct write_stream *w, bool last)
+{
+    if (intake_frame_end(w->intake, last))
+        fail(s, w, "the stream ended in the middle of an operation; what was accepted before stays");
+}
+
+static bool must_hold(struct session *s, const struct write_stream *w)
+{
+    s->holds |= intake_is_closed(w->intake);
+    return intake_is_closed(w->intake);
+}
+
+static void hold(struct write_stream *w, struct str bytes)
+{
+    buf_append_str(&w->held, bytes);
+    require(!w->held.err);
 }
 
 void write_body(struct session *s, struct str piece)
 {
-    struct write_stream *w = s->body_of;
     s->wrote = true;
-    if (intake_bytes(w->intake, piece))
-        fail(s, w, "the stream of operations cannot be read; what was accepted before stays");
+    if (must_hold(s, s->body_of))
+        hold(s->body_of, piece);
+    else
+        give_bytes(s, s->body_of, piece);
 }
 
 void write_frame_end(struct session *s)
 {
     struct write_stream *w = s->body_of;
-    if (intake_frame_end(w->intake, s->frame_is_last))
-        fail(s, w, "the stream ended in the middle of an operation; what was accepted before stays");
+    if (must_hold(s, w)) {
+        w->held_end = true;
+        w->held_last = s->frame_is_last;
+    } else {
+        give_end(s, w, s->frame_is_last);
+    }
+}
+
+void write_filter(struct session *s, uint64_t request, struct index *index, Mayfly__Write__Wait wait, struct str filter)
+{
+    struct write_stream *w = begin_stream(s, request, index, OPERATION_FILTER, wait);
+    if (!w)
+        return;
+    if (must_hold(s, w)) {
+        hold(w, filter);
+        w->held_filter = true;
+        session_pause_if_full(s);
+    } else {
+        intake_filter(w->intake, filter);
+    }
+}
+
+/* The session's oldest comes first: streams of one client that write the same document keep their order. */
+static struct write_stream *next_held(struct session *s)
+{
+    struct write_stream *found = NULL;
+    for (struct pending *p = s->pending; p; p = p->next) {
+        struct write_stream *w = p->cancel == cancel ? (struct write_stream *)p : NULL;
+        if (w && (w->held.len || w->held_end) && !intake_is_closed(w->intake))
+            found = w; /* new ones stand in front */
+    }
+    return found;
+}
+
+static void give_held(struct session *s, struct write_stream *w)
+{
+    struct buf held = w->held;
+    struct str bytes = {held.data, held.len};
+    uint64_t request = w->pending.request;
+    bool is_filter = w->held_filter, ends = w->held_end, last = w->held_last;
+    w->held = (struct buf){0};
+    w->held_filter = w->held_end = false;
+    if (is_filter)
+        intake_filter(w->intake, bytes);
+    else
+        give_bytes(s, w, bytes);
+    if (ends && find_stream(s, request) == w)
+        give_end(s, w, last);
+    buf_finish(&held);
+}
+
+void write_give_held(struct session *s)
+{
+    s->holds = false;
+    for (struct write_stream *w; (w = next_held(s)) != NULL;)
+        give_held(s, w);
+    for (const struct pending *p = s->pending; p; p = p->next)
+        if (p->cancel == cancel)
+            s->holds |= ((const struct write_stream *)p)->held.len || ((const struct write_stream *)p)->held_end;
 }

@@ -134,7 +134,14 @@ static void after_fetch(struct search *s)
         search_reply(s);
 }
 
-/* A generation that round 1 named is gone, or the settings are others: its statistics are worth nothing. */
+static bool take_next_edition(struct search *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        buf_finish(&s->parts[i].body);
+    return search_take_edition(s);
+}
+
+/* A generation that round 1 named is gone, or the settings or the shards are others: its statistics are worth nothing. */
 static void restart(struct search *s)
 {
     if (++s->restarts > RESTARTS_MOST) {
@@ -146,7 +153,10 @@ static void restart(struct search *s)
     if (s->weighed)
         weights_forget(s->server->weights, s->weighed);
     s->counts = true;
-    search_begin(s);
+    if (s->edition == s->index->edition || take_next_edition(s))
+        search_begin(s);
+    else
+        search_fail(s, CODE_QUERY_TOO_LARGE, "the query needs more memory than a search may take");
 }
 
 void search_round_over(struct search *s)

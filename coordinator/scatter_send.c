@@ -25,7 +25,7 @@ static void fill_text(const struct part *p, Mayfly__Internal__QueryText *text, M
     mayfly__internal__place__init(place);
     mayfly__internal__query_text__init(text);
     place->index = s->index->number;
-    place->edition = s->index->edition;
+    place->edition = s->edition;
     place->shard = p->shard;
     text->place = place;
     text->settings_id = s->index->settings_id;
@@ -177,8 +177,8 @@ void search_send(struct part *p)
     static void (*const senders[])(struct part *) = {
         [ROUND_PREPARE] = send_prepare, [ROUND_GUESS] = send_guess, [ROUND_EXECUTE] = send_execute, [ROUND_FETCH] = send_fetch};
     struct search *s = p->search;
-    if (s->count > 1 && s->settings_id != s->index->settings_id)
-        s->moved = true; /* what the words were by then they may not be now */
+    if (s->edition != s->index->edition || (s->count > 1 && s->settings_id != s->index->settings_id))
+        s->moved = true; /* what shards and words were by then they may not be now */
     else
         senders[s->round](p);
 }

@@ -41,6 +41,7 @@ struct search {
     const Mayfly__Search *request;    /* in the arena */
     uint64_t started_us, deadline_us; /* on clock_us */
     enum search_round round;
+    uint32_t edition; /* of the index, and how many shards that has: another one has other parts */
     struct part *parts;
     uint32_t count, waiting, restarts;
     bool moved;
@@ -58,6 +59,9 @@ struct search {
 
 /* Also begins again. */
 void search_begin(struct search *s);
+
+/* The edition that the index has now, and a part for each of its shards. False: no memory. */
+bool search_take_edition(struct search *s);
 
 /* The round's message to one shard; the round ends when `waiting` is 0 again. */
 void search_send(struct part *p);

@@ -161,7 +161,7 @@ int search_weigh(struct search *s)
     int err = weigh_words(s);
     if (!err)
         err = note_generations(s, &all);
-    if (!err && all && s->settings_id == s->index->settings_id)
+    if (!err && all && s->edition == s->index->edition && s->settings_id == s->index->settings_id)
         weights_keep(s->server->weights, s->index, s->request, &s->weights);
     return err;
 }

@@ -43,6 +43,7 @@ struct server {
     struct shards *shards;
     struct ingest *ingest;
     struct sessions *sessions;
+    struct resharding *resharding;
     struct backup *backup;   /* that is being made; NULL: none */
     struct workspaces spare; /* of searches that are over */
     struct weights_cache *weights; /* of searches over several shards */

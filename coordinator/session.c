@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/requests.h"
 #include "coordinator/session_state.h"
 
 enum { REQUEST_MEMORY = 32 << 20, REQUEST_KEPT = 256 << 10, DRAIN_GRACE_MS = 1000 };
@@ -99,7 +100,8 @@ static void start_reading(struct session *s);
 static bool must_wait(const struct session *s)
 {
     const struct ingest *g = s->all->server->ingest;
-    return (s->body_of && ingest_is_full(g)) || (s->wrote && ingest_awaits_room(g));
+    return s->holds || (s->body_of && (ingest_is_full(g) || intake_must_wait(s->body_of->intake))) ||
+           (s->wrote && ingest_awaits_room(g));
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -319,6 +321,17 @@ void sessions_resume_writers(struct sessions *all)
     for (struct session *s = all->first; s; s = s->next)
         if (s->paused && s->queued < RESUME_BELOW)
             start_reading(s);
+}
+
+void sessions_open_index(struct sessions *all)
+{
+    struct session *next;
+    for (struct session *s = all->first; s; s = next) {
+        next = s->next;
+        if (s->holds)
+            write_give_held(s);
+    }
+    sessions_resume_writers(all);
 }
 
 /* -------------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ uint32_t sessions_count(const struct sessions *all);
 uint32_t sessions_waiting(const struct sessions *all); /* for regions or log to have room */
 
 void sessions_resume_writers(struct sessions *all);
+void sessions_open_index(struct sessions *all); /* one that was closed: what was held for it is given, in order */
 
 /* Answers to one request; they travel at the end of the loop turn. */
 void session_send(struct session *s, uint64_t request, Mayfly__Envelope *answer, struct str body);

@@ -22,6 +22,10 @@ enum {
 struct write_stream { /* of a session: an intake under way */
     struct pending pending;
     struct intake *intake;
+    /* What came while its index was closed, at most of one read. */
+    struct buf held;
+    bool held_filter; /* it is one */
+    bool held_end, held_last; /* of a frame */
 };
 
 struct session {
@@ -39,6 +43,7 @@ struct session {
     struct pending *pending;
     struct write_stream *body_of; /* whose body the frame's body is; NULL: nobody's */
     bool wrote; /* in what was read last */
+    bool holds; /* one of its streams holds something: nothing is read until it has been given on */
     bool greeted, asked, paused, closing, draining, overflown, frame_is_last, frame_is_write;
     size_t queued;
 };

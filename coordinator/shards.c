@@ -12,6 +12,7 @@
 #include "common/logger.h"
 #include "coordinator/pulse.h"
 #include "coordinator/shards_start.h"
+#include "coordinator/slots.h"
 #include "proto/frame.h"
 #include "proto/peek.h"
 
@@ -19,6 +20,7 @@ enum {
     READ_SIZE = 256 << 10,
     ANSWER_MEMORY = 64 << 20, /* of one unpacked answer */
     ANSWER_KEPT = 1 << 20,
+    STOP_MS = 5000, /* for one that is not wanted any more */
     MOST_QUEUED = 64 << 20, /* bytes to one reader: beyond it, it is not taken for new requests */
     ENVELOPE_MOST = 64 << 20,
     FRAME_MOST = FRAME_MAX_DOCUMENT + ENVELOPE_MOST + 4,
@@ -258,9 +260,10 @@ static void on_failed(struct child *c)
     r->shards->on_change(r->shards->context);
 }
 
-static int init_reader(struct shards *s, struct reader *r, uint32_t shard, uint32_t number,
-                       const struct shards_options *o)
+static int init_reader(struct shards *s, struct reader *r)
 {
+    const struct shards_options *o = &s->to;
+    uint32_t place = (uint32_t)(r - s->readers), shard = place / s->per_shard, number = place % s->per_shard;
     *r = (struct reader){.shards = s, .shard = shard, .number = number};
     snprintf(r->texts[0], sizeof r->texts[0], "%u", shard);
     snprintf(r->texts[1], sizeof r->texts[1], "%u", number);
@@ -286,10 +289,11 @@ int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards *
     struct shards *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
-    *s = (struct shards){.loop = loop, .shards = o->shards, .per_shard = o->readers, .count = o->shards * o->readers};
+    *s = (struct shards){.loop = loop, .to = *o, .shards = o->shards, .per_shard = o->readers};
+    s->made = s->count = o->shards * o->readers;
     s->on_change = o->on_change;
     s->context = o->context;
-    s->readers = calloc(s->count, sizeof *s->readers);
+    s->readers = calloc((size_t)SHARDS_MOST * o->readers, sizeof *s->readers);
     setenv("TCMALLOC_RELEASE_RATE", "10", 0); /* for the shards: it can only be told so */
     s->buffer = malloc(READ_SIZE);
     int err = s->readers && s->buffer ? arena_init(&s->arena, ANSWER_MEMORY, 0) : -ENOMEM;
@@ -300,7 +304,7 @@ int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards *
     s->prepare.data = s;
     uv_prepare_start(&s->prepare, flush_all);
     for (uint32_t i = 0; i < s->count && !err; i++)
-        err = init_reader(s, &s->readers[i], i / o->readers, i % o->readers, o);
+        err = init_reader(s, &s->readers[i]);
     if (!err)
         *out = s;
     return err;
@@ -312,9 +316,53 @@ void shards_start(struct shards *s)
         child_start(&s->readers[i].child);
 }
 
+static bool has_ended(const struct shards *s, uint32_t from)
+{
+    for (uint32_t i = from; i < s->made; i++)
+        if (s->readers[i].child.state != CHILD_STOPPED)
+            return false;
+    return true;
+}
+
+static int grow(struct shards *s, uint32_t count)
+{
+    if (!has_ended(s, s->count))
+        return -EAGAIN;
+    for (; s->made < count; s->made++) {
+        int err = init_reader(s, &s->readers[s->made]);
+        if (err)
+            return err;
+    }
+    for (; s->count < count; s->count++)
+        child_start_again(&s->readers[s->count].child);
+    return 0;
+}
+
+int shards_resize(struct shards *s, uint32_t shards)
+{
+    uint32_t count = shards * s->per_shard, before = s->count;
+    int err = count > before ? grow(s, count) : 0;
+    if (err)
+        return err;
+    s->shards = shards;
+    s->count = count;
+    for (uint32_t i = count; i < before; i++)
+        child_stop(&s->readers[i].child, STOP_MS);
+    return 0;
+}
+
+bool shards_are_used(const struct shards *s, uint32_t from)
+{
+    for (uint32_t i = from * s->per_shard; i < s->count; i++)
+        if (s->readers[i].in_flight)
+            return true;
+    return false;
+}
+
 /* Those that run are told, later ones are started with it. */
 void shards_reconfigure(struct shards *s, uint64_t query_memory)
 {
+    s->to.query_memory = query_memory;
     Mayfly__Internal__Configure configure = MAYFLY__INTERNAL__CONFIGURE__INIT;
     Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
     configure.query_memory = query_memory;
@@ -331,16 +379,13 @@ void shards_reconfigure(struct shards *s, uint64_t query_memory)
 
 void shards_stop(struct shards *s, uint64_t limit_ms)
 {
-    for (uint32_t i = 0; i < s->count; i++)
+    for (uint32_t i = 0; i < s->made; i++)
         child_stop(&s->readers[i].child, limit_ms);
 }
 
 bool shards_stopped(const struct shards *s)
 {
-    for (uint32_t i = 0; i < s->count; i++)
-        if (s->readers[i].child.state != CHILD_STOPPED)
-            return false;
-    return true;
+    return has_ended(s, 0);
 }
 
 bool shards_gave_up(const struct shards *s)
@@ -371,6 +416,8 @@ static bool is_better(const struct reader *r, const struct reader *than)
 
 static struct reader *choose(struct shards *s, uint32_t shard, const struct shard_ticket *same)
 {
+    if (shard >= s->shards)
+        return NULL;
     struct reader *first = &s->readers[shard * s->per_shard], *best = NULL;
     if (same && same->request) {
         struct reader *r = &first[same->reader];
@@ -389,7 +436,7 @@ static struct reader *choose(struct shards *s, uint32_t shard, const struct shar
 static struct reader *choose_other(struct shards *s, const struct shard_ticket *than)
 {
     struct reader *best = NULL;
-    for (uint32_t i = 0; i < s->per_shard; i++) {
+    for (uint32_t i = 0; i < s->per_shard && than->shard < s->shards; i++) {
         struct reader *r = &s->readers[than->shard * s->per_shard + i];
         if (i != than->reader && r->child.state == CHILD_READY && is_better(r, best))
             best = r;
@@ -506,7 +553,8 @@ void shards_nudge(struct shards *s, uint32_t shard, uint32_t index, uint32_t edi
     nudge.generation = generation;
     message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_NUDGE;
     message.nudge = &nudge;
-    tell(s, shard * s->per_shard, s->per_shard, &message);
+    if (shard < s->shards)
+        tell(s, shard * s->per_shard, s->per_shard, &message);
 }
 
 void shards_forget(struct shards *s, uint32_t index, uint32_t edition)

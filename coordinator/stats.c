@@ -214,6 +214,7 @@ static int collect_index(const struct shards *shards, const struct index *i, str
     mayfly__stats__index__init(x);
     x->uid = message_string(name.ptr);
     x->documents = index_documents(i);
+    x->shards = i->shards;
     for (uint32_t n = 0; n < i->shards; n++) {
         const struct stream *s = &i->streams[n];
         x->segments += s->segment_count;
@@ -280,6 +281,7 @@ int stats_collect(const struct stats_sources *from, struct arena *arena, Mayfly_
 {
     out->epoch = catalog_epoch(from->catalog);
     out->started_at = from->started_at;
+    out->shards = from->indexes->shards;
     out->version = message_string(MAYFLY_VERSION);
     out->region_budget = from->config->region_memory;
     out->log_quota = from->config->log_quota;

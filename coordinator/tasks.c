@@ -14,7 +14,7 @@
 
 enum { LOAD_MEMORY = 64 << 20 };
 
-static const char *const types[] = {"add", "delete", "optimize", "settings", "create", "drop", "swap", "backup"};
+static const char *const types[] = {"add", "delete", "optimize", "settings", "create", "drop", "swap", "backup", "reshard"};
 
 bool task_has_ended(const struct task *t)
 {
@@ -173,20 +173,35 @@ static void write_entry(struct tasks *t, struct entry *e, catalog_done *done, vo
     arena_finish(&a);
 }
 
+/* As it will be. Empty: there is none. */
+static struct str pack_succeeded(struct tasks *t, struct arena *a, const struct task *task)
+{
+    if (!task)
+        return (struct str){0};
+    struct task ended = *task;
+    ended.status = TASK_SUCCEEDED;
+    ended.stage = NULL;
+    ended.finished_at = clock_wall_us();
+    return pack(t, a, &ended);
+}
+
 void tasks_put_switch(struct tasks *t, const struct index *i, const struct task *task, catalog_done *done,
                       void *context)
 {
     struct arena a;
-    struct str packed = {0};
     bool has_arena = arena_init(&a, LOAD_MEMORY, 0) == 0;
-    if (task && has_arena) {
-        struct task ended = *task;
-        ended.status = TASK_SUCCEEDED;
-        ended.stage = NULL;
-        ended.finished_at = clock_wall_us();
-        packed = pack(t, &a, &ended);
-    }
+    struct str packed = has_arena ? pack_succeeded(t, &a, task) : (struct str){0};
     catalog_put_switch(t->catalog, i, task ? task->uid : 0, packed, done, context);
+    if (has_arena)
+        arena_finish(&a);
+}
+
+void tasks_put_resharded(struct tasks *t, const struct task *task, catalog_done *done, void *context)
+{
+    struct arena a;
+    bool has_arena = arena_init(&a, LOAD_MEMORY, 0) == 0;
+    struct str packed = has_arena ? pack_succeeded(t, &a, task) : (struct str){0};
+    catalog_end_resharding(t->catalog, task ? task->uid : 0, packed, done, context);
     if (has_arena)
         arena_finish(&a);
 }

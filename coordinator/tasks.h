@@ -50,6 +50,9 @@ void tasks_forget_refusals(struct tasks *t, struct task *task); /* what they are
 void tasks_put_switch(struct tasks *t, const struct index *i, const struct task *task, catalog_done *done,
                       void *context);
 
+/* The same, where it is the number of shards that the task has changed (catalog_end_resharding). */
+void tasks_put_resharded(struct tasks *t, const struct task *task, catalog_done *done, void *context);
+
 /* Calls back when it has ended, at once if it has; `cancel` takes back what was asked for with that context. */
 typedef void tasks_ended(void *context, const struct task *task);
 void tasks_wait(struct tasks *t, struct task *task, tasks_ended *ended, void *context);

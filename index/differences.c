@@ -10,7 +10,7 @@ struct difference_source { /* a segment, at its next live document */
     const struct core_segment *core;
     uint32_t next, documents;
     bool is_surplus; /* of `to` */
-    size_t segment;
+    size_t snapshot, segment;
 };
 
 static uint64_t stamp_of(const struct difference_source *s)
@@ -54,16 +54,16 @@ static void sink(struct differences *d, size_t at)
     }
 }
 
-static int add(struct differences *d, const struct snapshot *s, bool is_surplus, uint64_t first,
+static int add(struct differences *d, const struct snapshot *s, struct difference_source like, uint64_t first,
                struct segment_fault *out_fault)
 {
     for (size_t i = 0; i < s->segment_count; i++) {
         const struct snapshot_segment *from = &s->segments[i];
-        struct difference_source source = {.stamps = segment_stamps(from->segment),
-                                           .core = from->core,
-                                           .documents = segment_documents(from->segment),
-                                           .is_surplus = is_surplus,
-                                           .segment = i};
+        struct difference_source source = like;
+        source.stamps = segment_stamps(from->segment);
+        source.core = from->core;
+        source.documents = segment_documents(from->segment);
+        source.segment = i;
         if (!source.stamps || source.documents != from->core->documents) {
             *out_fault = (struct segment_fault){from->core->id, segment_damaged(from->segment, "stamps"),
                                                 from->core->image};
@@ -76,15 +76,18 @@ static int add(struct differences *d, const struct snapshot *s, bool is_surplus,
     return 0;
 }
 
-int differences_open(struct differences *d, const struct snapshot *from, const struct snapshot *to, uint64_t first,
-                     struct segment_fault *out_fault)
+int differences_open(struct differences *d, const struct snapshot *const *from, size_t count,
+                     const struct snapshot *to, uint64_t first, struct segment_fault *out_fault)
 {
-    *d = (struct differences){.heap = calloc(from->segment_count + to->segment_count + 1, sizeof *d->heap)};
+    size_t segments = to->segment_count;
+    for (size_t i = 0; i < count; i++)
+        segments += from[i]->segment_count;
+    *d = (struct differences){.heap = calloc(segments + 1, sizeof *d->heap)};
     if (!d->heap)
         return -ENOMEM;
-    int err = add(d, from, false, first, out_fault);
-    if (!err)
-        err = add(d, to, true, first, out_fault);
+    int err = add(d, to, (struct difference_source){.is_surplus = true}, first, out_fault);
+    for (size_t i = 0; i < count && !err; i++)
+        err = add(d, from[i], (struct difference_source){.snapshot = i}, first, out_fault);
     for (size_t i = d->count / 2; i-- > 0;)
         sink(d, i);
     return err;
@@ -99,7 +102,7 @@ void differences_close(struct differences *d)
 static struct difference take(struct differences *d)
 {
     struct difference_source *top = d->heap;
-    struct difference taken = {top->is_surplus, top->segment, top->next, stamp_of(top)};
+    struct difference taken = {top->is_surplus, top->snapshot, top->segment, top->next, stamp_of(top)};
     top->next++;
     skip_deleted(top);
     if (top->next == top->documents)

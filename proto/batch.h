@@ -5,8 +5,9 @@
  *   0                                       64
  *   | header                                | operation | operation | ...
  *
- * header:    u32 magic "MFB1" | u32 count | u32 index | u32 edition (1: numbers go on over the editions of an index) | u32 shard | u32 crc of the operations
- *            | u64 first sequence | u64 bytes of operations | u64 task | 16 reserved zero bytes
+ * header:    u32 magic "MFB1" | u32 count | u32 index | u32 numbering (of its index's streams; `edition`) | u32 shard
+ *            | u32 crc of the operations | u64 first sequence | u64 bytes of operations | u64 task
+ *            | 16 reserved zero bytes
  *
  * operation, aligned to 8, sequence number = first + its place:
  *            u32 size (all of it, padding included) | u8 kind | u8 0 | u16 id length | u64 stamp | u64 hash of the id

@@ -23,6 +23,7 @@ enum { PROTOCOL_VERSION = 1 };
 #define CODE_SETTINGS_NEED_REINDEX "settings_need_reindex"
 #define CODE_REPLACED "replaced"                 /* a later change of settings took it over */
 #define CODE_DISK_FULL "disk_full"               /* it would take the disk's reserve */
+#define CODE_BUDGET "budget"                     /* it would take more memory than the control group may have */
 #define CODE_DOCUMENT_NOT_FOUND "document_not_found"
 #define CODE_TASK_NOT_FOUND "task_not_found"
 #define CODE_INVALID_ID "invalid_id"

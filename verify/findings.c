@@ -37,9 +37,9 @@ void findings_finish(struct findings *f)
  *   F bytes path               the file comes now
  *   D path TAB what            it is damaged
  *   N path TAB what            it is not
- *   P index edition shard
- *   W index edition shard watermark
- *   K index edition shard first end */
+ *   P index edition shard numbering
+ *   W index shard watermark
+ *   K index numbering shard first end */
 
 void findings_file(struct findings *f, const char *path, uint64_t bytes)
 {
@@ -99,24 +99,25 @@ struct place *findings_find(struct findings *f, uint32_t index, uint32_t shard)
     return NULL;
 }
 
-void findings_place(struct findings *f, uint32_t index, uint32_t edition, uint32_t shard)
+void findings_place(struct findings *f, const struct place *p)
 {
     if (f->to_parent) {
-        fprintf(f->to_parent, "P %" PRIu32 " %" PRIu32 " %" PRIu32 "\n", index, edition, shard);
+        fprintf(f->to_parent, "P %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 "\n", p->index, p->edition, p->shard,
+                p->numbering);
         return;
     }
     struct place *grown = realloc(f->places, (f->place_count + 1) * sizeof *grown);
     require(grown);
     f->places = grown;
-    grown[f->place_count++] = (struct place){.index = index, .edition = edition, .shard = shard, .watermark = 1};
+    grown[f->place_count] = *p;
+    grown[f->place_count++].watermark = 1;
 }
 
 void findings_watermark(struct findings *f, const struct place *p, uint64_t watermark)
 {
     struct place *own = f->to_parent ? NULL : findings_find(f, p->index, p->shard);
     if (f->to_parent)
-        fprintf(f->to_parent, "W %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 "\n", p->index, p->edition, p->shard,
-                watermark);
+        fprintf(f->to_parent, "W %" PRIu32 " %" PRIu32 " %" PRIu64 "\n", p->index, p->shard, watermark);
     else if (own)
         own->watermark = watermark;
 }
@@ -125,9 +126,9 @@ void findings_known(struct findings *f, const struct place *p, uint64_t first, u
 {
     struct place *own = f->to_parent ? NULL : findings_find(f, p->index, p->shard);
     if (f->to_parent)
-        fprintf(f->to_parent, "K %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 "\n", p->index, p->edition,
+        fprintf(f->to_parent, "K %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 "\n", p->index, p->numbering,
                 p->shard, first, end);
-    else if (own && first < end)
+    else if (own && own->numbering == p->numbering && first < end)
         ranges_add(&own->known, first, end);
 }
 
@@ -151,11 +152,12 @@ static void take_line(struct findings *f, char *line)
         findings_file(f, line + path, a);
     else if ((line[0] == 'D' || line[0] == 'N') && line[1] == ' ')
         take_finding(f, line + 2, line[0] == 'N');
-    else if (sscanf(line, "P %" SCNu32 " %" SCNu32 " %" SCNu32, &p.index, &p.edition, &p.shard) == 3)
-        findings_place(f, p.index, p.edition, p.shard);
-    else if (sscanf(line, "W %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu64, &p.index, &p.edition, &p.shard, &a) == 4)
+    else if (sscanf(line, "P %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu32, &p.index, &p.edition, &p.shard,
+                    &p.numbering) == 4)
+        findings_place(f, &p);
+    else if (sscanf(line, "W %" SCNu32 " %" SCNu32 " %" SCNu64, &p.index, &p.shard, &a) == 3)
         findings_watermark(f, &p, a);
-    else if (sscanf(line, "K %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu64, &p.index, &p.edition, &p.shard,
+    else if (sscanf(line, "K %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu64 " %" SCNu64, &p.index, &p.numbering, &p.shard,
                     &a, &b) == 5)
         findings_known(f, &p, a, b);
 }

@@ -17,6 +17,7 @@ struct finding {
 
 struct place { /* a shard of an index, and which of its operations are somewhere */
     uint32_t index, edition, shard;
+    uint32_t numbering;   /* of its operations: coordinator/index.h */
     uint64_t watermark;   /* every operation below it is applied */
     struct ranges known;  /* applied above it, or in the log */
     bool unreadable;      /* and so nobody knows */
@@ -45,7 +46,7 @@ void findings_note(struct findings *f, const char *path, const char *what);
 
 /* The catalog has it: the place is made. Others are nobody's. There is one edition of an index, which the log does not
  * name. */
-void findings_place(struct findings *f, uint32_t index, uint32_t edition, uint32_t shard);
+void findings_place(struct findings *f, const struct place *p);
 void findings_watermark(struct findings *f, const struct place *p, uint64_t watermark);
 void findings_known(struct findings *f, const struct place *p, uint64_t first, uint64_t end);
 struct place *findings_find(struct findings *f, uint32_t index, uint32_t shard); /* NULL: none */

@@ -17,7 +17,7 @@ static void say_places(struct findings *f, const struct indexes *all)
 {
     for (const struct index *i = all->first; i; i = i->next)
         for (uint32_t shard = 0; shard < i->shards; shard++)
-            findings_place(f, i->number, i->edition, shard);
+            findings_place(f, &(struct place){.index = i->number, .edition = i->edition, .shard = shard, .numbering = i->numbering});
 }
 
 static void look_into(struct findings *f, struct catalog_store *s)
@@ -31,7 +31,8 @@ static void look_into(struct findings *f, struct catalog_store *s)
     }
     int got = catalog_store_meta(s, &meta);
     if (got == ERR_VERSION) {
-        findings_damage(f, name, "it is of format %" PRIu32 ", this program reads %d", meta.version, CATALOG_VERSION);
+        findings_damage(f, name, "it is of format %" PRIu32 ", this program reads %d to %d", meta.version,
+                        CATALOG_VERSION_FIXED, CATALOG_VERSION);
         return;
     }
     if (got <= 0) {

@@ -14,7 +14,7 @@ enum { PATH_ROOM = 300 };
 
 static void take_entry(struct findings *f, const struct oplog_entry *e)
 {
-    const struct place p = {.index = e->stream.index, .edition = e->stream.edition, .shard = e->stream.shard};
+    const struct place p = {.index = e->stream.index, .numbering = e->stream.edition, .shard = e->stream.shard};
     findings_known(f, &p, e->first, e->first + e->count);
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/hash.h"
 #include "index/added.h"
 #include "index/bodies.h"
 #include "index/differences.h"
@@ -14,7 +15,8 @@
 #include "worker/report.h"
 #include "worker/words.h"
 
-/* REANALYZE: the live documents of one edition of a shard become those of another one, analyzed by other settings.
+/* REANALYZE: the live documents of one edition of a shard become those of another one, analyzed by other settings; or those
+ * of a shard's slots, from all shards that had some of them while there was another number of shards.
  *
  * What is to be done is always the difference of the two (index/differences.h), in a range of stamps: documents that the new one
  * lacks are read, analyzed and written to one segment, those that the old one has no more are marked as deleted. So a
@@ -27,13 +29,15 @@ struct edition {
     char directory[PLACE_PATH_MAX];
     struct core *core;
     struct snapshot *snapshot;
+    struct bodies *bodies; /* one for each segment, opened when it is needed; only of one that is read */
 };
 
 struct reanalysis {
     struct worker *worker;
     struct indexing indexing;
-    struct edition from, to;
-    struct bodies *bodies; /* one for each segment of `from`, opened when it is needed */
+    struct edition *from; /* of one shard, or of several */
+    size_t from_count;
+    struct edition to;
     struct core_mark *marks;
     size_t mark_count, mark_room;
     struct core_tombstone *tombstones;
@@ -60,15 +64,26 @@ static void open_snapshot(struct worker *w, struct edition *e)
         job_die_damaged(w, err, &fault);
 }
 
-static void open_from(struct reanalysis *r)
+static void open_shard(struct worker *w, uint32_t shard, struct edition *e)
 {
-    struct worker *w = r->worker;
     place_message place = *w->job->place;
     place.edition = w->job->from_edition;
-    job_place_path(&place, r->from.directory);
-    job_must(w, core_open_writer(r->from.directory, &r->from.core), "core.mdb of the edition that is read cannot be opened");
-    open_snapshot(w, &r->from);
-    r->bodies = calloc(r->from.snapshot->segment_count + 1, sizeof *r->bodies);
+    place.shard = shard;
+    job_place_path(&place, e->directory);
+    job_must(w, core_open_writer(e->directory, &e->core), "core.mdb of the edition that is read cannot be opened");
+    open_snapshot(w, e);
+    e->bodies = calloc(e->snapshot->segment_count + 1, sizeof *e->bodies);
+}
+
+static void open_from(struct reanalysis *r)
+{
+    const job_message *job = r->worker->job;
+    r->from_count = job->n_from_shards ? job->n_from_shards : 1;
+    r->from = calloc(r->from_count, sizeof *r->from);
+    for (size_t i = 0; i < r->from_count; i++)
+        open_shard(r->worker, job->n_from_shards ? job->from_shards[i] : job->place->shard, &r->from[i]);
+    if (!job->n_from_shards) /* else it is not known how many of them are ours */
+        r->worker->words->documents_total = r->from[0].snapshot->view->documents;
 }
 
 static void open_to(struct reanalysis *r)
@@ -103,10 +118,15 @@ static void mark(struct reanalysis *r, const struct difference *d)
     };
 }
 
+static const struct snapshot_segment *segment_of(const struct reanalysis *r, const struct difference *d)
+{
+    return &r->from[d->snapshot].snapshot->segments[d->segment];
+}
+
 static struct str body_of(struct reanalysis *r, const struct difference *d)
 {
-    const struct snapshot_segment *s = &r->from.snapshot->segments[d->segment];
-    struct bodies *bodies = &r->bodies[d->segment];
+    const struct snapshot_segment *s = segment_of(r, d);
+    struct bodies *bodies = &r->from[d->snapshot].bodies[d->segment];
     struct str body;
     if (!bodies->segment)
         job_must(r->worker, bodies_open(bodies, s->segment), "documents cannot be read");
@@ -123,14 +143,31 @@ static void refuse(struct reanalysis *r, const struct indexed *d, const char *co
     indexing_refuse(&r->indexing, &refusal);
 }
 
-static void copy(struct reanalysis *r, const struct difference *d)
+static void read_id(const struct reanalysis *r, const struct difference *d, struct str *out, uint64_t *out_hash)
 {
-    const struct snapshot_segment *s = &r->from.snapshot->segments[d->segment];
-    struct indexed document = {.stamp = d->stamp};
-    struct refused why;
-    int err = segment_document_id(s->segment, d->document, &document.id, &document.hash);
+    const struct snapshot_segment *s = segment_of(r, d);
+    int err = segment_document_id(s->segment, d->document, out, out_hash);
     if (err)
         die_damaged(r, s, "ids", err);
+}
+
+/* Another shard's. */
+static bool is_foreign(const struct reanalysis *r, const struct difference *d)
+{
+    const job_message *job = r->worker->job;
+    struct str id;
+    uint64_t hash;
+    if (!job->n_from_shards || d->is_surplus)
+        return false;
+    read_id(r, d, &id, &hash);
+    return hash_slot(hash) < job->first_slot || hash_slot(hash) >= job->end_slot;
+}
+
+static void copy(struct reanalysis *r, const struct difference *d)
+{
+    struct indexed document = {.stamp = d->stamp};
+    struct refused why;
+    read_id(r, d, &document.id, &document.hash);
     const Mayfly__Internal__Skip *skip = job_find_skip(r->worker->job, d->stamp);
     if (skip) {
         refuse(r, &document, skip->code, skip->message);
@@ -148,12 +185,20 @@ static bool is_past_soft_mark(struct reanalysis *r, const struct difference *d)
     size_t marks = (r->mark_count + r->indexing.refusal_count) * BYTES_PER_MARK;
     uint64_t size = 0;
     if (!d->is_surplus) {
-        const struct snapshot_segment *s = &r->from.snapshot->segments[d->segment];
+        const struct snapshot_segment *s = segment_of(r, d);
         int err = segment_body_size(s->segment, d->document, &size);
         if (err)
             die_damaged(r, s, "documents", err);
     }
     return indexing_is_past_soft_mark(&r->indexing, size, size + marks) && r->worker->words->documents;
+}
+
+static int open_differences(const struct reanalysis *r, struct differences *out, struct segment_fault *out_fault)
+{
+    const struct snapshot **from = calloc(r->from_count, sizeof *from);
+    for (size_t i = 0; i < r->from_count; i++)
+        from[i] = r->from[i].snapshot;
+    return differences_open(out, from, r->from_count, r->to.snapshot, r->worker->job->resume, out_fault);
 }
 
 static void walk(struct reanalysis *r)
@@ -163,12 +208,14 @@ static void walk(struct reanalysis *r)
     struct differences differences;
     struct difference d;
     struct segment_fault fault;
-    int err = differences_open(&differences, r->from.snapshot, r->to.snapshot, job->resume, &fault);
+    int err = open_differences(r, &differences, &fault);
     if (err)
         job_die_damaged(r->worker, err, &fault);
     words_stage(words, STAGE_INDEXING);
     r->done = job->stop;
     while (differences_next(&differences, &d) && d.stamp < job->stop) {
+        if (is_foreign(r, &d))
+            continue;
         if (is_past_soft_mark(r, &d)) {
             r->done = d.stamp;
             break;
@@ -215,11 +262,12 @@ static bool is_unchanged(struct worker *w, const struct edition *e)
 /* What is known of the operations of the edition that is read, if nothing has written to it. */
 static bool take_position(struct reanalysis *r, struct core_position *out)
 {
-    const struct core_view *v = r->from.snapshot->view;
+    const struct edition *from = &r->from[0];
+    const struct core_view *v = from->snapshot->view;
     *out = (struct core_position){
         .generation = v->generation, .watermark = v->watermark, .ranges = v->ranges, .range_count = v->range_count};
-    job_must(r->worker, core_tombstones(r->from.core, keep_tombstone, r), "core.mdb cannot be read");
-    return is_unchanged(r->worker, &r->from);
+    job_must(r->worker, core_tombstones(from->core, keep_tombstone, r), "core.mdb cannot be read");
+    return is_unchanged(r->worker, from);
 }
 
 static int by_place(const void *a, const void *b)
@@ -294,13 +342,14 @@ static enum exit_reason commit(struct reanalysis *r)
 enum exit_reason reanalyze_run(struct worker *w)
 {
     struct reanalysis r = {.worker = w};
-    if (w->job->resume >= w->job->stop || w->job->from_edition == w->job->place->edition)
+    const job_message *job = w->job;
+    bool has_slots = job->first_slot < job->end_slot && job->end_slot <= SLOTS && !job->last;
+    if (job->resume >= job->stop || job->from_edition == job->place->edition || (job->n_from_shards && !has_slots))
         words_die(w->words, EXIT_REASON_CORRUPT, "a re-analysis of nothing");
     indexing_open(&r.indexing, w);
     open_from(&r);
     open_to(&r);
     indexing_begin(&r.indexing);
-    w->words->documents_total = r.from.snapshot->view->documents;
     walk(&r);
     indexing_write(&r.indexing);
     return commit(&r);

@@ -22,6 +22,7 @@ int command_top(struct cli *c);
 int command_trim(struct cli *c);
 int command_budget(struct cli *c);
 int command_backup(struct cli *c);
+int command_reshard(struct cli *c);
 int command_restore(struct cli *c);
 int command_check(struct cli *c);
 

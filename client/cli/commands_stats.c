@@ -111,6 +111,7 @@ static void emit_index(struct buf *b, const Mayfly__Stats__Index *index)
     emit_begin(b, '{');
     emit_member_string(b, "uid", index->uid);
     emit_member_number(b, "documents", index->documents);
+    emit_member_number(b, "shards", index->shards);
     emit_member_number(b, "segments", index->segments);
     emit_member_number(b, "images", index->images);
     emit_member_number(b, "bytes", index->bytes);
@@ -156,6 +157,7 @@ static void print_json(const Mayfly__Stats *s)
     struct buf b = {0};
     emit_begin(&b, '{');
     emit_lists(&b, s);
+    emit_member_number(&b, "shards", s->shards);
     emit_member_number(&b, "region_bytes", s->region_bytes);
     emit_member_number(&b, "region_budget", s->region_budget);
     emit_member_number(&b, "log_bytes", s->log_bytes);
@@ -218,12 +220,13 @@ static void print_process_table(const Mayfly__Stats *s)
 
 static void print_index_table(const Mayfly__Stats *s)
 {
-    static const char *const columns[] = {"index", ">documents", ">segments", ">bytes", NULL};
+    static const char *const columns[] = {"index", ">documents", ">shards", ">segments", ">bytes", NULL};
     struct table t;
     table_init(&t, columns);
     for (size_t i = 0; i < s->n_indexes; i++) {
         table_text(&t, s->indexes[i]->uid);
         table_number(&t, s->indexes[i]->documents);
+        table_number(&t, s->indexes[i]->shards);
         table_number(&t, s->indexes[i]->segments);
         table_bytes(&t, s->indexes[i]->bytes);
     }

@@ -78,6 +78,11 @@ static const struct option stats_options[] = {
     {0},
 };
 
+static const struct option reshard_options[] = {
+    {"no-wait", NULL, "do not wait until it is done"},
+    {0},
+};
+
 static const struct option backup_options[] = {
     {"no-wait", NULL, "do not wait until it is done"},
     {0},
@@ -132,6 +137,12 @@ static const struct command commands[] = {
      top_options, command_top},
     {"trim", "[NAME]", 0, 1, "let go of mapped index pages, which the kernel keeps in its cache", NULL, command_trim},
     {"budget", "", 0, 0, "show the most memory that the server may take, and what holds it to that", NULL, command_budget},
+    {"reshard", "N", 1, 1,
+     "give every index N shards, while the server runs\n"
+     "\nOne index after the other is made again beside itself, by a task that goes on after a restart. Searches are answered\n"
+     "meanwhile; writes to the index that changes wait for a moment at its end. The number is stored with the data and\n"
+     "counts from then on, whatever the configuration says.",
+     reshard_options, command_reshard},
     {"backup", "DIR", 1, 1,
      "back up the running server to a directory on its machine\n"
      "\nDIR is new or empty, where the server may write and outside of its data. Segments and the log are linked where DIR\n"

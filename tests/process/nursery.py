@@ -44,6 +44,12 @@ def crc32c(data):
     return crc ^ 0xffffffff
 
 
+def slot(key):
+    """Of a document's id."""
+    name = str(key).encode()
+    return xxhash.XXH64(name, len(name), 0) >> 54
+
+
 def operation(kind, document_id, body, stamp, position=0):
     """The bytes of proto/batch.h."""
     if isinstance(body, (dict, list)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nursery import DELETE, PUT, SETTINGS, operation, puts, region
+from nursery import DELETE, PUT, SETTINGS, operation, puts, region, slot
 from test_worker import HAS_ARENA, MIB, documents, make_nursery, nursery, segment_files, surveyed
 
 TO = (1, 2, 0)
@@ -118,3 +118,34 @@ def test_damage_is_named(nursery, directory):
             file.write(b"damage")
     _, words = reanalyze(nursery, 7, expect="corrupt")
     assert "seg-1.mdb" in words["text"] and words["stage"] != "indexing"
+
+
+def test_takes_its_slots_from_several_shards(nursery, directory):
+    """Of two shards what is in a third's slots, and no more; then what has changed there meanwhile."""
+    def is_ours(d):
+        return 300 <= slot(d["id"]) < 700
+
+    ours = {"from_shards": [0, 1], "first_slot": 300, "end_slot": 700}
+    first, second = documents(300), documents(300, first=1000)
+    add(nursery, first, 1, 1)
+    add(nursery, second, 5001, 2, place=(1, 1, 1))  # stamps are those of nobody else
+    mine = list(filter(is_ours, first + second))
+    worker, words = reanalyze(nursery, 7, place=(1, 2, 5), **ours)
+    assert counts(worker.outcome().state) == [(7, len(mine), 0)] and words["documents"] == len(mine)
+    gone = next(d["id"] for d in first if is_ours(d))
+    other = next(d["id"] for d in second if not is_ours(d))
+    delete(nursery, [gone, other], 301, 3)
+    late = documents(100, first=2000)
+    add(nursery, late, 5301, 4, place=(1, 1, 1))
+    worker, words = reanalyze(nursery, 8, place=(1, 2, 5), **ours)
+    assert counts(worker.outcome().state) == [(7, len(mine), 1), (8, len(list(filter(is_ours, late))), 0)]
+    assert worker.outcome().state.watermark == 1
+    worker, words = reanalyze(nursery, 9, place=(1, 2, 5), **ours)
+    assert words["documents"] == 0
+
+
+@pytest.mark.parametrize("fields", [{"first_slot": 9, "end_slot": 9}, {"first_slot": 0, "end_slot": 1025},
+                                    {"first_slot": 0, "end_slot": 10, "last": True}])
+def test_slots_that_make_no_sense_are_refused(nursery, fields):
+    add(nursery, documents(10), 1, 1)
+    reanalyze(nursery, 7, expect="corrupt", from_shards=[0], **fields)

@@ -80,11 +80,21 @@ def test_configuration_errors_name_their_line(directory):
     assert status == 0 and "--worker-memory" in said and "--data" in said
 
 
-def test_another_number_of_shards_is_refused(make_server):
+def test_the_number_of_shards_that_the_data_has_counts(make_server):
+    """Nobody is woken up for a line of the configuration: it is said, and the server starts."""
+    said = "shards = 3 is not what the data has: that is 2 and counts; write shards = 2"
     server = make_server(shards=2)
+    beside = ended("--data", server.data, "--shards", 3, "--check-config")
     server.stop()
-    status, said = ended("--data", server.data, "--socket", server.socket, "--shards", 3)
-    assert status != 0 and "2 shards" in said
+    alone = ended("--data", server.data, "--shards", 3, "--check-config")
+    for status, text in (beside, alone):
+        assert status == 0 and "valid" in text and said in text
+    status, text = ended("--data", server.data, "--shards", 2, "--check-config")
+    assert status == 0 and "the data has" not in text
+    server.options["shards"] = 3
+    with server.start().client() as m:
+        assert m.welcome.shards == 2 and {p.shard for p in m.stats().processes if p.role == "shard"} == {0, 1}
+    assert said in server.log()
 
 
 def test_a_second_server_on_the_same_data_waits_then_refuses(make_server, directory):

@@ -12,8 +12,11 @@
 #include <uv.h>
 
 #include "common/err.h"
+#include "common/hash.h"
 #include "coordinator/catalog.h"
+#include "coordinator/catalog_store.h"
 #include "coordinator/index.h"
+#include "coordinator/slots.h"
 #include "coordinator/tasks_state.h"
 
 struct life {
@@ -121,9 +124,10 @@ static void keeps_indexes_and_tasks(void **state)
     assert_int_equal(seen, 1);
     end(&l);
 
-    assert_int_equal(begin(&l, 2), ERR_INVALID); /* another number of shards */
-    assert_non_null(strstr(l.why, "3 shards"));
-    uv_loop_close(&l.loop);
+    assert_int_equal(begin(&l, 2), 0); /* what the data was made with counts */
+    assert_int_equal(l.indexes.shards, 3);
+    assert_int_equal(indexes_find(&l.indexes, STR("films"))->shards, 3);
+    end(&l);
     remove_path(&l);
 }
 
@@ -187,6 +191,85 @@ static void keeps_what_is_coming(void **state)
     remove_path(&l);
 }
 
+/* As it stands in the file: u32 magic | u32 version | ... */
+static uint32_t version_of(const struct life *l)
+{
+    struct catalog_store *store;
+    struct catalog_meta meta;
+    assert_int_equal(catalog_store_open_alone(l->path, &store), 0);
+    assert_int_equal(catalog_store_meta(store, &meta), 1);
+    catalog_store_close(store);
+    return meta.version;
+}
+
+static void expect_shape(const struct life *l, const char *name, uint32_t shards, uint32_t numbering)
+{
+    const struct index *i = indexes_find(&l->indexes, str_of(name));
+    assert_non_null(i);
+    assert_int_equal(i->shards, shards);
+    assert_int_equal(i->numbering, numbering);
+    assert_int_equal(i->streams[shards - 1].numbering, numbering);
+}
+
+/* One index has the new number, one not yet, one is made meanwhile: each comes back as it was. Whoever reads only data
+ * whose number of shards never changed refuses it from then on, not before. */
+static void gives_indexes_other_numbers_of_shards(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL};
+    uint32_t shards, most;
+    int done = 0;
+    make_path(&l);
+    assert_false(catalog_peek(l.path, false, &shards, &most));
+    assert_int_equal(begin(&l, 2), 0);
+    struct index *a = indexes_add(&l.indexes, STR("a"), STR("id"), 1, 1, 42, STR("{\"x\":1}"));
+    struct index *b = indexes_add(&l.indexes, STR("b"), STR("isbn"), 2, 1, 42, STR("{}"));
+    catalog_put_index(l.catalog, a, count, &done);
+    catalog_put_index(l.catalog, b, count, &done);
+    uv_run(&l.loop, UV_RUN_DEFAULT);
+    assert_int_equal(version_of(&l), CATALOG_VERSION_FIXED);
+
+    l.indexes.shards = 5;
+    catalog_put_shards(l.catalog, &l.indexes, 300, count, &done);
+    a->streams[1].next_sequence = 70;
+    struct stream *former = &a->streams[1];
+    struct index *edition = indexes_new_edition(&l.indexes, a, 2);
+    edition->streams[4].documents = 9;
+    a->becoming = edition;
+    catalog_put_switch(l.catalog, a, 0, (struct str){0}, count, &done);
+    a->becoming = NULL;
+    index_take_edition(&l.indexes, a, edition);
+    indexes_remove(&l.indexes, edition);
+    assert_true(former->former && former->index == a && former->next_sequence == 70); /* whoever knew it still may */
+    assert_int_equal(a->streams[1].next_sequence, 1);
+    assert_int_equal(index_documents(a), 9);
+    catalog_put_index(l.catalog, indexes_add(&l.indexes, STR("c"), STR("id"), 3, 1, 42, STR("{}")), count, &done);
+    catalog_put_index(l.catalog, b, count, &done);
+    end(&l);
+    assert_int_equal(done, 6);
+    assert_int_equal(version_of(&l), CATALOG_VERSION);
+    assert_true(catalog_peek(l.path, false, &shards, &most) && shards == 5 && most == 5);
+
+    assert_int_equal(begin(&l, 2), 0);
+    assert_int_equal(l.indexes.shards, 5);
+    assert_int_equal(catalog_resharding(l.catalog), 300);
+    expect_shape(&l, "a", 5, 2);
+    expect_shape(&l, "b", 2, 1);
+    expect_shape(&l, "c", 5, 1);
+    assert_string_equal(indexes_find(&l.indexes, STR("b"))->primary_key, "isbn");
+    assert_memory_equal(indexes_find(&l.indexes, STR("a"))->settings.data, "{\"x\":1}", 7);
+    catalog_end_resharding(l.catalog, 300, STR("packed"), count, &done);
+    end(&l);
+
+    assert_int_equal(begin(&l, 2), 0);
+    assert_int_equal(catalog_resharding(l.catalog), 0);
+    int seen = 0;
+    assert_int_equal(catalog_tasks(l.catalog, task_seen, &seen), 0);
+    assert_int_equal(seen, 1);
+    end(&l);
+    remove_path(&l);
+}
+
 static void joins_applied_ranges(void **state)
 {
     (void)state;
@@ -225,10 +308,35 @@ static void routes_every_slot(void **state)
     struct index *i = indexes_add(&all, STR("x"), STR("id"), 1, 1, 0, STR("{}"));
     assert_int_equal(index_route(i, 0)->shard, 0);
     assert_int_equal(index_route(i, UINT64_MAX)->shard, 2);
+    for (uint64_t slot = 0; slot < SLOTS; slot++) {
+        uint32_t shard = index_route(i, slot << 54)->shard;
+        assert_in_range(slot, slots_first(shard, 3), slots_first(shard + 1, 3) - 1);
+    }
     index_hold(i);
     indexes_remove(&all, i);
     assert_true(i->dropped);
     index_release(i);
+}
+
+/* Shards' slots are a partition, whatever their number, and overlap another partition's where they say so. */
+static void deals_every_slot_once(void **state)
+{
+    (void)state;
+    for (uint32_t shards = 1; shards <= SHARDS_MOST; shards++) {
+        assert_int_equal(slots_first(0, shards), 0);
+        assert_int_equal(slots_first(shards, shards), SLOTS);
+        for (unsigned slot = 0; slot < SLOTS; slot++) {
+            uint32_t shard = slot_shard(slot, shards);
+            assert_true(slots_first(shard, shards) <= slot && slot < slots_first(shard + 1, shards));
+        }
+    }
+    for (uint32_t n = 0; n < 5; n++)
+        for (uint32_t k = 0; k < 3; k++) {
+            bool found = false;
+            for (unsigned slot = 0; slot < SLOTS; slot++)
+                found |= slot_shard(slot, 5) == n && slot_shard(slot, 3) == k;
+            assert_int_equal(slots_overlap(n, 5, k, 3), found);
+        }
 }
 
 /* A life that ends without warning: what was given to the catalog is there, the rest is not. */
@@ -372,6 +480,8 @@ int main(void)
         cmocka_unit_test(gives_no_number_twice),
         cmocka_unit_test(keeps_indexes_and_tasks),
         cmocka_unit_test(keeps_what_is_coming),
+        cmocka_unit_test(gives_indexes_other_numbers_of_shards),
+        cmocka_unit_test(deals_every_slot_once),
         cmocka_unit_test(joins_applied_ranges),
         cmocka_unit_test(routes_every_slot),
         cmocka_unit_test(a_task_is_in_the_catalog_before_newer_ones),

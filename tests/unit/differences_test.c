@@ -77,7 +77,8 @@ static void add_segment(struct edition *e, const uint8_t *of, uint64_t id)
     free(marks);
 }
 
-static void open_edition(struct edition *e, const char *root, unsigned number)
+/* Of stamps that are `part` of so many parts: as shards have them. */
+static void open_part(struct edition *e, const char *root, unsigned number, unsigned parts, unsigned part)
 {
     uint8_t of[STAMPS + 1];
     uint64_t segments = next() % SEGMENTS;
@@ -87,11 +88,16 @@ static void open_edition(struct edition *e, const char *root, unsigned number)
     snprintf(e->directory, sizeof e->directory, "%s/%u", root, number);
     assert_int_equal(core_open_writer(e->directory, &e->core), 0);
     for (uint64_t stamp = 1; stamp <= STAMPS; stamp++)
-        of[stamp] = (uint8_t)next() % (SEGMENTS + 1);
+        of[stamp] = stamp % parts == part ? (uint8_t)next() % (SEGMENTS + 1) : 0;
     for (uint64_t id = 1; id <= segments; id++)
         add_segment(e, of, id);
     assert_int_equal(core_read(e->core, NULL, &view), 0);
     assert_int_equal(snapshot_open(e->directory, view, NULL, &e->snapshot, &fault), 0);
+}
+
+static void open_edition(struct edition *e, const char *root, unsigned number)
+{
+    open_part(e, root, number, 1, 0);
 }
 
 static void close_edition(struct edition *e)
@@ -114,7 +120,7 @@ static void expect_differences(const struct edition *from, const struct edition 
     struct difference d;
     struct segment_fault fault;
     uint64_t at = first;
-    assert_int_equal(differences_open(&walk, from->snapshot, to->snapshot, first, &fault), 0);
+    assert_int_equal(differences_open(&walk, (const struct snapshot *[]){from->snapshot}, 1, to->snapshot, first, &fault), 0);
     while (differences_next(&walk, &d)) {
         for (; at < d.stamp; at++)
             assert_int_equal(from->live[at], to->live[at]);
@@ -125,6 +131,37 @@ static void expect_differences(const struct edition *from, const struct edition 
     for (; at <= STAMPS; at++)
         assert_int_equal(from->live[at], to->live[at]);
     differences_close(&walk);
+}
+
+/* Two shards together, and the one that is to be what they are. */
+static void tell_shards_apart(void **state)
+{
+    static struct edition from[2], to;
+    char root[] = "/tmp/mayfly-differences-XXXXXX", command[80];
+    struct differences walk;
+    struct difference d;
+    struct segment_fault fault;
+    uint64_t at = 1;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    open_part(&from[0], root, 1, 2, 0);
+    open_part(&from[1], root, 2, 2, 1);
+    open_edition(&to, root, 3);
+    const struct snapshot *snapshots[] = {from[0].snapshot, from[1].snapshot};
+    assert_int_equal(differences_open(&walk, snapshots, 2, to.snapshot, 1, &fault), 0);
+    while (differences_next(&walk, &d)) {
+        for (; at < d.stamp; at++)
+            assert_int_equal(from[at % 2].live[at], to.live[at]);
+        assert_true(d.is_surplus ? !from[at % 2].live[at] : d.snapshot == at % 2);
+        expect_named(d.is_surplus ? &to : &from[d.snapshot], &d);
+        at++;
+    }
+    differences_close(&walk);
+    close_edition(&from[0]);
+    close_edition(&from[1]);
+    close_edition(&to);
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    assert_int_equal(system(command), 0);
 }
 
 static void tell_the_live_documents_apart(void **state)
@@ -149,6 +186,7 @@ static void tell_the_live_documents_apart(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(tell_the_live_documents_apart)};
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(tell_the_live_documents_apart),
+                                              cmocka_unit_test(tell_shards_apart)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,6 +173,10 @@ class Client:
     def optimize(self, index, wait=True):
         return self.call(index_optimize=pb.IndexOptimize(index=index, wait=wait))[0]
 
+    def reshard(self, shards, wait=True):
+        """Every index gets so many shards, and new ones have as many. Task 0: there is nothing to be done."""
+        return self.call(reshard=pb.Reshard(shards=shards, wait=wait))[0]
+
     def backup(self, directory, wait=True):
         return self.call(backup=pb.Backup(directory=str(directory), wait=wait))[0]
 
