@@ -10,7 +10,7 @@
 #include "worker/malloc.h"
 #include "worker/words.h"
 
-enum { LARGEST_TRANSACTION = 32 << 20, SHARE_OF_TRANSACTION = 8 };
+enum { LARGEST_TRANSACTION = 4 << 20, SHARE_OF_TRANSACTION = 8 };
 
 static const struct {
     job_kind *run;
