@@ -104,15 +104,18 @@ int segment_body_block_of(const struct segment *s, uint64_t at, uint32_t *out_bl
     return err;
 }
 
-/* Into `plain`, STORE_BLOCK bytes. */
-static int unpack_block(const struct segment *s, const struct body_block *block, char *plain)
+/* The bytes in front of `until` (among all bodies) into `plain`, STORE_BLOCK bytes. */
+static int unpack_block(const struct segment *s, const struct body_block *block, uint64_t until, char *plain)
 {
     const uint8_t *packed;
     int err = segment_view(s, &s->bodies, block->place, block->size, &packed);
     if (err)
         return err;
-    int got = LZ4_decompress_safe((const char *)packed, plain, (int)block->size, STORE_BLOCK);
-    return got > 0 && (uint64_t)got == block->end - block->begin ? 0 : ERR_CORRUPT;
+    bool is_whole = until >= block->end;
+    int wanted = (int)((is_whole ? block->end : until) - block->begin);
+    int got = is_whole ? LZ4_decompress_safe((const char *)packed, plain, (int)block->size, STORE_BLOCK)
+                       : LZ4_decompress_safe_partial((const char *)packed, plain, (int)block->size, wanted, wanted);
+    return got > 0 && got == wanted ? 0 : ERR_CORRUPT;
 }
 
 /* Where the bodies of documents [first, end) begin and end among all bodies. */
@@ -146,7 +149,7 @@ static int load_block(struct bodies *b, uint64_t at)
         err = ERR_CORRUPT;
     b->block = (struct body_block){0};
     if (!err)
-        err = unpack_block(b->segment, &block, b->plain);
+        err = unpack_block(b->segment, &block, b->until, b->plain);
     if (!err)
         b->block = block;
     return err;
@@ -174,7 +177,7 @@ int segment_document_body(const struct segment *s, uint32_t document, struct are
         return err;
     char *body = arena_alloc(arena, end - from + 1);
     size_t mark = arena_mark(arena);
-    struct bodies b = {.segment = s, .plain = body ? arena_alloc(arena, STORE_BLOCK) : NULL};
+    struct bodies b = {.segment = s, .plain = body ? arena_alloc(arena, STORE_BLOCK) : NULL, .until = end};
     if (!b.plain)
         return ERR_FULL;
     err = copy_body(&b, from, end, body);
@@ -195,7 +198,7 @@ int segment_body_size(const struct segment *s, uint32_t document, uint64_t *out)
 
 int bodies_open(struct bodies *b, const struct segment *s)
 {
-    *b = (struct bodies){.segment = s, .plain = malloc(STORE_BLOCK)};
+    *b = (struct bodies){.segment = s, .plain = malloc(STORE_BLOCK), .until = UINT64_MAX};
     return b->plain ? 0 : -ENOMEM;
 }
 

@@ -14,6 +14,7 @@ struct bodies {
     const struct segment *segment;
     char *plain; /* the block that was unpacked last */
     struct body_block block;
+    uint64_t until;  /* among all bodies: bytes from there on are not unpacked */
     char *joined;    /* a body that spans blocks, as large as the largest one */
     size_t joined_room;
 };

@@ -123,7 +123,7 @@
 #include <stdint.h>
 
 /* Of the whole, in the TOC, and of each section, in its extents. */
-enum { FORMAT_VERSION = 5, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
+enum { FORMAT_VERSION = 6, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
 
 enum section {
     SECTION_TOC = 0x01,
@@ -149,7 +149,7 @@ enum {
     EXTENT_PAYLOAD = (1 << 20) - 16 - EXTENT_HEADER - 16 * 4,
     /* 32 pages in the same way, with 2 checksums. */
     TABLE_PAYLOAD = (128 << 10) - 16 - EXTENT_HEADER - 2 * 4,
-    STORE_BLOCK = 16 << 10,
+    STORE_BLOCK = 48 << 10,
     BODY_SIZE_BITS = 16,
     RECORD_HEAD = 6,
     TERMS_PER_BLOCK = 64,
@@ -184,7 +184,7 @@ static inline uint8_t section_version(enum section s)
     static const uint8_t versions[] = {
         [SECTION_TOC] = 1,         [SECTION_DICTIONARY] = 4, [SECTION_BLOCKS] = 1,         [SECTION_POSTINGS] = 3,
         [SECTION_POSITIONS] = 2,   [SECTION_LENGTHS] = 1,    [SECTION_STAMPS] = 1,         [SECTION_IDS] = 2,
-        [SECTION_ID_PLACES] = 1,   [SECTION_HASHES] = 1,     [SECTION_HASH_DOCUMENTS] = 1, [SECTION_BODIES] = 1,
+        [SECTION_ID_PLACES] = 1,   [SECTION_HASHES] = 1,     [SECTION_HASH_DOCUMENTS] = 1, [SECTION_BODIES] = 6,
         [SECTION_BODY_BLOCKS] = 5, [SECTION_BODY_ENDS] = 1,
     };
     return (unsigned)s < sizeof versions ? versions[s] : 0; /* what is no section has none */

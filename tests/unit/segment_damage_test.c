@@ -154,7 +154,7 @@ static const struct {
     uint8_t version;
     uint32_t crc;
 } sections[] = {
-    {SECTION_TOC, "TOC", 1, 0xf9cf576f},
+    {SECTION_TOC, "TOC", 1, 0xd10d2c6e},
     {SECTION_DICTIONARY, "dictionary", 4, 0x378742ab},
     {SECTION_BLOCKS, "block index", 1, 0x75ed8e8f},
     {SECTION_POSTINGS, "postings", 3, 0x067c6e41},
@@ -165,7 +165,7 @@ static const struct {
     {SECTION_ID_PLACES, "id places", 1, 0xfe69e2d7},
     {SECTION_HASHES, "id hashes", 1, 0x075faa2b},
     {SECTION_HASH_DOCUMENTS, "hash documents", 1, 0x678d5008},
-    {SECTION_BODIES, "stored bodies", 1, 0},
+    {SECTION_BODIES, "stored bodies", 6, 0},
     {SECTION_BODY_BLOCKS, "body blocks", 5, 0},
     {SECTION_BODY_ENDS, "body ends", 1, 0x5e717ea7},
 };
