@@ -5,7 +5,7 @@ import pytest
 
 import nursery as harness
 import ranking
-from test_shard import Shard, internal  # noqa: F401  (a fixture)
+from test_shard import Shard
 
 PLACE = (1, 1, 0)
 

@@ -8,7 +8,6 @@ import mayfly
 import pytest
 
 from conftest import BIN
-from test_shard import internal  # noqa: F401  (a fixture)
 
 HERE = pathlib.Path(__file__).parent
 DEADLINE = 1000  # ms; of searches that are to run into it
