@@ -119,26 +119,22 @@ void handle_index_create(struct session *s, const Mayfly__Envelope *e)
 void handle_index_list(struct session *s, const Mayfly__Envelope *e)
 {
     struct server *server = session_server(s);
-    struct arena *a = &s->all->arena;
     Mayfly__Indexes list = MAYFLY__INDEXES__INIT;
     Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
     size_t count = 0;
     for (struct index *i = server->indexes.first; i; i = i->next)
         count++;
-    list.indexes = arena_new_array(a, count, Mayfly__Indexes__Index *);
-    Mayfly__Indexes__Index *rows = arena_new_array(a, count, Mayfly__Indexes__Index);
-    if (!list.indexes || !rows) {
+    list.indexes = message_list(&s->all->arena, &mayfly__indexes__index__descriptor, count);
+    if (!list.indexes) {
         session_error(s, e->request, CODE_INTERNAL, NULL, "there are too many indexes for one answer");
         return;
     }
     for (struct index *i = server->indexes.first; i; i = i->next) {
-        Mayfly__Indexes__Index *row = &rows[list.n_indexes];
-        mayfly__indexes__index__init(row);
+        Mayfly__Indexes__Index *row = list.indexes[list.n_indexes++];
         row->uid = i->name;
         row->primary_key = i->primary_key;
         row->created_at = i->created_at;
         row->documents = index_documents(i);
-        list.indexes[list.n_indexes++] = row;
     }
     answer.message_case = MAYFLY__ENVELOPE__MESSAGE_INDEXES;
     answer.indexes = &list;

@@ -64,7 +64,6 @@ static struct str document_of(struct search *s, size_t rank, size_t *taken)
 
 static void fill_hit(const struct merged_hit *from, size_t document_length, Mayfly__Found__Hit *hit)
 {
-    mayfly__found__hit__init(hit);
     hit->id = message_string(from->id.ptr); /* arena_copy ends it with a zero */
     hit->score = from->score;
     hit->dropped = from->dropped;
@@ -76,15 +75,14 @@ static void fill_hit(const struct merged_hit *from, size_t document_length, Mayf
 static bool fill_hits(struct search *s, Mayfly__Found *found, struct str *documents)
 {
     size_t *taken = arena_new_array(s->arena, s->count, size_t);
-    Mayfly__Found__Hit *hits = arena_new_array(s->arena, s->hit_count, Mayfly__Found__Hit);
-    found->hits = arena_new_array(s->arena, s->hit_count, Mayfly__Found__Hit *);
-    if (!taken || !hits || !found->hits)
+    found->hits = message_list(s->arena, &mayfly__found__hit__descriptor, s->hit_count);
+    if (!taken || !found->hits)
         return false;
     for (size_t i = 0; i < s->hit_count; i++) {
         documents[i] = s->request->no_documents ? (struct str){0} : document_of(s, i, taken);
-        fill_hit(&s->hits[i], documents[i].len, &hits[i]);
-        found->hits[found->n_hits++] = &hits[i];
+        fill_hit(&s->hits[i], documents[i].len, found->hits[i]);
     }
+    found->n_hits = s->hit_count;
     return true;
 }
 

@@ -30,17 +30,12 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
     if (err)
         return err;
     out->frequency = weighted.frequency;
-    out->terms = arena_new_array(s->arena, weighted.count, Mayfly__Internal__Weighted__Term *);
-    Mayfly__Internal__Weighted__Term *terms =
-        arena_new_array(s->arena, weighted.count, Mayfly__Internal__Weighted__Term);
-    if (!out->terms || !terms)
+    out->terms = message_list(s->arena, &mayfly__internal__weighted__term__descriptor, weighted.count);
+    if (!out->terms)
         return ERR_FULL;
     for (; out->n_terms < weighted.count; out->n_terms++) {
-        Mayfly__Internal__Weighted__Term *t = &terms[out->n_terms];
-        mayfly__internal__weighted__term__init(t);
-        t->term = message_data(weighted.terms[out->n_terms].term);
-        t->weight = weighted.terms[out->n_terms].weight;
-        out->terms[out->n_terms] = t;
+        out->terms[out->n_terms]->term = message_data(weighted.terms[out->n_terms].term);
+        out->terms[out->n_terms]->weight = weighted.terms[out->n_terms].weight;
     }
     return 0;
 }
@@ -126,14 +121,10 @@ static void add_up(struct search *s)
 static int weigh_words(struct search *s)
 {
     struct weighed *w = &s->weights;
-    Mayfly__Internal__Weighted *words = arena_new_array(s->arena, w->word_count, Mayfly__Internal__Weighted);
-    w->words = arena_new_array(s->arena, w->word_count, Mayfly__Internal__Weighted *);
-    int err = words && w->words ? 0 : ERR_FULL;
-    for (size_t i = 0; i < w->word_count && !err; i++) {
-        mayfly__internal__weighted__init(&words[i]);
-        w->words[i] = &words[i];
-        err = weigh_word(s, i, &words[i]);
-    }
+    w->words = message_list(s->arena, &mayfly__internal__weighted__descriptor, w->word_count);
+    int err = w->words ? 0 : ERR_FULL;
+    for (size_t i = 0; i < w->word_count && !err; i++)
+        err = weigh_word(s, i, w->words[i]);
     return err;
 }
 

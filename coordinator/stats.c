@@ -178,18 +178,14 @@ static int collect_processes(const struct stats_sources *from, struct arena *are
 
 static int collect_exits(const struct jobs *jobs, struct arena *arena, Mayfly__Stats *out)
 {
-    out->worker_exits = arena_new_array(arena, EXIT_REASONS, Mayfly__Stats__Exit *);
+    out->worker_exits = message_list(arena, &mayfly__stats__exit__descriptor, EXIT_REASONS);
     if (!out->worker_exits)
         return ERR_FULL;
     for (unsigned reason = 0; reason < EXIT_REASONS; reason++) {
-        Mayfly__Stats__Exit *e = arena_new(arena, Mayfly__Stats__Exit);
-        if (!e)
-            return ERR_FULL;
-        mayfly__stats__exit__init(e);
-        e->reason = message_string(exit_reason_name(reason));
-        e->count = jobs_exits(jobs, (enum exit_reason)reason);
-        out->worker_exits[out->n_worker_exits++] = e;
+        out->worker_exits[reason]->reason = message_string(exit_reason_name(reason));
+        out->worker_exits[reason]->count = jobs_exits(jobs, (enum exit_reason)reason);
     }
+    out->n_worker_exits = EXIT_REASONS;
     return 0;
 }
 

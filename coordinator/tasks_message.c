@@ -13,34 +13,30 @@ const char *task_status_name(enum task_status status)
 
 static bool fill_errors(struct arena *a, const struct entry *e, Mayfly__Task *m)
 {
-    Mayfly__Refusal *refusals = arena_new_array(a, e->error_count, Mayfly__Refusal);
-    m->errors = arena_new_array(a, e->error_count, Mayfly__Refusal *);
-    if (!refusals || !m->errors)
+    m->errors = message_list(a, &mayfly__refusal__descriptor, e->error_count);
+    if (!m->errors)
         return false;
-    for (size_t i = 0; i < e->error_count; i++) {
-        const struct task_error *from = &e->errors[i];
-        mayfly__refusal__init(&refusals[i]);
-        refusals[i].position = from->position;
-        refusals[i].id = from->text;
-        refusals[i].code = from->text + from->code;
-        refusals[i].message = from->text + from->message;
-        m->errors[m->n_errors++] = &refusals[i];
+    for (; m->n_errors < e->error_count; m->n_errors++) {
+        const struct task_error *from = &e->errors[m->n_errors];
+        Mayfly__Refusal *r = m->errors[m->n_errors];
+        r->position = from->position;
+        r->id = from->text;
+        r->code = from->text + from->code;
+        r->message = from->text + from->message;
     }
     return true;
 }
 
 static bool fill_deletions(struct arena *a, const struct entry *e, Mayfly__Task *m)
 {
-    Mayfly__Task__Deletion *deletions = arena_new_array(a, e->deletion_count, Mayfly__Task__Deletion);
-    m->deletions = arena_new_array(a, e->deletion_count, Mayfly__Task__Deletion *);
-    if (!deletions || !m->deletions)
+    m->deletions = message_list(a, &mayfly__task__deletion__descriptor, e->deletion_count);
+    if (!m->deletions)
         return false;
-    for (size_t i = 0; i < e->deletion_count; i++) {
-        mayfly__task__deletion__init(&deletions[i]);
-        deletions[i].shard = e->deletions[i].shard;
-        deletions[i].commit = e->deletions[i].generation;
-        deletions[i].documents = e->deletions[i].documents;
-        m->deletions[m->n_deletions++] = &deletions[i];
+    for (; m->n_deletions < e->deletion_count; m->n_deletions++) {
+        Mayfly__Task__Deletion *d = m->deletions[m->n_deletions];
+        d->shard = e->deletions[m->n_deletions].shard;
+        d->commit = e->deletions[m->n_deletions].generation;
+        d->documents = e->deletions[m->n_deletions].documents;
     }
     return true;
 }

@@ -15,17 +15,10 @@ static void release(void *context, void *block)
     (void)context, (void)block; /* goes with the arena */
 }
 
-void message_allocator_init(struct message_allocator *m, struct arena *arena)
-{
-    m->arena = arena;
-    m->protobuf = (ProtobufCAllocator){.alloc = allocate, .free = release, .allocator_data = arena};
-}
-
 ProtobufCMessage *message_unpack_any(struct arena *arena, const ProtobufCMessageDescriptor *type, struct str bytes)
 {
-    struct message_allocator m;
-    message_allocator_init(&m, arena);
-    return protobuf_c_message_unpack(type, &m.protobuf, bytes.len, (const uint8_t *)bytes.ptr);
+    ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = arena};
+    return protobuf_c_message_unpack(type, &allocator, bytes.len, (const uint8_t *)bytes.ptr);
 }
 
 Mayfly__Envelope *message_unpack(struct arena *arena, struct str envelope)
@@ -37,6 +30,19 @@ Mayfly__Internal__ShardEnvelope *message_unpack_shard(struct arena *arena, struc
 {
     return (Mayfly__Internal__ShardEnvelope *)message_unpack_any(arena, &mayfly__internal__shard_envelope__descriptor,
                                                                  envelope);
+}
+
+void *message_list(struct arena *arena, const ProtobufCMessageDescriptor *type, size_t count)
+{
+    void **list = arena_new_array(arena, count, void *);
+    char *messages = arena_array(arena, count, type->sizeof_message);
+    if (!list || !messages)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        list[i] = messages + i * type->sizeof_message;
+        protobuf_c_message_init(type, list[i]);
+    }
+    return list;
 }
 
 void message_frame_open(struct buf *out, const ProtobufCMessage *envelope, size_t body_length)

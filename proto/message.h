@@ -53,19 +53,15 @@ enum { ANSWER_MAX_DOCUMENTS = 16 << 20 };
 #define ANSWER_TOO_LARGE \
     "the documents of this page exceed 16 MiB together; ask for fewer (a smaller limit) or for less of each (fields)"
 
-/* An allocator for protobuf-c's unpack that takes from an arena; nothing is freed one by one. */
-struct message_allocator {
-    ProtobufCAllocator protobuf;
-    struct arena *arena;
-};
-void message_allocator_init(struct message_allocator *m, struct arena *arena);
-
-/* NULL if malformed or past the arena's cap. */
+/* NULL if malformed or past the arena's cap. Nothing of it is freed one by one. */
 Mayfly__Envelope *message_unpack(struct arena *arena, struct str envelope);
 Mayfly__Internal__ShardEnvelope *message_unpack_shard(struct arena *arena, struct str envelope);
 
 /* Any other message by its descriptor; the caller casts. */
 ProtobufCMessage *message_unpack_any(struct arena *arena, const ProtobufCMessageDescriptor *type, struct str bytes);
+
+/* So many messages of a type, initialised, as a repeated field wants them: an array of pointers. NULL past the arena's cap. */
+void *message_list(struct arena *arena, const ProtobufCMessageDescriptor *type, size_t count);
 
 /* Appends a whole frame (header, envelope, body) to `out`; the sticky error of `out` tells of failure. */
 void message_frame(struct buf *out, const ProtobufCMessage *envelope, struct str body);

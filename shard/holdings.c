@@ -42,18 +42,17 @@ static void append_frame(struct arena *arena, const struct listing *l, struct bu
 {
     Mayfly__Internal__Holdings message = MAYFLY__INTERNAL__HOLDINGS__INIT;
     Mayfly__Internal__ShardEnvelope envelope = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    Mayfly__Internal__Holdings__Holding *all = arena_new_array(arena, l->count, Mayfly__Internal__Holdings__Holding);
-    message.holdings = arena_new_array(arena, l->count, Mayfly__Internal__Holdings__Holding *);
-    if (!all || !message.holdings)
+    message.holdings = message_list(arena, &mayfly__internal__holdings__holding__descriptor, l->count);
+    if (!message.holdings)
         return;
-    for (size_t i = 0; i < l->count; i++) {
-        mayfly__internal__holdings__holding__init(&all[i]);
-        all[i].index = l->list[i].index;
-        all[i].edition = l->list[i].edition;
-        all[i].segments = l->list[i].segments;
-        all[i].mapped = l->list[i].mapped;
-        all[i].heap = l->list[i].heap;
-        message.holdings[message.n_holdings++] = &all[i];
+    for (; message.n_holdings < l->count; message.n_holdings++) {
+        const struct held *from = &l->list[message.n_holdings];
+        Mayfly__Internal__Holdings__Holding *to = message.holdings[message.n_holdings];
+        to->index = from->index;
+        to->edition = from->edition;
+        to->segments = from->segments;
+        to->mapped = from->mapped;
+        to->heap = from->heap;
     }
     envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_HOLDINGS;
     envelope.holdings = &message;
