@@ -37,6 +37,19 @@ static void fill_text(const struct part *p, Mayfly__Internal__QueryText *text, M
     text->plain_words = r->plain_words;
 }
 
+/* What a message of any round begins with. Its parts point at each other: it stays where it is. */
+struct outgoing {
+    Mayfly__Internal__Place place;
+    Mayfly__Internal__QueryText text;
+    Mayfly__Internal__ShardEnvelope envelope;
+};
+
+static void begin(const struct part *p, struct outgoing *o)
+{
+    fill_text(p, &o->text, &o->place);
+    mayfly__internal__shard_envelope__init(&o->envelope);
+}
+
 /* To the reader that has asked for the settings, so that it need not ask again; to any, if it is gone meanwhile. */
 static int send_wanted(struct part *p, Mayfly__Internal__ShardEnvelope *message, const struct shard_caller *caller)
 {
@@ -63,47 +76,41 @@ static void send_to(struct part *p, const struct shard_ticket *same, Mayfly__Int
 
 static void send_prepare(struct part *p)
 {
-    Mayfly__Internal__Place place;
-    Mayfly__Internal__QueryText text;
+    struct outgoing o;
     Mayfly__Internal__Prepare prepare = MAYFLY__INTERNAL__PREPARE__INIT;
-    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    fill_text(p, &text, &place);
-    prepare.text = &text;
+    begin(p, &o);
+    prepare.text = &o.text;
     prepare.deadline_us = time_left(p->search);
-    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARE;
-    message.prepare = &prepare;
-    send_to(p, NULL, &message);
+    o.envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_PREPARE;
+    o.envelope.prepare = &prepare;
+    send_to(p, NULL, &o.envelope);
 }
 
 static void send_guess(struct part *p)
 {
     struct search *s = p->search;
-    Mayfly__Internal__Place place;
-    Mayfly__Internal__QueryText text;
+    struct outgoing o;
     Mayfly__Internal__Guess guess = MAYFLY__INTERNAL__GUESS__INIT;
-    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    fill_text(p, &text, &place);
-    guess.text = &text;
+    begin(p, &o);
+    guess.text = &o.text;
     guess.generation = p->statistics->generation;
     guess.prepared_by = p->prepared.request;
     guess.n_words = s->misspelt_count;
     guess.words = s->misspelt;
     guess.deadline_us = time_left(s);
-    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_GUESS;
-    message.guess = &guess;
-    send_to(p, &p->prepared, &message);
+    o.envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_GUESS;
+    o.envelope.guess = &guess;
+    send_to(p, &p->prepared, &o.envelope);
 }
 
 static void send_execute(struct part *p)
 {
     struct search *s = p->search;
     const Mayfly__Search *r = s->request;
-    Mayfly__Internal__Place place;
-    Mayfly__Internal__QueryText text;
+    struct outgoing o;
     Mayfly__Internal__Execute execute = MAYFLY__INTERNAL__EXECUTE__INIT;
-    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    fill_text(p, &text, &place);
-    execute.text = &text;
+    begin(p, &o);
+    execute.text = &o.text;
     execute.limit = r->offset + r->limit;
     execute.deadline_us = time_left(s);
     execute.n_fields = r->n_fields;
@@ -123,47 +130,59 @@ static void send_execute(struct part *p)
         execute.threshold_word = s->threshold_tag % THRESHOLDS;
         execute.threshold_tag = s->threshold_tag;
     }
-    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE;
-    message.execute = &execute;
-    send_to(p, &p->prepared, &message);
+    o.envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE;
+    o.envelope.execute = &execute;
+    send_to(p, &p->prepared, &o.envelope);
+}
+
+static size_t hits_of(const struct part *p)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->search->hit_count; i++)
+        count += p->search->hits[i].shard == p->shard;
+    return count;
+}
+
+static bool fill_items(const struct part *p, size_t count, Mayfly__Internal__Fetch *fetch)
+{
+    const struct search *s = p->search;
+    fetch->items = message_list(s->arena, &mayfly__internal__fetch__item__descriptor, count);
+    if (!fetch->items)
+        return false;
+    for (size_t i = 0; i < s->hit_count; i++) {
+        if (s->hits[i].shard != p->shard)
+            continue;
+        Mayfly__Internal__Fetch__Item *item = fetch->items[fetch->n_items++];
+        item->segment = s->hits[i].segment;
+        item->document = s->hits[i].document;
+    }
+    return true;
 }
 
 static void send_fetch(struct part *p)
 {
     struct search *s = p->search;
-    Mayfly__Internal__Place place;
-    Mayfly__Internal__QueryText text;
+    struct outgoing o;
     Mayfly__Internal__Fetch fetch = MAYFLY__INTERNAL__FETCH__INIT;
-    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
-    Mayfly__Internal__Fetch__Item *items = arena_new_array(s->arena, s->hit_count, Mayfly__Internal__Fetch__Item);
-    fetch.items = arena_new_array(s->arena, s->hit_count, Mayfly__Internal__Fetch__Item *);
-    if (!items || !fetch.items) {
-        search_part_fail(p, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
-        return;
-    }
-    for (size_t i = 0; i < s->hit_count; i++) {
-        if (s->hits[i].shard != p->shard)
-            continue;
-        mayfly__internal__fetch__item__init(&items[fetch.n_items]);
-        items[fetch.n_items].segment = s->hits[i].segment;
-        items[fetch.n_items].document = s->hits[i].document;
-        fetch.items[fetch.n_items] = &items[fetch.n_items];
-        fetch.n_items++;
-    }
-    if (fetch.n_items == 0) {
+    size_t count = hits_of(p);
+    if (count == 0) {
         search_let_go(p);
         return;
     }
-    fill_text(p, &text, &place);
-    fetch.place = &place;
+    if (!fill_items(p, count, &fetch)) {
+        search_part_fail(p, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
+        return;
+    }
+    begin(p, &o);
+    fetch.place = &o.place;
     fetch.prepared_by = p->prepared.request;
-    fetch.settings_id = text.settings_id;
-    fetch.settings = text.settings;
+    fetch.settings_id = o.text.settings_id;
+    fetch.settings = o.text.settings;
     fetch.n_fields = s->request->n_fields;
     fetch.fields = s->request->fields;
-    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCH;
-    message.fetch = &fetch;
-    send_to(p, &p->prepared, &message);
+    o.envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FETCH;
+    o.envelope.fetch = &fetch;
+    send_to(p, &p->prepared, &o.envelope);
 }
 
 void search_let_go(struct part *p)
