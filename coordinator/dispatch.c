@@ -8,7 +8,7 @@
 struct handler {
     void (*handle)(struct session *s, const Mayfly__Envelope *e);
     bool while_starting; /* also before everything is ready */
-    bool while_stopping; /* also of clients that are not let go yet: what only reads */
+    bool while_stopping; /* also of clients that are not let go yet, and while another takes over: what only reads */
 };
 
 #define ON(name) MAYFLY__ENVELOPE__MESSAGE_##name
@@ -104,6 +104,10 @@ static bool handle(struct session *s, const Mayfly__Envelope *e)
     if (e->message_case != ON(CANCEL) && is_in_flight(s, e->request)) {
         session_error(s, e->request, CODE_BAD_REQUEST, "request", "a request with this number is in flight");
         return true;
+    }
+    if (server->state == SERVER_YIELDING && !h->while_stopping) {
+        session_hold(s);
+        return false;
     }
     if (server->state == SERVER_STOPPING && !h->while_stopping) {
         session_error(s, e->request, CODE_STOPPING, NULL, "the server is stopping");

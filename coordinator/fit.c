@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/logger.h"
 #include "coordinator/budget.h"
 
 enum { MIB = 1 << 20 };
@@ -121,4 +122,15 @@ void fit_format(const struct fit_cut *cut, uint64_t value, char to[FIT_VALUE])
         snprintf(to, FIT_VALUE, "%" PRIu64 "M", value / MIB);
     else
         snprintf(to, FIT_VALUE, "%" PRIu64, value);
+}
+
+void fit_log(const struct fit *f)
+{
+    char wanted[FIT_VALUE], given[FIT_VALUE];
+    for (size_t i = 0; i < f->count; i++) {
+        fit_format(&f->cuts[i], f->cuts[i].wanted, wanted);
+        fit_format(&f->cuts[i], f->cuts[i].given, given);
+        log_warn("%s is %s instead of %s, so that the budget fits the %lluM that the control group may have",
+                 f->cuts[i].key, given, wanted, (unsigned long long)f->limit >> 20);
+    }
 }

@@ -48,4 +48,6 @@ bool fit_has_cut(const struct fit *f, const char *key);
 enum { FIT_VALUE = 24 };
 void fit_format(const struct fit_cut *cut, uint64_t value, char to[FIT_VALUE]);
 
+void fit_log(const struct fit *f); /* what was cut */
+
 #endif

@@ -7,43 +7,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/check.h"
-#include "common/err.h"
 #include "common/fd.h"
-#include "common/logger.h"
+#include "common/region.h"
 #include "coordinator/activation.h"
 #include "coordinator/watch.h"
 
 extern char **environ;
 
-#define TOLD_BY "MAYFLY_HANDOVER"
-
 enum { ABOVE_THE_FIXED = 64, NUMBER = 32 };
 
 struct handover {
-    struct watch *watch; /* the pipe's end */
+    struct watch *watch; /* our end */
     pid_t pid;
-    handover_done *done;
-    void *context;
+    bool was_here;
+    struct handover_events events;
 };
 
 /* ------------------------------------------------------------------------------------------------- what it is given */
 
 /* Made before the process: after vfork nothing may be allocated. */
 struct legacy {
-    char count[NUMBER], listen_pid[NUMBER], watchdog_pid[NUMBER], pipe[NUMBER];
+    char count[NUMBER], listen_pid[NUMBER], watchdog_pid[NUMBER], socket[NUMBER];
     char names[HANDOVER_SOCKETS * (ACTIVATION_MAX_NAME + 1) + NUMBER];
     char **environment;
-    int fds[HANDOVER_SOCKETS + 1]; /* the last is the pipe */
+    int fds[HANDOVER_SOCKETS + 1]; /* the last is its end of the socketpair */
     size_t fd_count;
 };
 
 static bool is_replaced(const char *entry)
 {
-    static const char *const replaced[] = {"LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "WATCHDOG_PID=", TOLD_BY "="};
+    static const char *const replaced[] = {"LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "WATCHDOG_PID=", HANDOVER_VARIABLE "="};
     for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++)
         if (strncmp(entry, replaced[i], strlen(replaced[i])) == 0)
             return true;
@@ -52,7 +50,7 @@ static bool is_replaced(const char *entry)
 
 static void fill_environment(struct legacy *l)
 {
-    char *const ours[] = {l->count, l->names, l->listen_pid, l->pipe, l->watchdog_pid};
+    char *const ours[] = {l->count, l->names, l->listen_pid, l->socket, l->watchdog_pid};
     const size_t our_count = sizeof ours / sizeof ours[0] - (getenv("WATCHDOG_USEC") == NULL);
     size_t count = 0, used = 0;
     while (environ[count])
@@ -72,7 +70,7 @@ static void fill_texts(struct legacy *l, const struct handover_sockets *s)
     for (size_t i = 0; i < s->count; i++)
         used += (size_t)snprintf(l->names + used, sizeof l->names - used, "%s%s", i ? ":" : "", s->names[i]);
     snprintf(l->count, sizeof l->count, "LISTEN_FDS=%zu", s->count);
-    snprintf(l->pipe, sizeof l->pipe, TOLD_BY "=%zu", ACTIVATION_FIRST + s->count);
+    snprintf(l->socket, sizeof l->socket, HANDOVER_VARIABLE "=%zu", ACTIVATION_FIRST + s->count);
     snprintf(l->listen_pid, sizeof l->listen_pid, "LISTEN_PID=");
     snprintf(l->watchdog_pid, sizeof l->watchdog_pid, "WATCHDOG_PID=");
 }
@@ -94,14 +92,14 @@ static void finish_legacy(struct legacy *l)
     free(l->environment);
 }
 
-static int fill_legacy(struct legacy *l, const struct handover_sockets *s, int pipe_end)
+static int fill_legacy(struct legacy *l, const struct handover_sockets *s, int end)
 {
     int err = 0;
     fill_texts(l, s);
     fill_environment(l);
     for (size_t i = 0; i < s->count && !err; i++)
         err = lift(l, s->fds[i]);
-    return err ? err : lift(l, pipe_end);
+    return err ? err : lift(l, end);
 }
 
 /* ----------------------------------------------------------------------------------------------------- the successor */
@@ -144,47 +142,60 @@ static pid_t start(const char *program, char *const *arguments, struct legacy *l
     return pid < 0 ? -errno : pid;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ its word */
+/* ----------------------------------------------------------------------------------------------------------- its words */
+
+/* Before it is here it is ours to end. */
+static void lose(struct handover *h)
+{
+    watch_close(&h->watch);
+    if (!h->was_here) {
+        kill(h->pid, SIGKILL);
+        waitpid(h->pid, NULL, 0);
+    }
+    h->events.lost(h->events.context, h->was_here);
+    free(h);
+}
 
 static void on_word(void *context)
 {
     struct handover *h = context;
-    char byte;
-    ssize_t got = read(watch_fd(h->watch), &byte, 1);
+    char word;
+    ssize_t got = recv(watch_fd(h->watch), &word, 1, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    watch_close(&h->watch);
-    if (got != 1) { /* the end of it: it is gone, or has nothing to say */
-        kill(h->pid, SIGKILL);
-        waitpid(h->pid, NULL, 0);
-        h->pid = 0;
+    if (got == 1 && word == HANDOVER_HERE && !h->was_here) {
+        h->was_here = true;
+        h->events.here(h->events.context, h->pid);
+    } else if (got == 1 && word == HANDOVER_READY && h->was_here) {
+        h->events.ready(h->events.context);
+    } else {
+        lose(h);
     }
-    h->done(h->context, h->pid);
-    free(h);
 }
 
-static int listen_to(struct uv_loop_s *loop, int *pipe_end, struct handover *h)
+static int listen_to(struct uv_loop_s *loop, int *end, struct handover *h)
 {
-    int err = fd_set_nonblocking(*pipe_end);
+    int err = fd_set_nonblocking(*end);
     if (!err)
-        err = watch_open(loop, *pipe_end, on_word, h, &h->watch);
+        err = watch_open(loop, *end, on_word, h, &h->watch);
     if (!err)
-        fd_take(pipe_end);
+        fd_take(end);
     return err;
 }
 
 int handover_begin(struct uv_loop_s *loop, const char *program, char *const *arguments,
-                   const struct handover_sockets *sockets, handover_done *done, void *context)
+                   const struct handover_sockets *sockets, const struct handover_events *events, struct handover **out)
 {
     int ends[2];
     struct legacy l = {.fd_count = 0};
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
+    int err = fd_socketpair(SOCK_SEQPACKET, ends);
+    if (err)
+        return err;
     scoped(fd) int ours = ends[0], theirs = ends[1];
     struct handover *h = calloc(1, sizeof *h);
     require(h);
-    *h = (struct handover){.done = done, .context = context};
-    int err = listen_to(loop, &ours, h);
+    h->events = *events;
+    err = listen_to(loop, &ours, h);
     if (!err)
         err = fill_legacy(&l, sockets, theirs);
     if (!err) {
@@ -195,20 +206,40 @@ int handover_begin(struct uv_loop_s *loop, const char *program, char *const *arg
     if (err) {
         watch_close(&h->watch);
         free(h);
+        return err;
     }
-    return err;
+    *out = h;
+    return 0;
 }
 
-void handover_tell(void)
+/* ---------------------------------------------------------------------------------------------------------- our words */
+
+int handover_let_listen(struct handover *h)
 {
-    const char *text = getenv(TOLD_BY);
-    int fd = text ? atoi(text) : -1;
-    unsetenv(TOLD_BY);
-    if (fd < ACTIVATION_FIRST || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-        return;
-    if (write(fd, "1", 1) != 1)
-        log_warn("who is to be followed could not be told: %s", err_str(-errno));
-    close(fd);
+    const char word = HANDOVER_LISTEN;
+    return fd_send(watch_fd(h->watch), &word, 1, NULL, 0);
+}
+
+static int in_region(struct str bytes, struct region *out)
+{
+    int err = region_open(out, "mayfly-unanswered", bytes.len);
+    if (err)
+        return err;
+    memcpy(out->base, bytes.ptr, bytes.len);
+    out->used = bytes.len;
+    return region_seal(out);
+}
+
+int handover_pass(struct handover *h, int connection, unsigned flags, struct str unanswered)
+{
+    struct region bytes = REGION_NONE;
+    const char word[2] = {HANDOVER_CONNECTION, (char)flags};
+    int err = unanswered.len ? in_region(unanswered, &bytes) : 0;
+    const int fds[2] = {connection, bytes.fd};
+    if (!err)
+        err = fd_send(watch_fd(h->watch), word, sizeof word, fds, unanswered.len ? 2 : 1);
+    region_close(&bytes);
+    return err;
 }
 
 bool handover_program(char to[HANDOVER_PATH])

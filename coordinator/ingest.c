@@ -505,7 +505,7 @@ int ingest_lost(struct ingest *g, struct stream *stream, uint64_t task, uint64_t
 static void on_tick(uv_timer_t *timer)
 {
     struct ingest *g = timer->data;
-    if (++g->ticks % FLUSH_TICKS == 0 && g->server->state != SERVER_STOPPING) /* then main.c does it, and waits for the catalog */
+    if (++g->ticks % FLUSH_TICKS == 0 && g->server->state < SERVER_YIELDING) /* then main.c or succession.c does it, and waits for the catalog */
         ingest_flush(g);
     held_tick(g);
     /* A client that stops in the middle of a document must not keep what came before it from the log. */

@@ -57,6 +57,10 @@ void intake_filter(struct intake *i, struct str filter);
  */
 int intake_frame_end(struct intake *i, bool last);
 
+/* No more bytes of it will be given: what is half there is given up, what is whole is told as ever. */
+void intake_cut(struct intake *i);
+bool intake_is_received(const struct intake *i); /* to its end */
+
 /* The client is gone: nothing is told any more; what was accepted goes its way. */
 void intake_hang_up(struct intake *i);
 

@@ -398,6 +398,11 @@ void intake_check_end(struct intake *i)
     free(i);
 }
 
+bool intake_is_received(const struct intake *i)
+{
+    return i->received_all;
+}
+
 static void receive_all(struct intake *i)
 {
     struct task *task = task_of(i);
@@ -462,13 +467,19 @@ void intake_filter(struct intake *i, struct str filter)
     require(intake_frame_end(i, true) == 0);
 }
 
-void intake_hang_up(struct intake *i)
+void intake_cut(struct intake *i)
 {
     struct load *half = i->into;
-    i->hung_up = true;
     i->into = NULL; /* half an operation in an open region is left out when that is sealed */
+    i->stage = BROKEN;
     if (half)
         ingest_give_up(half);
+}
+
+void intake_hang_up(struct intake *i)
+{
+    i->hung_up = true;
+    intake_cut(i);
     if (!i->received_all)
         receive_all(i);
     intake_check_end(i);

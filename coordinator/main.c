@@ -6,7 +6,7 @@
  * Writes      catalog.mdb and log/; unlinks segments that nobody names
  * malloc      libc, large blocks straight from the kernel, trimmed by a timer (heap.h): what it holds is bounded by
  *             connections and by the region budget
- * Ends        on SIGTERM or SIGINT, in order, with status 0
+ * Ends        on SIGTERM or SIGINT, in order, with status 0; on SIGUSR2 when another has taken its place (succession.h)
  */
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +21,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/fd.h"
 #include "common/logger.h"
 #include "common/slice.h"
 #include "coordinator/backup.h"
@@ -28,25 +29,27 @@
 #include "coordinator/catalog_store.h"
 #include "coordinator/editions.h"
 #include "coordinator/fit.h"
-#include "coordinator/handover.h"
 #include "coordinator/heap.h"
+#include "coordinator/heir.h"
 #include "coordinator/ingest_trim.h"
 #include "coordinator/jobs_state.h"
 #include "coordinator/lock.h"
 #include "coordinator/notify.h"
 #include "coordinator/oplog_version.h"
 #include "coordinator/recover.h"
+#include "coordinator/reload.h"
 #include "coordinator/reshard.h"
 #include "coordinator/server.h"
 #include "coordinator/service.h"
 #include "coordinator/session.h"
 #include "coordinator/shards_start.h"
 #include "coordinator/stored_shards.h"
+#include "coordinator/succession.h"
 #include "coordinator/tasks_state.h"
 #include "proto/manifest.h"
 #include "proto/thresholds.h"
 
-enum { LOOP_TURN_MS = 20, UPKEEP_MS = 1000, START_S = 90, CHILDREN_STOP_S = 5 };
+enum { LOOP_TURN_MS = 20, STREAMS_MS = 1000, WORKERS_MS = 1000, UPKEEP_MS = 1000, START_S = 90, CHILDREN_STOP_S = 5 };
 
 struct coordinator {
     struct server server;
@@ -58,11 +61,18 @@ struct coordinator {
     struct service service;
     int argc;
     char **argv;
-    char program[HANDOVER_PATH]; /* that this is; empty: not known */
-    pid_t successor;             /* 0: none */
-    bool surveyed, listening, jobs_stopped, children_stopping, handing_over;
-    uint64_t stop_by_ms; /* loop time */
+    int lock;            /* -1: another mayflyd has it, or is to have it */
+    struct heir *heir;   /* of another mayflyd, whose place this one takes; NULL: none */
+    struct succession succession;
+    bool surveyed, listening, jobs_stopped, children_stopping, failed;
+    uint64_t stopping_from_ms, stop_by_ms; /* loop time */
 };
+
+static void must(int err, const char *what, const char *which)
+{
+    if (err)
+        log_die("%s %s: %s", what, which, err_str(err));
+}
 
 /* ------------------------------------------------------------------------------------------------------------- ready
  */
@@ -77,22 +87,40 @@ static void begin_listening(struct coordinator *c)
     c->listening = true;
 }
 
-/* At sockets that were passed clients wait until everything can be answered; others are told that it is starting. */
+static void begin_serving(void *context)
+{
+    struct coordinator *c = context;
+    struct server *s = &c->server;
+    begin_listening(c);
+    log_info("ready socket=%s listen=%s shards=%llu readers=%llu", s->config.socket[0] ? s->config.socket : "none",
+             s->config.listen[0] ? s->config.listen : "none", (unsigned long long)s->config.shards,
+             (unsigned long long)s->config.readers);
+    notify_send("READY=1\nSTATUS=ready");
+}
+
+/* At sockets that were passed clients wait until everything can be answered, or who had them before goes on to answer; others
+ * are told that it is starting. */
 static void become_ready(struct coordinator *c)
 {
     struct server *s = &c->server;
     if (s->state != SERVER_STARTING || !c->surveyed)
         return;
-    bool ready = shards_all_ready(s->shards);
-    if (ready || !s->activation.count)
-        begin_listening(c);
-    if (!ready)
+    if (!shards_all_ready(s->shards)) {
+        if (!s->activation.count)
+            begin_listening(c);
         return;
+    }
     s->state = SERVER_READY;
-    log_info("ready socket=%s listen=%s shards=%llu readers=%llu", s->config.socket[0] ? s->config.socket : "none",
-             s->config.listen[0] ? s->config.listen : "none", (unsigned long long)s->config.shards,
-             (unsigned long long)s->config.readers);
-    notify_send("READY=1\nSTATUS=ready");
+    if (c->heir)
+        heir_is_ready(c->heir);
+    else
+        begin_serving(c);
+}
+
+static void on_passed_connection(void *context, int fd, unsigned flags, struct str unanswered)
+{
+    struct coordinator *c = context;
+    sessions_adopt(c->server.sessions, fd, flags, unanswered);
 }
 
 /* A reader that does not start again later leaves the server degraded; at the beginning it is an error. */
@@ -159,18 +187,31 @@ static bool has_stopped(struct coordinator *c)
            catalog_is_idle(s->catalog) && oplog_is_idle(s->log) && backup_is_idle(s);
 }
 
+/* Who waits for what will not come in this life is told so, as soon as what came is safe. */
+static void end_writes(struct coordinator *c)
+{
+    struct server *s = &c->server;
+    if (uv_now(&c->loop) >= c->stopping_from_ms + STREAMS_MS)
+        sessions_stop_streams(s->sessions);
+    if (c->jobs_stopped && ingest_is_idle(s->ingest) && !oplog_is_writing(s->log) && catalog_is_idle(s->catalog))
+        sessions_stop_waiting(s->sessions);
+}
+
 /* In order: clients are answered and let go, the log takes what came, jobs end, then the children. */
 static void on_stop_turn(uv_timer_t *timer)
 {
     struct coordinator *c = timer->data;
     struct server *s = &c->server;
     bool late = uv_now(&c->loop) >= c->stop_by_ms;
+    if (c->lock >= 0)
+        end_writes(c);
     sessions_drain(s->sessions, late);
     if (!c->children_stopping && c->jobs_stopped && (is_quiet(s) || late)) {
         c->children_stopping = true;
         nursery_stop(&s->nursery, 1000);
         shards_stop(s->shards, 1000);
-        ingest_flush(s->ingest);
+        if (c->lock >= 0)
+            ingest_flush(s->ingest);
     }
     if (c->children_stopping && has_stopped(c))
         uv_stop(&c->loop);
@@ -182,15 +223,17 @@ static void begin_stop(struct coordinator *c, const char *why)
     if (s->state == SERVER_STOPPING)
         return;
     log_info("stopping: %s", why);
-    if (!c->successor) /* else the service goes on, with another main process */
+    if (!succession_has_heir(&c->succession)) /* else the service goes on, with another main process */
         notify_send("STOPPING=1\nSTATUS=stopping");
     s->state = SERVER_STOPPING;
     uint64_t limit_ms = s->config.stop_timeout * 1000;
     service_needs(s->config.stop_timeout + CHILDREN_STOP_S);
-    c->stop_by_ms = uv_now(&c->loop) + limit_ms;
+    c->stopping_from_ms = uv_now(&c->loop);
+    c->stop_by_ms = c->stopping_from_ms + limit_ms;
+    succession_end(&c->succession);
     sessions_stop_listening(s->sessions);
     editions_stop(s);
-    jobs_stop(s->jobs, limit_ms / 2, on_jobs_stopped, c);
+    jobs_stop(s->jobs, limit_ms / 2 < WORKERS_MS ? limit_ms / 2 : WORKERS_MS, on_jobs_stopped, c);
     c->stop_timer.data = c;
     uv_timer_start(&c->stop_timer, on_stop_turn, 0, LOOP_TURN_MS);
 }
@@ -203,105 +246,46 @@ static void on_stop_signal(uv_signal_t *signal, int number)
 /* ------------------------------------------------------------------------------------------------------------- reload
  */
 
-static void on_change(void *context, const char *key, bool applied)
-{
-    (void)context;
-    if (applied)
-        log_info("reloaded: %s has changed", key);
-    else
-        log_warn("reloaded: %s has changed, which needs a restart", key);
-}
-
-static void log_cuts(const struct fit *f)
-{
-    char wanted[FIT_VALUE], given[FIT_VALUE];
-    for (size_t i = 0; i < f->count; i++) {
-        fit_format(&f->cuts[i], f->cuts[i].wanted, wanted);
-        fit_format(&f->cuts[i], f->cuts[i].given, given);
-        log_warn("%s is %s instead of %s, so that the budget fits the %lluM that the control group may have",
-                 f->cuts[i].key, given, wanted, (unsigned long long)f->limit >> 20);
-    }
-}
-
-/* The group's limit may be another now. Heaps and readers are as they were started. */
-static void fit_again(struct server *s, struct config *fresh)
-{
-    struct fit fit;
-    uint64_t readers = fresh->readers;
-    stored_shards_warn(fresh, s->indexes.shards);
-    fresh->shards = s->config.shards; /* that are there */
-    fresh->shard_heap = s->config.shard_heap;
-    fresh->readers = s->config.readers;
-    int err = fit_config(fresh, s->cap, cap_own_limit(), false, &fit);
-    for (size_t i = 0; i < s->fit.count; i++) /* those of the start hold on */
-        if (fit_is_of_start(&s->fit.cuts[i]))
-            fit.cuts[fit.count++] = s->fit.cuts[i];
-    s->fit = fit;
-    fresh->readers = fit_has_cut(&fit, "readers") ? s->config.readers : readers;
-    log_cuts(&fit);
-    if (err)
-        log_error("the control group may have %lluM of memory, and the budget is %lluM at the least: its kernel may end us",
-                  (unsigned long long)fit.limit >> 20, (unsigned long long)fit.total >> 20);
-}
-
 static void on_reload_signal(uv_signal_t *signal, int number)
 {
     struct coordinator *c = signal->data;
-    struct config fresh;
-    enum config_command command;
-    char why[CONFIG_MAX_WHY];
     (void)number;
-    notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_us());
-    if (config_load(c->argc, c->argv, environ, &fresh, &command, why)) {
-        log_error("the configuration stays as it was: %s", why);
-    } else {
-        fit_again(&c->server, &fresh);
-        config_reload(&c->server.config, &fresh, on_change, NULL);
-        config_finish(&fresh);
-        log_set_level((enum log_level)c->server.config.log_level);
-        oplog_set_quota(c->server.log, c->server.config.log_quota);
-        jobs_reconfigured(c->server.jobs);
-        shards_reconfigure(c->server.shards, c->server.config.query_memory);
-        child_revive(&c->server.nursery.child);
-        budget_log(&c->server.config, c->server.cap);
-        log_info("the configuration was reloaded");
-    }
-    notify_send("READY=1");
+    reload(&c->server, c->argc, c->argv);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ upgrade
  */
 
-static void on_successor(void *context, pid_t successor)
-{
-    struct coordinator *c = context;
-    c->handing_over = false;
-    if (!successor) {
-        log_error("the program at %s does not take over, this one goes on", c->program);
-        return;
-    }
-    c->successor = successor;
-    notify_send("MAINPID=%d", (int)successor);
-    sessions_give_away_sockets(c->server.sessions);
-    begin_stop(c, "another mayflyd takes over");
-}
-
 static void on_upgrade_signal(uv_signal_t *signal, int number)
 {
     struct coordinator *c = signal->data;
-    struct handover_sockets sockets;
     (void)number;
-    if (c->handing_over || c->server.state != SERVER_READY || !c->program[0]) {
-        log_warn("no other mayflyd is started now: this one is not ready, or is handing over already");
-        return;
-    }
-    sessions_share_sockets(c->server.sessions, &sockets);
-    int err = handover_begin(&c->loop, c->program, c->argv, &sockets, on_successor, c);
-    if (err)
-        log_error("%s cannot be started to take over: %s", c->program, err_str(err));
-    else
-        log_info("starting %s to take over", c->program);
-    c->handing_over = !err;
+    succession_begin(&c->succession);
+}
+
+static void on_succession_over(void *context, bool orderly)
+{
+    struct coordinator *c = context;
+    c->failed = !orderly;
+    begin_stop(c, "another mayflyd takes over");
+}
+
+static void prepare_succession(struct coordinator *c)
+{
+    c->succession.server = &c->server;
+    c->succession.argv = c->argv;
+    c->succession.lock = &c->lock;
+    c->succession.recovery = &c->recovery;
+    c->succession.stop = on_succession_over;
+    c->succession.context = c;
+    must(succession_init(&c->succession), "cannot begin", "a timer");
+}
+
+static void follow(struct coordinator *c, int predecessor)
+{
+    const struct heir_events events = {.listen = begin_serving, .connection = on_passed_connection, .context = c};
+    if (predecessor >= 0)
+        must(heir_open(&c->loop, predecessor, &events, &c->heir), "cannot listen to", "the mayflyd that is followed");
 }
 
 static int watch_signals(struct coordinator *c)
@@ -328,12 +312,6 @@ static int watch_signals(struct coordinator *c)
 
 /* -------------------------------------------------------------------------------------------------------------
  * starting */
-
-static void must(int err, const char *what, const char *which)
-{
-    if (err)
-        log_die("%s %s: %s", what, which, err_str(err));
-}
 
 static void make_directory(const char *path)
 {
@@ -387,7 +365,7 @@ static void open_cap(struct server *s)
 static void fit_to_group(struct server *s)
 {
     int err = fit_config(&s->config, s->cap, cap_own_limit(), true, &s->fit);
-    log_cuts(&s->fit);
+    fit_log(&s->fit);
     if (err)
         log_die("the control group may have %lluM of memory, and with shards = %llu it takes %lluM at the least: raise its "
                 "limit (MemoryMax=, memory.max), or have fewer shards (new data: shards; other: `mayfly reshard`, while it runs)",
@@ -497,11 +475,10 @@ static int run(struct coordinator *c)
     s->started_at = clock_wall_us();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     raise_descriptor_limit();
-    if (!handover_program(c->program))
-        log_warn("where this program is cannot be found out: it cannot hand over to another");
+    handover_program(c->succession.program);
     make_directories(s);
-    handover_tell();
-    int lock = take_lock(s);
+    int predecessor = heir_say_here();
+    c->lock = take_lock(s);
     must_be_whole(s);
     open_cap(s);
     stored_shards_take(&s->config, s->data);
@@ -510,6 +487,7 @@ static int run(struct coordinator *c)
     s->loop = &c->loop;
     must(watch_signals(c), "cannot watch", "signals");
     must(uv_timer_init(&c->loop, &c->stop_timer), "cannot begin", "a timer");
+    prepare_succession(c);
     check_log(s);
     open_catalog(s);
     open_log(s);
@@ -519,7 +497,8 @@ static int run(struct coordinator *c)
     must(reshard_open(s, &s->resharding), "cannot begin", "a timer");
     must(sessions_open(s, &s->sessions), "cannot begin", "sessions");
     must(ingest_open(s, &s->ingest), "cannot begin", "ingest");
-    start_children(c, lock);
+    follow(c, predecessor);
+    start_children(c, c->lock);
     must(service_start(&c->service, s), "cannot begin", "a timer");
     must(start_upkeep(c), "cannot begin", "a timer");
     jobs_survey(s->jobs, on_surveyed, c);
@@ -527,15 +506,16 @@ static int run(struct coordinator *c)
     do
         uv_run(&c->loop, UV_RUN_DEFAULT);
     while (!has_stopped(c)); /* a timer of the last turn may have begun to write something */
-    write_last_tasks(c);
+    if (c->lock >= 0)
+        write_last_tasks(c);
 
     tasks_close(s->tasks);
     catalog_close(s->catalog);
     oplog_close(s->log);
     cap_close(s->cap);
-    close(lock);
+    fd_close(&c->lock);
     log_info("stopped");
-    return EXIT_SUCCESS;
+    return c->failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/logger.h"
 #include "coordinator/core_state.h"
@@ -29,7 +30,7 @@ struct recovery {
     void *context;
 };
 
-enum { PAUSE_MS = 20, LOST_AT_ONCE = 1 << 16 };
+enum { PAUSE_MS = 20, TURN_US = 5000, LOST_AT_ONCE = 1 << 16 };
 static const uint64_t lost_most = 1 << 30; /* no log is so large: somebody has tampered with it */
 
 static struct stream *find_stream(struct server *s, const struct oplog_stream *name)
@@ -218,9 +219,11 @@ static int take_some(struct recovery *r)
     return err ? err : got;
 }
 
+/* Searches are answered meanwhile: the loop is not kept for longer. */
 static void on_turn(uv_timer_t *timer)
 {
     struct recovery *r = timer->data;
+    uint64_t until = clock_us() + TURN_US;
     while (!ingest_is_full(r->server->ingest)) {
         int got = take_some(r);
         if (got <= 0) {
@@ -228,7 +231,16 @@ static void on_turn(uv_timer_t *timer)
             finish(r, got);
             return;
         }
+        if (clock_us() >= until) {
+            uv_timer_start(timer, on_turn, 1, PAUSE_MS); /* with 0 it would be this turn of the loop again */
+            return;
+        }
     }
+}
+
+void recover_end(struct recovery *r)
+{
+    uv_timer_stop(&r->timer);
 }
 
 int recover_start(struct server *s, void (*done)(void *context, int err), void *context, struct recovery **out)

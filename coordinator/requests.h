@@ -22,6 +22,8 @@ bool write_continue(struct session *s, const Mayfly__Envelope *e); /* false: no 
 void write_body(struct session *s, struct str piece);
 void write_frame_end(struct session *s);
 void write_give_held(struct session *s); /* what its streams hold for indexes that are not closed any more */
+struct pending;
+bool write_cut_streams(struct pending *list); /* what is half there is given up; whether any was not received to its end */
 
 void handle_ping(struct session *s, const Mayfly__Envelope *e);
 void handle_get(struct session *s, const Mayfly__Envelope *e);

@@ -18,6 +18,8 @@ const char *server_state_name(const struct server *s)
         return "stopping";
     if (s->state == SERVER_STARTING)
         return "starting";
+    if (s->state == SERVER_YIELDING) /* who asks is answered, now or by the other */
+        return shards_all_ready(s->shards) ? "ready" : "degraded";
     return shards_all_ready(s->shards) && s->nursery.child.state == CHILD_READY ? "ready" : "degraded";
 }
 
@@ -92,12 +94,31 @@ void handle_task_list(struct session *s, const Mayfly__Envelope *e)
 struct task_wait {
     struct pending pending;
     struct server *server;
+    uint64_t uid;
 };
 
 static void cancel_wait(struct pending *p)
 {
     struct task_wait *w = (struct task_wait *)p;
     tasks_cancel_wait(w->server->tasks, w);
+    free(w);
+}
+
+/* An heir is asked the same; it knows the tasks. */
+static void stop_wait(struct pending *p)
+{
+    struct task_wait *w = (struct task_wait *)p;
+    Mayfly__TaskWait wait = MAYFLY__TASK_WAIT__INIT;
+    Mayfly__Envelope again = MAYFLY__ENVELOPE__INIT;
+    wait.uid = w->uid;
+    again.request = p->request;
+    again.message_case = MAYFLY__ENVELOPE__MESSAGE_TASK_WAIT;
+    again.task_wait = &wait;
+    if (!session_ask_again(p->session, &again))
+        session_error(p->session, p->request, CODE_STOPPING, NULL, "the server is stopping before task %llu has ended",
+                      (unsigned long long)w->uid);
+    tasks_cancel_wait(w->server->tasks, w);
+    session_remove_pending(p);
     free(w);
 }
 
@@ -152,6 +173,8 @@ void handle_task_wait(struct session *s, const Mayfly__Envelope *e)
     struct task_wait *w = calloc(1, sizeof *w);
     require(w != NULL);
     session_add_pending(s, &w->pending, e->request, cancel_wait);
+    w->pending.stop = stop_wait;
     w->server = server;
+    w->uid = task->uid;
     tasks_wait(server->tasks, task, on_ended, w);
 }

@@ -74,6 +74,34 @@ static void cancel(struct pending *pending)
     free_stream(w);
 }
 
+/* The log has what was received. Of a stream that has not come to its end nobody could tell where another server is to go on. */
+static void stop(struct pending *pending)
+{
+    struct write_stream *w = (struct write_stream *)pending;
+    struct session *s = pending->session;
+    bool whole = intake_is_received(w->intake);
+    session_error(s, pending->request, CODE_STOPPING, NULL, "%s",
+                  whole ? "the server is stopping: all is accepted and safe, and will be searchable when it is back"
+                        : "the server is stopping: what was accepted is safe, the rest is to be sent again");
+    intake_hang_up(w->intake);
+    if (!whole)
+        session_end(s);
+    forget(w);
+}
+
+bool write_cut_streams(struct pending *list)
+{
+    bool any = false;
+    for (struct pending *p = list; p; p = p->next) {
+        struct write_stream *w = (struct write_stream *)p;
+        if (p->cancel != cancel || intake_is_received(w->intake))
+            continue;
+        intake_cut(w->intake);
+        any = true;
+    }
+    return any;
+}
+
 static void fail(struct session *s, struct write_stream *w, const char *message)
 {
     uint64_t request = w->pending.request;
@@ -127,6 +155,7 @@ static struct write_stream *begin_stream(struct session *s, uint64_t request, st
         return NULL;
     }
     session_add_pending(s, &w->pending, request, cancel);
+    w->pending.stop = stop;
     return w;
 }
 

@@ -22,7 +22,8 @@
 #include "coordinator/workspace.h"
 #include "proto/latency.h"
 
-enum server_state { SERVER_STARTING, SERVER_READY, SERVER_STOPPING };
+/* YIELDING: another mayflyd takes over the data, what only reads is answered until it is ready (succession.h). */
+enum server_state { SERVER_STARTING, SERVER_READY, SERVER_YIELDING, SERVER_STOPPING };
 
 struct server {
     uv_loop_t *loop;

@@ -8,7 +8,9 @@
 #include <sys/ioctl.h>
 
 #include "common/err.h"
+#include "common/fd.h"
 #include "common/logger.h"
+#include "coordinator/handover.h"
 #include "coordinator/requests.h"
 #include "coordinator/session_state.h"
 
@@ -63,6 +65,8 @@ static void on_closed(uv_handle_t *handle)
     struct session *s = handle->data;
     frame_reader_finish(&s->frames);
     buf_finish(&s->out);
+    buf_finish(&s->kept);
+    buf_finish(&s->again);
     free(s);
 }
 
@@ -249,14 +253,19 @@ void session_done(struct session *s, uint64_t request, uint64_t task)
     session_send(s, request, &answer, (struct str){0});
 }
 
+void session_end(struct session *s)
+{
+    s->draining = s->failed = true;
+    uv_read_stop(&s->handle.stream);
+}
+
 void session_fatal(struct session *s, const char *code, const char *message)
 {
     session_error(s, 0, code, NULL, "%s", message);
     if (s->closing)
         return;
     cancel_all(s);
-    s->draining = true; /* closed when the error is out */
-    uv_read_stop(&s->handle.stream);
+    session_end(s);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- reading
@@ -267,6 +276,22 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     struct session *s = handle->data;
     (void)suggested;
     *out = uv_buf_init(s->all->buffer, READ_BUFFER); /* one for all: it is consumed before the next read */
+}
+
+void session_hold(struct session *s)
+{
+    s->held = true;
+    uv_read_stop(&s->handle.stream);
+}
+
+/* The frame of a request that is held, as it came, and all that was read behind it. */
+static void keep(struct session *s, struct str envelope, struct str rest)
+{
+    uint8_t header[FRAME_HEADER];
+    frame_header(header, envelope.len, s->frames.body_left);
+    buf_append_str(&s->kept, (struct str){(const char *)header, sizeof header});
+    buf_append_str(&s->kept, envelope);
+    buf_append_str(&s->kept, rest);
 }
 
 static bool take(struct session *s, struct str input)
@@ -283,6 +308,8 @@ static bool take(struct session *s, struct str input)
             return false;
         }
         bool fine = event == FRAME_ENVELOPE ? dispatch_envelope(s, piece) : dispatch_body(s, piece);
+        if (s->held)
+            keep(s, piece, input);
         arena_reset(&s->all->arena, REQUEST_KEPT);
         if (fine && s->frames.body_left == 0)
             fine = dispatch_frame_end(s);
@@ -304,7 +331,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 static void start_reading(struct session *s)
 {
     s->paused = false;
-    if (!s->closing && !(s->draining && !s->pending))
+    if (!s->closing && !s->held && !(s->draining && !s->pending))
         uv_read_start(&s->handle.stream, on_alloc, on_read);
 }
 
@@ -342,20 +369,20 @@ static void refuse_connection(struct session *s)
     session_fatal(s, CODE_BUSY, "there are as many connections as max-connections allows");
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+/* In the list, without a connection yet; NULL: no memory. */
+static struct session *new_session(struct sessions *all, bool is_unix)
 {
-    struct sessions *all = listener->data;
-    struct session *s = status < 0 ? NULL : calloc(1, sizeof *s);
+    struct session *s = calloc(1, sizeof *s);
     if (!s)
-        return;
-    bool is_unix = uv_handle_get_type((const uv_handle_t *)listener) == UV_NAMED_PIPE;
+        return NULL;
     int err =
         is_unix ? uv_pipe_init(all->server->loop, &s->handle.pipe, 0) : uv_tcp_init(all->server->loop, &s->handle.tcp);
     if (err) {
         free(s);
-        return;
+        return NULL;
     }
     s->handle.stream.data = s;
+    s->is_unix = is_unix;
     s->all = all;
     s->next = all->first;
     s->at = &all->first;
@@ -363,16 +390,47 @@ static void on_connection(uv_stream_t *listener, int status)
         s->next->at = &s->next;
     all->first = s;
     all->count++;
-    if (uv_accept(listener, &s->handle.stream) < 0) {
-        close_session(s);
-        return;
-    }
-    if (!is_unix)
+    return s;
+}
+
+static void begin(struct session *s)
+{
+    if (!s->is_unix)
         uv_tcp_nodelay(&s->handle.tcp, 1);
-    if (all->count > all->server->config.max_connections)
+    if (s->all->count > s->all->server->config.max_connections)
         refuse_connection(s);
     else
         start_reading(s);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    bool is_unix = uv_handle_get_type((const uv_handle_t *)listener) == UV_NAMED_PIPE;
+    struct session *s = status < 0 ? NULL : new_session(listener->data, is_unix);
+    if (!s)
+        return;
+    if (uv_accept(listener, &s->handle.stream) < 0)
+        close_session(s);
+    else
+        begin(s);
+}
+
+void sessions_adopt(struct sessions *all, int fd, unsigned flags, struct str unanswered)
+{
+    bool is_unix = flags & HANDOVER_IS_UNIX;
+    struct session *s = new_session(all, is_unix);
+    int err = !s ? -ENOMEM : is_unix ? uv_pipe_open(&s->handle.pipe, fd) : uv_tcp_open(&s->handle.tcp, fd);
+    if (err) {
+        log_warn("a connection that was passed cannot be taken over: %s", err_str(err));
+        fd_close(&fd);
+        if (s)
+            close_session(s);
+        return;
+    }
+    s->greeted = flags & HANDOVER_GREETED;
+    begin(s);
+    if (!s->closing && !s->draining && unanswered.len && take(s, unanswered))
+        session_pause_if_full(s);
 }
 
 int sessions_listen(struct sessions *all, char why[256])
@@ -420,9 +478,69 @@ int sessions_open(struct server *s, struct sessions **out)
     return err;
 }
 
+bool session_ask_again(struct session *s, Mayfly__Envelope *request)
+{
+    if (!s->all->heir)
+        return false;
+    message_frame(&s->again, &request->base, (struct str){0});
+    return !s->again.err;
+}
+
+void sessions_stop_streams(struct sessions *all)
+{
+    all->stop_streams = true;
+    for (struct session *s = all->first; s; s = s->next)
+        if (write_cut_streams(s->pending))
+            uv_read_stop(&s->handle.stream);
+}
+
+void sessions_stop_waiting(struct sessions *all)
+{
+    struct session *next;
+    for (struct session *s = all->first; s; s = next) {
+        next = s->next;
+        for (struct pending *p = s->pending, *after; p; p = after) {
+            after = p->next;
+            if (p->stop)
+                p->stop(p);
+        }
+    }
+}
+
+void sessions_leave_to(struct sessions *all, struct handover *heir)
+{
+    all->heir = heir;
+}
+
+/* What was read and not dispatched; false: that is the middle of a body, which nobody can go on with. */
+static bool put_unanswered(struct session *s, struct buf *out)
+{
+    buf_append_str(out, (struct str){s->again.data, s->again.len});
+    if (s->held)
+        buf_append_str(out, (struct str){s->kept.data, s->kept.len});
+    else if (!frame_unfinished(&s->frames, out))
+        return false;
+    return !out->err;
+}
+
+/* To the heir; true: it has it, or cannot have it. */
+static bool pass_on(struct session *s)
+{
+    struct buf bytes = {0};
+    uv_os_fd_t fd;
+    unsigned flags = (s->is_unix ? HANDOVER_IS_UNIX : 0) | (s->greeted ? HANDOVER_GREETED : 0);
+    int err = uv_fileno((const uv_handle_t *)&s->handle.stream, &fd);
+    if (!err && put_unanswered(s, &bytes))
+        err = handover_pass(s->all->heir, fd, flags, (struct str){bytes.data, bytes.len});
+    buf_finish(&bytes);
+    return err != -EAGAIN;
+}
+
 static void drain_if_idle(struct session *s)
 {
-    if (s->draining && !s->closing && !s->pending && s->queued == 0 && s->out.len == 0)
+    if (!s->draining || s->closing || s->pending || s->queued || s->out.len)
+        return;
+    if (!s->all->heir || s->failed || pass_on(s))
         close_session(s);
 }
 
@@ -433,10 +551,10 @@ static bool has_input(const struct session *s)
     return uv_fileno((const uv_handle_t *)&s->handle.stream, &fd) == 0 && ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
-/* Who has just come is let ask once, and what was sent already is read: a restart loses no query that way. */
+/* Who has just come is let ask once, and what was sent already is read: a restart loses no query that way. An heir reads it. */
 static bool may_ask(const struct session *s)
 {
-    return uv_now(s->all->server->loop) < s->all->drain_from + DRAIN_GRACE_MS && (!s->asked || has_input(s));
+    return !s->all->heir && !s->held && uv_now(s->all->server->loop) < s->all->drain_from + DRAIN_GRACE_MS && (!s->asked || has_input(s));
 }
 
 void sessions_drain(struct sessions *all, bool now)
@@ -446,7 +564,11 @@ void sessions_drain(struct sessions *all, bool now)
         all->drain_from = uv_now(all->server->loop);
     for (struct session *s = all->first; s; s = next) {
         next = s->next;
-        s->draining |= now || !may_ask(s);
+        if (!s->draining && (now || !may_ask(s))) {
+            s->draining = true;
+            if (all->heir)
+                uv_read_stop(&s->handle.stream);
+        }
         if (now)
             close_session(s);
         else

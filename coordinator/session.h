@@ -21,8 +21,19 @@ void sessions_share_sockets(const struct sessions *all, struct handover_sockets 
 void sessions_give_away_sockets(struct sessions *all);
 void sessions_stop_listening(struct sessions *all);
 
-/* Ends every connection once it has nothing in flight; at once with `now`. */
+/* Nothing more is read of write streams that are under way: what was received of them is told when it is safe. Then, once
+ * nothing can end any more that waits for jobs: whoever waits is told so. */
+void sessions_stop_streams(struct sessions *all);
+void sessions_stop_waiting(struct sessions *all);
+
+/* Ends every connection once it has nothing in flight; at once with `now`. Where there is an heir they go to it, with what was
+ * sent by then and is not answered, and nothing more is read here. */
+struct handover;
+void sessions_leave_to(struct sessions *all, struct handover *heir); /* NULL: there is none */
 void sessions_drain(struct sessions *all, bool now);
+
+/* A connection that another mayflyd has let go of. Takes over `fd`. */
+void sessions_adopt(struct sessions *all, int fd, unsigned flags, struct str unanswered);
 bool sessions_are_gone(const struct sessions *all);
 uint32_t sessions_count(const struct sessions *all);
 uint32_t sessions_waiting(const struct sessions *all); /* for regions or log to have room */
@@ -46,7 +57,11 @@ struct pending {
     struct session *session; /* NULL once the client is gone */
     uint64_t request;
     void (*cancel)(struct pending *p); /* the client is gone or has cancelled; it is out of the list already */
+    void (*stop)(struct pending *p);   /* what it waits for will not come in this life: it tells the client, and is gone. NULL: it ends by itself */
 };
+
+/* A request that waits for what only the heir sees: asked of it when the connection is there. False: there is no heir. */
+bool session_ask_again(struct session *s, Mayfly__Envelope *request);
 
 void session_add_pending(struct session *s, struct pending *p, uint64_t request, void (*cancel)(struct pending *p));
 void session_remove_pending(struct pending *p); /* accepts one whose session is gone */

@@ -45,6 +45,11 @@ struct session {
     bool wrote; /* in what was read last */
     bool holds; /* one of its streams holds something: nothing is read until it has been given on */
     bool greeted, asked, paused, closing, draining, overflown, frame_is_last, frame_is_write;
+    bool is_unix;
+    bool failed;     /* told why it is closed: for nobody else */
+    bool held;       /* its last request is the heir's to answer: nothing more is read */
+    struct buf kept; /* that request and what came behind it */
+    struct buf again; /* requests that were to wait here, for the heir: whole frames */
     size_t queued;
 };
 
@@ -54,6 +59,8 @@ struct sessions {
     uint32_t count;
     struct listeners listeners;
     uint64_t drain_from; /* loop time; 0: not yet */
+    struct handover *heir; /* NULL: connections are closed when they are let go of */
+    bool stop_streams;     /* no more is read of a write stream under way */
     uv_prepare_t prepare;
     struct arena arena;  /* of one request */
     struct str envelope; /* of that request, as it came: for who wants it in an arena of its own */
@@ -65,7 +72,11 @@ bool dispatch_envelope(struct session *s, struct str envelope);
 bool dispatch_body(struct session *s, struct str piece);
 bool dispatch_frame_end(struct session *s);
 
+/* The frame of the envelope that is being dispatched is for the heir. */
+void session_hold(struct session *s);
+
 void session_fatal(struct session *s, const char *code, const char *message);
+void session_end(struct session *s); /* nothing more is read; closed when everything is out */
 void session_pause_if_full(struct session *s);
 
 #endif

@@ -557,6 +557,15 @@ void shards_nudge(struct shards *s, uint32_t shard, uint32_t index, uint32_t edi
         tell(s, shard * s->per_shard, s->per_shard, &message);
 }
 
+void shards_freeze(struct shards *s)
+{
+    Mayfly__Internal__Freeze freeze = MAYFLY__INTERNAL__FREEZE__INIT;
+    Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    message.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FREEZE;
+    message.freeze = &freeze;
+    tell(s, 0, s->count, &message);
+}
+
 void shards_forget(struct shards *s, uint32_t index, uint32_t edition)
 {
     Mayfly__Internal__Forget forget = MAYFLY__INTERNAL__FORGET__INIT;

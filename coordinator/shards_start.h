@@ -71,6 +71,7 @@ int shards_resize(struct shards *s, uint32_t shards);
 bool shards_are_used(const struct shards *s, uint32_t from); /* a request is with one from that shard on */
 void shards_sweep(struct shards *s); /* once a second: buffers that nothing is in go */
 void shards_beat(struct shards *s, uint64_t limit_s); /* once a second: pulse.h */
+void shards_freeze(struct shards *s); /* another mayflyd has the data: they answer from what they have open */
 void shards_stop(struct shards *s, uint64_t limit_ms);
 bool shards_stopped(const struct shards *s);
 bool shards_gave_up(const struct shards *s); /* a reader is in a crash loop and not started any more */

@@ -70,6 +70,9 @@ void status_text(const struct server *s, uint64_t rate, char out[STATUS_SIZE])
     case SERVER_STARTING:
         say_starting(s, out);
         return;
+    case SERVER_YIELDING:
+        snprintf(out, STATUS_SIZE, "another mayflyd takes over");
+        return;
     case SERVER_READY:
         say_working(s, rate, out);
         return;

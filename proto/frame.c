@@ -109,6 +109,17 @@ enum frame_event frame_next(struct frame_reader *r, struct str *input, struct st
     return read_envelope(r, input, piece);
 }
 
+bool frame_unfinished(const struct frame_reader *r, struct buf *out)
+{
+    if (r->stage == STAGE_HEADER)
+        buf_append_str(out, (struct str){(const char *)r->header, r->have});
+    if (r->stage == STAGE_ENVELOPE) {
+        buf_append_str(out, (struct str){(const char *)r->header, FRAME_HEADER});
+        buf_append_str(out, (struct str){r->partial.data, r->partial.len});
+    }
+    return r->stage == STAGE_HEADER || r->stage == STAGE_ENVELOPE;
+}
+
 void frame_reader_finish(struct frame_reader *r)
 {
     buf_finish(&r->partial);

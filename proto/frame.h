@@ -11,6 +11,7 @@
 #ifndef PROTO_FRAME_H
 #define PROTO_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ struct frame_reader {
 /* Takes from the front of *input and advances it. `piece` points into input or into the reader, valid until the next
  * call. Call again while the event is not FRAME_MORE or FRAME_BAD. A body of length 0 gives no FRAME_BODY. */
 enum frame_event frame_next(struct frame_reader *r, struct str *input, struct str *piece);
+
+/* Appends what was taken of a frame whose envelope is not whole yet. False, in the middle of a body: that is gone. */
+bool frame_unfinished(const struct frame_reader *r, struct buf *out);
 
 void frame_reader_finish(struct frame_reader *r);
 

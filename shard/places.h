@@ -32,6 +32,10 @@ struct open_place {
 enum { PLACE_HEAP = 2 << 10 }; /* bytes of malloc for one that is open, what LMDB takes included */
 void places_visit(const struct places *p, void (*visit)(void *context, const struct open_place *place), void *context);
 
+/* Another coordinator, of another version perhaps, has the data: what is open stays at the generation that it has, mapped, and
+ * whatever becomes of its files. */
+void places_freeze(struct places *p);
+
 /* Once a second: lets go of what idle indexes hold of dropped files, of indexes that are gone, of dead readers' slots.
  */
 void places_sweep(struct places *p);

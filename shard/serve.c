@@ -217,6 +217,8 @@ static bool obey(struct server *v, const Mayfly__Internal__ShardEnvelope *e)
         places_forget(places, e->forget->index, e->forget->edition);
     } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_BEAT) {
         send_beat(v);
+    } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_FREEZE) {
+        places_freeze(places);
     } else if (e->message_case == MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_CONFIGURE) {
         v->query_memory = e->configure->query_memory;
     } else {
