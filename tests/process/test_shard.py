@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from conftest import BIN, START_LIMIT, built_with_allocators
+from watch import Watch
 
 SOCKET_FD, WORDS_FD, WORDS_SIZE = 3, 4, 4096
 DONE = 1  # EXIT_REASON_DONE
@@ -260,3 +261,31 @@ def test_a_heap_that_grows_without_bound_ends_at_its_limit(internal, directory):
     small.process.send_signal(signal.SIGCONT)
     assert small.process.wait(START_LIMIT) == 1  # and is started again
     sender.join()
+
+
+def test_frozen_it_answers_from_what_it_has_whatever_becomes_of_the_files(internal, make_server):
+    """Another server, which it knows nothing of, has the data by then: it commits, merges, drops."""
+    server = make_server(shards=1, config={"merge": "manual"})
+    with server.client() as client:
+        client.add("kept", [{"id": n, "title": "cats"} for n in range(2000)], wait="searchable")
+        client.add("later", [{"id": n, "title": "cats"} for n in range(5)], wait="searchable")
+        shard = Shard(internal, server.data)
+        shard.receive()
+
+        def documents(index):
+            answer, _ = shard.ask(prepare=internal.Prepare(text=text(internal, "cats", index=index)))
+            return answer.prepared.documents
+
+        assert documents(1) == 2000
+        shard.send(freeze=internal.Freeze())
+        client.add("kept", [{"id": n, "title": "dogs"} for n in range(3000)], wait="searchable")
+        client.optimize("kept")
+        client.add("later", [{"id": n, "title": "cats"} for n in range(8)], wait="searchable")
+        assert documents(1) == 2000
+        assert documents(2) == 8  # which was not open
+        client.drop_index("kept")
+        place = server.data / "indexes/1"
+        with Watch(place.parent, events=0x200) as watch:  # IN_DELETE
+            watch.wait(lambda: not place.exists())
+        assert documents(1) == 2000
+        assert shard.close() == 0
