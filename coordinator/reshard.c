@@ -249,7 +249,7 @@ static void let_processes_go(struct resharding *r)
 static void on_turn(uv_timer_t *timer)
 {
     struct resharding *r = timer->data;
-    if (r->server->state == SERVER_STOPPING)
+    if (r->server->state >= SERVER_YIELDING)
         return;
     if (r->task && r->durable && !r->ending)
         move_on(r);
