@@ -15,6 +15,7 @@ enum {
     MIN_BATCH = 8 << 20,
     MAX_STUCK = 5,
     RETRY_MS = 100,
+    GATHER_MS = 100,
 };
 
 /* --- from bundles to batches */
@@ -27,17 +28,33 @@ static void give_back(struct bundle *b)
 }
 
 /* Who changes what was there before waits until all of that is applied. */
-static bool is_ready(const struct bundle *b, bool small_only)
+static bool is_ready(const struct bundle *b, bool small_only, bool gathering)
 {
-    return (b->small || !small_only) && (!b->ordered || b->first <= b->stream->watermark);
+    return (b->small ? !gathering : !small_only) && (!b->ordered || b->first <= b->stream->watermark);
 }
 
-static struct bundle **first_ready(struct stream_jobs *sj, bool small_only)
+static struct bundle **first_ready(struct stream_jobs *sj, bool small_only, bool gathering)
 {
     struct bundle **at = &sj->waiting;
-    while (*at && !is_ready(*at, small_only))
+    while (*at && !is_ready(*at, small_only, gathering))
         at = &(*at)->next;
     return at;
+}
+
+/* Small bundles that come while a worker is at work on others of their stream wait for its commit and are then one job:
+ * under load one commit serves several. Not for long, since it may have met a document that takes its time. */
+static uint64_t gathers_until(const struct stream_jobs *sj)
+{
+    uint64_t until = 0;
+    for (const struct batch *b = sj->batches; b; b = b->next)
+        if (b->gathers_until > until)
+            until = b->gathers_until;
+    return until;
+}
+
+static bool is_gathering(const struct jobs *j, const struct stream_jobs *sj)
+{
+    return gathers_until(sj) > uv_now(j->to.loop);
 }
 
 static uint64_t batch_limit(const struct jobs *j)
@@ -134,9 +151,10 @@ static struct batch *next_batch(struct jobs *j, struct stream_jobs *sj, bool sma
     for (struct batch *b = sj->batches; b; b = b->next)
         if (may_run(j, b, small_only))
             return b;
-    struct bundle **at = first_ready(sj, true);
+    bool gathering = is_gathering(j, sj);
+    struct bundle **at = first_ready(sj, true, gathering);
     if (!*at && !small_only)
-        at = first_ready(sj, false);
+        at = first_ready(sj, false, gathering);
     return *at ? make_batch(j, sj, at) : NULL;
 }
 
@@ -147,8 +165,9 @@ bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool sma
     for (const struct batch *b = sj->batches; b; b = b->next)
         if (may_run(j, b, small_only))
             return true;
+    bool gathering = is_gathering(j, sj);
     for (const struct bundle *b = sj->waiting; b; b = b->next)
-        if (is_ready(b, small_only))
+        if (is_ready(b, small_only, gathering))
             return true;
     return false;
 }
@@ -217,6 +236,7 @@ static bool launch(struct jobs *j, struct batch *batch)
         return false;
     }
     batch->running = true;
+    batch->gathers_until = batch->small ? uv_now(j->to.loop) + GATHER_MS : 0;
     set_states(batch, BUNDLE_RUNNING);
     return true;
 }
@@ -279,7 +299,7 @@ void jobs_fetched(struct jobs *j, struct bundle *b)
 
 uint64_t build_next_time(const struct stream_jobs *sj)
 {
-    uint64_t earliest = UINT64_MAX;
+    uint64_t gathered = gathers_until(sj), earliest = gathered && sj->waiting ? gathered : UINT64_MAX;
     for (const struct batch *b = sj->batches; b; b = b->next)
         if (!b->running && !b->fetching && b->not_before < earliest)
             earliest = b->not_before;
@@ -388,6 +408,8 @@ static void committed(struct job *job, const Mayfly__Internal__JobReport *report
     jobs_nudge(job->jobs, job->stream);
     batch->stuck = 0;
     give_back_applied(batch);
+    batch->gathers_until = 0;
+    jobs_dispatch(job->jobs); /* what was gathered meanwhile need not wait for the worker's end */
 }
 
 static void superseded(struct job *job)
@@ -465,6 +487,7 @@ static void ended(struct job *job, const struct death *d)
 {
     struct batch *batch = job->batch;
     batch->running = false;
+    batch->gathers_until = 0;
     set_states(batch, BUNDLE_QUEUED);
     if (d)
         died(job, d);

@@ -123,6 +123,7 @@ struct batch {
     struct skip *skips;
     size_t skip_count;
     uint64_t not_before; /* loop time */
+    uint64_t gathers_until; /* loop time: small bundles that come before it wait for its commit; 0: for nothing */
     unsigned stuck;      /* times that a commit was superseded and nothing was applied */
     bool small, running;
     bool fetching; /* a slot is its, but regions must be read from the log first */
@@ -205,7 +206,7 @@ const struct last_words *job_words(const struct job *job);
 bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only); /* true: a worker was started */
 bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool small_only);
 void build_drop_waiting(struct stream_jobs *sj);
-uint64_t build_next_time(const struct stream_jobs *sj); /* the earliest not_before; UINT64_MAX: none waits */
+uint64_t build_next_time(const struct stream_jobs *sj); /* when one may run that may not yet; UINT64_MAX: none waits */
 void job_fill_skips(struct job *job, Mayfly__Internal__Job *m, const struct skip *skips, size_t count);
 void job_quarantine(const struct job *job, struct attempt *a, struct skip **skips, size_t *count, const char *code,
                     const struct death *d); /* the operation that the attempt is at */
