@@ -6,7 +6,6 @@
 
 #include "common/check.h"
 #include "common/err.h"
-#include "common/fd.h"
 #include "common/logger.h"
 #include "coordinator/oplog_carry.h"
 #include "coordinator/oplog_files.h"
@@ -152,7 +151,7 @@ static void roll(struct oplog *l)
 {
     oplog_rolled *rolled = l->rolled;
     l->rolled = NULL;
-    fd_close(&l->writer.fd);
+    oplog_writer_close(&l->writer);
     rolled(l->rolled_context, l->files.last_number);
 }
 
@@ -252,7 +251,7 @@ void oplog_close(struct oplog *l)
 {
     if (!l)
         return;
-    fd_close(&l->writer.fd);
+    oplog_writer_close(&l->writer);
     carry_free(l->carry);
     oplog_files_close(&l->files);
     free(l);
@@ -324,7 +323,7 @@ void oplog_told(struct oplog *l, uint64_t below)
 static void close_if_full(struct oplog *l)
 {
     if (!oplog_is_writing(l) && (l->writer.written > l->roll_at || l->files.bytes > l->quota))
-        fd_close(&l->writer.fd);
+        oplog_writer_close(&l->writer);
 }
 
 void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence)

@@ -277,7 +277,7 @@ static int scan_file(struct oplog_files *f, uint64_t number, uint64_t *out_end)
             oplog_add_damage(f, number, &p);
     }
     *out_end = f->scan.end;
-    oplog_note_size(f, number, f->scan.size);
+    oplog_note_size(f, number, f->scan.used > f->scan.end ? f->scan.used : f->scan.end);
     if (f->scan.bad_header && f->scan.end > OPLOG_FILE_HEADER)
         log_error("the header of a log file is damaged, its records are read: %s", path);
     oplog_mark_proven(f, number, f->scan.synced);

@@ -1,7 +1,8 @@
 /* oplog_record.h - a log file's bytes.
  *
  * file:    | "MFLG" | version u32 | number u64 | crc u32 of the 16 bytes before | 4 zeros |             24 bytes
- *          then records, one after the other, the last of which may be torn:
+ *          then records, one after the other, the last of which may be torn, then perhaps zero bytes, in which
+ *          nothing was written yet:
  *
  * record:  0            4              8               12            16      17        20          24            28
  *          | "MFR2" u32 | head crc u32 | body crc u32 | payload u32 | flags | 3 zeros | index u32 | numbering u32 (as in proto/batch.h) | shard u32

@@ -27,6 +27,16 @@ void oplog_scan_finish(struct oplog_scan *s)
     buf_finish(&s->joined);
 }
 
+/* Up to a place where a record may begin. */
+static size_t used_of(const char *map, size_t size)
+{
+    size_t used = size;
+    while (used > 0 && map[used - 1] == 0)
+        used--;
+    used = (used + OPLOG_ALIGN - 1) / OPLOG_ALIGN * OPLOG_ALIGN;
+    return used < size ? used : size;
+}
+
 int oplog_scan_open(struct oplog_scan *s, const char *path, uint64_t number)
 {
     struct stat status;
@@ -41,6 +51,7 @@ int oplog_scan_open(struct oplog_scan *s, const char *path, uint64_t number)
         return -errno;
     s->map = map;
     s->size = (size_t)status.st_size;
+    s->used = used_of(map, s->size);
     s->at = s->end = OPLOG_FILE_HEADER;
     int err = oplog_check_file_header(map, s->size, number);
     s->bad_header = err == ERR_CORRUPT;
@@ -59,9 +70,9 @@ static int step_over(struct oplog_scan *s, struct oplog_piece *out)
     out->named = size >= 0;
     if (out->named)
         s->at += (size_t)size < s->size - s->at ? (size_t)size : s->size - s->at;
-    while (!out->named && s->at < s->size) {
+    while (!out->named && s->at < s->used) {
         struct oplog_record next;
-        s->at += s->size - s->at < OPLOG_ALIGN ? s->size - s->at : OPLOG_ALIGN;
+        s->at += s->used - s->at < OPLOG_ALIGN ? s->used - s->at : OPLOG_ALIGN;
         if (oplog_decode_header(rest_of(s), &next) >= 0)
             break;
     }
@@ -103,7 +114,7 @@ static int join(struct oplog_scan *s, struct oplog_piece *out)
 int oplog_scan_next(struct oplog_scan *s, struct oplog_piece *out)
 {
     *out = (struct oplog_piece){.from = s->at};
-    if (s->at >= s->size)
+    if (s->at >= s->used)
         return SCAN_END;
     int64_t size = next_record(s, &out->r);
     if (size < 0)

@@ -12,6 +12,7 @@
 struct oplog_scan { /* zeroed: no file */
     const char *map;
     size_t size, at;
+    size_t used;       /* without the zero bytes at its end, in which nothing was written yet */
     size_t end;        /* of the last thing that is whole: behind it nothing is */
     uint64_t synced;   /* of this file was durable, say its records */
     bool bad_header;   /* which names nothing that the records do not */

@@ -9,11 +9,21 @@
 #include "common/fd.h"
 #include "coordinator/oplog_files.h"
 
+enum { PAGE = 4096, SMALL_GROUP = 16 << 10, AHEAD = 64 << 10 };
+
+/* What it has room for and nobody wrote is given back; who is killed before leaves zero bytes, which readers know. */
+void oplog_writer_close(struct oplog_writer *w)
+{
+    if (w->fd >= 0 && w->room > w->written && ftruncate(w->fd, (off_t)w->written) == 0)
+        w->room = w->written;
+    fd_close(&w->fd);
+}
+
 int oplog_writer_next(struct oplog_writer *w)
 {
     uint8_t header[OPLOG_FILE_HEADER];
     char path[OPLOG_PATH];
-    fd_close(&w->fd);
+    oplog_writer_close(w);
     uint64_t number = w->number + 1;
     oplog_path(w->directory, number, path);
     w->fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0640);
@@ -24,7 +34,7 @@ int oplog_writer_next(struct oplog_writer *w)
     int err = fd_write_all(w->fd, header, sizeof header);
     if (!err)
         err = fd_sync_directory(w->directory);
-    w->written = w->synced = sizeof header;
+    w->written = w->synced = w->room = sizeof header;
     return err;
 }
 
@@ -78,8 +88,27 @@ int oplog_writer_entry(struct oplog_writer *w, const struct oplog_entry *e, uint
     return err;
 }
 
+/* Each sync of a file that has grown makes the file system write its journal, which is several times a small group. So
+ * room is made for many such groups at once, by zero bytes: to write over them changes nothing but themselves. No page is
+ * written together with others, so that one that is dirty is counted alone. Where there is no room, there is none. */
+static void make_room(struct oplog_writer *w)
+{
+    static const char zeros[PAGE];
+    if (w->written <= w->room || w->written - w->synced > SMALL_GROUP)
+        return;
+    uint64_t end = (w->written + AHEAD) / PAGE * PAGE;
+    w->room = w->written;
+    while (w->room < end) {
+        size_t size = PAGE - w->room % PAGE;
+        if (fd_pwrite_all(w->fd, zeros, size, (off_t)w->room))
+            return;
+        w->room += size;
+    }
+}
+
 int oplog_writer_sync(struct oplog_writer *w)
 {
+    make_room(w);
     if (fdatasync(w->fd) < 0)
         return -errno;
     w->synced = w->written;

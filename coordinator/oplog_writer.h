@@ -11,8 +11,10 @@ struct oplog_writer {
     int fd;
     uint64_t number;
     uint64_t written, synced; /* bytes in it, and those that were durable before this group */
+    uint64_t room;            /* up to there it has zero bytes that are to be written over */
 };
 
+void oplog_writer_close(struct oplog_writer *w); /* accepts one without a file */
 int oplog_writer_next(struct oplog_writer *w); /* goes on in a new file */
 int oplog_writer_record(struct oplog_writer *w, struct oplog_record *r);
 int oplog_writer_entry(struct oplog_writer *w, const struct oplog_entry *e, uint64_t epoch);

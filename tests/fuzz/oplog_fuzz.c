@@ -56,7 +56,7 @@ static int run(const uint8_t *data, size_t size)
         require(exact);
         memcpy(exact, file, length);
         scan.map = exact;
-        scan.size = length;
+        scan.size = scan.used = length;
         scan.at = length < OPLOG_FILE_HEADER ? length : OPLOG_FILE_HEADER;
         struct oplog_piece p;
         size_t at = scan.at;

@@ -76,6 +76,62 @@ static void cuts_a_tail_that_is_torn_at_any_byte(void **state)
     release(one);
 }
 
+static void store_with_zeros(const struct image *i, size_t size, size_t zeros)
+{
+    store_image(i, size);
+    assert_int_equal(truncate(i->path, (off_t)(size + zeros)), 0);
+}
+
+/* Room that was made for small groups, of which a kill left some, behind whole records or a torn one. */
+static void takes_zero_bytes_at_the_end_for_room(void **state)
+{
+    struct life *l = *state;
+    struct str one = make_operation(200, 'x');
+    struct image image = make_image(l, one);
+    size_t record = RECORD_HEAD + one.len;
+    for (size_t zeros = 1; zeros < 300; zeros++) {
+        store_with_zeros(&image, image.size, zeros);
+        begin(l, QUOTA);
+        assert_int_equal(read_stream(l, books, 1, "x"), 3);
+        assert_int_equal(oplog_bytes(l->log), image.size);
+        end(l);
+        assert_int_equal(size_of(image.path), image.size + zeros); /* nothing was torn */
+    }
+    for (size_t cut = image.size - record + 1; cut < image.size - 8; cut++) { /* its last bytes are zero */
+        store_with_zeros(&image, cut, 1000);
+        begin(l, QUOTA);
+        assert_int_equal(oplog_tail(l->log, &books), 3);
+        assert_int_equal(read_stream(l, books, 1, "x"), 2);
+        end(l);
+        assert_int_equal(size_of(image.path), image.size - record);
+    }
+    free(image.bytes);
+    release(one);
+}
+
+/* A group behind a group in the same file, and one by one: the file is as long as what was written when it is closed. */
+static void writes_small_groups_over_room_that_it_made(void **state)
+{
+    struct life *l = *state;
+    struct str one = make_operation(200, 'x');
+    struct image image = {.size = 0}, whole = {.size = 0};
+    begin(l, QUOTA);
+    append_and_wait(l, books, 1, 1, one);
+    assert_int_equal(visit_files(l, load_image, &image), 1);
+    assert_true(image.size > 60000);
+    for (uint64_t n = 2; n < 400; n++)
+        append_and_wait(l, books, n, 1, one);
+    end(l);
+    assert_int_equal(visit_files(l, load_image, &whole), 1);
+    assert_int_equal(whole.size, FILE_HEAD + 399 * (RECORD_HEAD + one.len));
+    begin(l, QUOTA);
+    assert_int_equal(read_stream(l, books, 1, "x"), 399);
+    end(l);
+    free(image.bytes);
+    free(whole.bytes);
+    release(one);
+}
+
 static void goes_on_after_a_torn_tail(void **state)
 {
     struct life *l = *state;
@@ -154,6 +210,8 @@ int main(void)
         CASE(brings_back_what_was_appended),
         CASE(splits_what_is_larger_than_a_record),
         CASE(cuts_a_tail_that_is_torn_at_any_byte),
+        CASE(takes_zero_bytes_at_the_end_for_room),
+        CASE(writes_small_groups_over_room_that_it_made),
         CASE(goes_on_after_a_torn_tail),
         CASE(gives_no_operation_without_its_last_fragment),
         CASE(gives_nothing_with_a_flipped_bit),
