@@ -5,23 +5,16 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "index/core_keys.h"
 #include "index/core_view.h"
+#include "index/core_writing.h"
 #include "index/image.h"
 
-struct writing {
-    struct core_file *file;
-    const struct core_change *change;
-    struct core_meta meta; /* of the generation that is being made */
-    char value[CORE_VALUE_MAX];
-};
-
-static int get(struct writing *w, const struct core_key *key, struct str *out)
+int writing_get(struct writing *w, const struct core_key *key, struct str *out)
 {
     return core_file_get(w->file, core_key_str(key), out);
 }
 
-static void put(struct writing *w, struct str key, struct str value)
+void writing_put(struct writing *w, struct str key, struct str value)
 {
     core_file_put(w->file, key, value);
 }
@@ -70,7 +63,7 @@ static int take_position(struct writing *w)
     }
     for (size_t i = 0; i < p->range_count; i++) {
         struct core_key key = core_key_u64(CORE_RANGE, p->ranges[i].first);
-        put(w, core_key_str(&key), core_put_u64(w->value, core_key_str(&key), p->ranges[i].end));
+        writing_put(w, core_key_str(&key), core_put_u64(w->value, core_key_str(&key), p->ranges[i].end));
     }
     w->meta.watermark = p->watermark;
     if (w->meta.generation <= p->generation)
@@ -149,31 +142,30 @@ static int apply_range(struct writing *w)
         return 0;
     }
     struct core_key key = core_key_u64(CORE_RANGE, r.first);
-    put(w, core_key_str(&key), core_put_u64(w->value, core_key_str(&key), r.end));
+    writing_put(w, core_key_str(&key), core_put_u64(w->value, core_key_str(&key), r.end));
     return 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- segments
  */
 
-static int read_segment(struct writing *w, uint64_t id, struct core_segment *out, struct str *out_image)
+int writing_read_segment(struct writing *w, uint64_t id, struct core_segment *out, struct str *out_image)
 {
     struct core_key key = core_key_u64(CORE_SEGMENT, id);
     struct str value;
-    int err = get(w, &key, &value);
+    int err = writing_get(w, &key, &value);
     if (err)
         return err;
     *out = (struct core_segment){.id = id};
     return core_get_segment(core_key_str(&key), value, out, out_image);
 }
 
-/* `image` is empty where it has a file. */
-static void write_segment(struct writing *w, const struct core_segment *s, struct str image)
+void writing_put_segment(struct writing *w, const struct core_segment *s, struct str image)
 {
     struct core_key key = core_key_u64(CORE_SEGMENT, s->id);
     struct str k = core_key_str(&key);
     if (!image.len) {
-        put(w, k, core_put_segment(w->value, k, s));
+        writing_put(w, k, core_put_segment(w->value, k, s));
         return;
     }
     size_t size;
@@ -181,11 +173,10 @@ static void write_segment(struct writing *w, const struct core_segment *s, struc
     core_file_put_parts(w->file, k, head, image, size);
 }
 
-static void write_chunk(struct writing *w, uint64_t segment, uint32_t i, struct deletion_chunk *chunk)
+void writing_put_chunk(struct writing *w, uint64_t segment, uint32_t i, const struct deletion_chunk *chunk)
 {
     struct core_key key = core_key_deletions(segment, i);
-    chunk->generation = w->meta.generation;
-    put(w, core_key_str(&key), core_put_chunk(w->value, core_key_str(&key), chunk));
+    writing_put(w, core_key_str(&key), core_put_chunk(w->value, core_key_str(&key), chunk));
 }
 
 static int remove_chunks(struct writing *w, uint64_t segment)
@@ -210,11 +201,12 @@ static int remove_input(struct writing *w, uint64_t id)
 {
     struct core_segment s;
     struct str image;
-    int err = read_segment(w, id, &s, &image);
+    int err = writing_read_segment(w, id, &s, &image);
     if (err)
         return err == -ENOENT ? ERR_STALE : err;
     struct core_key key = core_key_u64(CORE_SEGMENT, id);
     core_file_delete(w->file, core_key_str(&key));
+    recents_drop(&w->meta.recent, id);
     return remove_chunks(w, id);
 }
 
@@ -278,7 +270,7 @@ static int add_segment(struct writing *w)
         return 0;
     struct core_segment s;
     struct str image;
-    int err = read_segment(w, added->id, &s, &image);
+    int err = writing_read_segment(w, added->id, &s, &image);
     if (err != -ENOENT)
         return err ? err : ERR_STALE;
     err = added->image ? check_image(w, added) : 0;
@@ -291,80 +283,13 @@ static int add_segment(struct writing *w)
         if (!s.chunks[i] || s.chunks[i]->count == 0)
             continue;
         s.deleted += s.chunks[i]->count;
-        write_chunk(w, s.id, i, s.chunks[i]);
+        s.chunks[i]->generation = w->meta.generation;
+        writing_put_chunk(w, s.id, i, s.chunks[i]);
     }
     if (s.deleted != added->deleted || s.chunk_count != core_chunks(s.documents))
         return ERR_INVALID;
-    write_segment(w, &s, image_of(added));
+    writing_put_segment(w, &s, image_of(added));
     return 0;
-}
-
-/* ------------------------------------------------------------------------------------------------------------- marks
- */
-
-static int read_chunk(struct writing *w, uint64_t segment, uint32_t i, struct deletion_chunk *out)
-{
-    struct core_key key = core_key_deletions(segment, i);
-    struct str value;
-    int err = get(w, &key, &value);
-    if (err == -ENOENT) {
-        *out = (struct deletion_chunk){0};
-        return 0;
-    }
-    return err ? err : core_get_chunk(core_key_str(&key), value, out);
-}
-
-static int mark(struct core_segment *s, struct deletion_chunk *chunk, const struct core_mark *m)
-{
-    uint64_t *word = &chunk->bits[m->document % CHUNK_DOCUMENTS / 64], bit = UINT64_C(1) << m->document % 64;
-    if (m->document >= s->documents)
-        return ERR_INVALID;
-    if (*word & bit)
-        return 0;
-    if (s->live_length < m->length || s->deleted == s->documents)
-        return ERR_CORRUPT;
-    *word |= bit;
-    chunk->count++;
-    s->deleted++;
-    s->live_length -= m->length;
-    return 0;
-}
-
-/* The marks at the front that are of one chunk: `*taken` of them. */
-static int mark_chunk(struct writing *w, const struct core_mark *marks, size_t count, struct deletion_chunk *chunk,
-                      size_t *taken)
-{
-    struct core_segment s;
-    struct str image; /* stays where it is until the segment is written, here at the end */
-    uint32_t i = marks->document / CHUNK_DOCUMENTS;
-    int err = read_segment(w, marks->segment, &s, &image);
-    if (err)
-        return err == -ENOENT ? ERR_INVALID : err;
-    err = read_chunk(w, s.id, i, chunk);
-    uint32_t before = s.deleted;
-    size_t n = 0;
-    for (; !err && n < count && marks[n].segment == s.id && marks[n].document / CHUNK_DOCUMENTS == i; n++)
-        err = mark(&s, chunk, &marks[n]);
-    *taken = n;
-    if (err || s.deleted == before)
-        return err;
-    s.generation = w->meta.generation;
-    write_segment(w, &s, image);
-    write_chunk(w, s.id, i, chunk);
-    return 0;
-}
-
-static int mark_documents(struct writing *w)
-{
-    const struct core_change *c = w->change;
-    struct deletion_chunk *chunk = c->mark_count ? core_chunk_new() : NULL;
-    if (c->mark_count && !chunk)
-        return -ENOMEM;
-    int err = 0;
-    for (size_t at = 0, taken = 0; !err && at < c->mark_count; at += taken)
-        err = mark_chunk(w, c->marks + at, c->mark_count - at, chunk, &taken);
-    free(chunk);
-    return err;
 }
 
 /* -------------------------------------------------------------------------------------------------------- tombstones
@@ -378,7 +303,7 @@ static int put_tombstone(struct writing *w, const struct core_tombstone *t)
     struct core_key key = core_key_tombstone(t->hash, t->id), passing = core_key_u64(CORE_PASSING, t->sequence);
     struct str value;
     uint64_t stamp, sequence;
-    int err = get(w, &key, &value);
+    int err = writing_get(w, &key, &value);
     if (!err)
         err = core_get_tombstone(core_key_str(&key), value, &stamp, &sequence);
     if (err && err != -ENOENT)
@@ -389,8 +314,8 @@ static int put_tombstone(struct writing *w, const struct core_tombstone *t)
         struct core_key old = core_key_u64(CORE_PASSING, sequence);
         core_file_delete(w->file, core_key_str(&old));
     }
-    put(w, core_key_str(&key), core_put_tombstone(w->value, core_key_str(&key), t->stamp, t->sequence));
-    put(w, core_key_str(&passing), core_put_passing(w->value, core_key_str(&passing), t->hash, t->id));
+    writing_put(w, core_key_str(&key), core_put_tombstone(w->value, core_key_str(&key), t->stamp, t->sequence));
+    writing_put(w, core_key_str(&passing), core_put_passing(w->value, core_key_str(&passing), t->hash, t->id));
     return 0;
 }
 
@@ -453,7 +378,7 @@ static int put_refusal(struct writing *w, const struct core_refusal *r)
     char *room = malloc(core_refusal_size(r));
     if (!room)
         return -ENOMEM;
-    put(w, core_key_str(&key), core_put_refusal(room, core_key_str(&key), r));
+    writing_put(w, core_key_str(&key), core_put_refusal(room, core_key_str(&key), r));
     free(room);
     return 0;
 }
@@ -484,7 +409,7 @@ static int open_generation(struct writing *w)
 static int write_meta(struct writing *w)
 {
     struct core_key key = core_key(CORE_META);
-    put(w, core_key_str(&key), core_put_meta(w->value, core_key_str(&key), &w->meta));
+    writing_put(w, core_key_str(&key), core_put_meta(w->value, core_key_str(&key), &w->meta));
     return 0;
 }
 
@@ -492,7 +417,7 @@ int core_change_write(struct core_file *f, const struct core_change *change, uin
 {
     /* The range first: everything after it relies on the new watermark. Marks after segments came and went. */
     static int (*const steps[])(struct writing *) = {
-        open_generation, take_position,  apply_range,     remove_inputs,   add_segment, mark_documents,
+        open_generation, take_position,  apply_range,     remove_inputs,   add_segment, writing_mark_documents,
         add_tombstones,  pass_tombstones, forget_refusals, add_refusals, write_meta,
     };
     struct writing *w = malloc(sizeof *w);

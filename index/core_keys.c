@@ -25,6 +25,8 @@
  * payload
  *
  *   M  u64 generation  u64 epoch  u64 watermark
+ *      version 1: that is all. Version 2: marks follow that are not in D and S yet, at least one, rising by segment and
+ *      document: u64 count, then each u64 segment  u64 generation  u32 document  u32 length. Who knows none refuses it.
  *   S  u64 generation  u32 documents  u32 deleted  u64 live length  u64 bytes  u64 first stamp  u64 last stamp
  *      version 1: it has a file. Version 2: its image follows, `bytes` long, which has checksums of its own (image.h): the
  *      header's is of what is in front of it. Zero bytes fill it up to 2,040, so that LMDB gives it pages of its own, and
@@ -37,8 +39,11 @@
 enum {
     MAGIC = 'M' | 'F' << 8 | 'C' << 16 | 'V' << 24,
     VERSION = 1,
-    VERSION_IMAGE = 2, /* of segments only */
+    VERSION_IMAGE = 2,  /* of segments */
+    VERSION_RECENT = 2, /* of the meta value */
     META_BYTES = 24,
+    RECENT_HEAD = 8,
+    RECENT_BYTES = 24,
     SEGMENT_BYTES = 48,
     CHUNK_HEAD = 16,
     TOMBSTONE_BYTES = 16,
@@ -51,6 +56,7 @@ enum {
 
 static_assert(CORE_KEY_MAX <= 511, "LMDB's longest key");
 static_assert(CORE_HEADER + CHUNK_HEAD + CHUNK_BYTES <= CORE_VALUE_MAX, "room for the largest value but refusals");
+static_assert(CORE_HEADER + META_BYTES + RECENT_HEAD + CORE_RECENT_MOST * RECENT_BYTES < 2000, "LMDB keeps it in a leaf");
 static_assert(CORE_HEADER + 8 + CORE_ID_MAX <= CORE_VALUE_MAX, "room for an id");
 static_assert((int)CORE_HEADER + (int)SEGMENT_BYTES == (int)CORE_IMAGE_AT, "the image is behind its segment's values");
 
@@ -197,24 +203,75 @@ static int unseal_exactly(struct str key, struct str value, size_t size, struct 
 
 /* ----------------------------------------------------------------------------------------------------------- values */
 
+static bool is_of_version(struct str value, uint16_t version)
+{
+    return value.len >= CORE_HEADER && load_u16(value.ptr + 4) == version;
+}
+
+static void put_recent(char *to, const struct core_recent *m)
+{
+    store_u64(to, m->segment);
+    store_u64(to + 8, m->generation);
+    store_u32(to + 16, m->document);
+    store_u32(to + 20, m->length);
+}
+
 struct str core_put_meta(char *to, struct str key, const struct core_meta *meta)
 {
     char *p = to + CORE_HEADER;
+    size_t count = meta->recent.count, size = META_BYTES + (count ? RECENT_HEAD + count * RECENT_BYTES : 0);
     store_u64(p, meta->generation);
     store_u64(p + 8, meta->epoch);
     store_u64(p + 16, meta->watermark);
-    return seal(to, key, META_BYTES);
+    store_u64(p + META_BYTES, count);
+    for (size_t i = 0; i < count; i++)
+        put_recent(p + META_BYTES + RECENT_HEAD + i * RECENT_BYTES, &meta->recent.items[i]);
+    put_header(to, key, count ? VERSION_RECENT : VERSION, size, size);
+    return (struct str){.ptr = to, .len = CORE_HEADER + size};
+}
+
+static int get_recent(struct str list, uint64_t generation, struct core_recents *out)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        const char *p = list.ptr + i * RECENT_BYTES;
+        const struct core_recent *before = i ? &out->items[i - 1] : NULL;
+        struct core_recent *m = &out->items[i];
+        *m = (struct core_recent){load_u64(p), load_u64(p + 8), load_u32(p + 16), load_u32(p + 20)};
+        bool rises = !before || before->segment < m->segment ||
+                     (before->segment == m->segment && before->document < m->document);
+        if (!rises || m->generation > generation)
+            return ERR_CORRUPT;
+    }
+    return 0;
+}
+
+static int check_meta(struct str key, struct str value)
+{
+    struct str ignored;
+    if (!is_of_version(value, VERSION_RECENT))
+        return unseal_exactly(key, value, META_BYTES, &ignored);
+    int err = check_version(value, VERSION_RECENT);
+    return err ? err : check_payload(key, value, META_BYTES + RECENT_HEAD, value.len - CORE_HEADER);
 }
 
 int core_get_meta(struct str key, struct str value, struct core_meta *out)
 {
-    struct str p;
-    int err = unseal_exactly(key, value, META_BYTES, &p);
+    int err = check_meta(key, value);
     if (err)
         return err;
-    *out = (struct core_meta){
-        .generation = load_u64(p.ptr), .epoch = load_u64(p.ptr + 8), .watermark = load_u64(p.ptr + 16)};
-    return 0;
+    const char *p = value.ptr + CORE_HEADER;
+    out->generation = load_u64(p);
+    out->epoch = load_u64(p + 8);
+    out->watermark = load_u64(p + 16);
+    out->recent.count = 0;
+    if (!is_of_version(value, VERSION_RECENT))
+        return 0;
+    size_t room = value.len - CORE_HEADER - META_BYTES - RECENT_HEAD;
+    uint64_t count = load_u64(p + META_BYTES);
+    if (count == 0 || count > CORE_RECENT_MOST || room != count * RECENT_BYTES)
+        return ERR_CORRUPT;
+    out->recent.count = (size_t)count;
+    return get_recent((struct str){p + META_BYTES + RECENT_HEAD, room}, out->generation, &out->recent);
 }
 
 static void put_segment(char *p, const struct core_segment *s)
@@ -245,7 +302,7 @@ struct str core_put_image(char *to, struct str key, const struct core_segment *s
 
 static bool is_of_image(struct str value)
 {
-    return value.len >= CORE_HEADER && load_u16(value.ptr + 4) == VERSION_IMAGE;
+    return is_of_version(value, VERSION_IMAGE);
 }
 
 /* A file's has nothing behind it. */
@@ -261,8 +318,10 @@ static int check_segment(struct str key, struct str value)
 int core_check_value(struct str key, struct str value)
 {
     struct str ignored;
-    bool is_segment = key.len && key.ptr[0] == CORE_SEGMENT;
-    return is_segment ? check_segment(key, value) : unseal(key, value, 0, &ignored);
+    char kind = key.len ? key.ptr[0] : 0;
+    if (kind == CORE_SEGMENT)
+        return check_segment(key, value);
+    return kind == CORE_META ? check_meta(key, value) : unseal(key, value, 0, &ignored);
 }
 
 int core_get_segment(struct str key, struct str value, struct core_segment *out, struct str *out_image)

@@ -7,6 +7,7 @@
 
 #include "common/str.h"
 #include "index/core.h"
+#include "index/core_recent.h"
 
 enum core_kind {
     CORE_META = 'M',
@@ -35,6 +36,7 @@ struct core_key {
 
 struct core_meta {
     uint64_t generation, epoch, watermark;
+    struct core_recents recent;
 };
 
 /* Keys. `b` is used by kinds with two numbers. */

@@ -178,6 +178,12 @@ static int read_segments(struct core_cursor *cursor, const struct core_view *pre
     return err == -ENOENT ? 0 : err;
 }
 
+/* What a segment's deletions are made from, besides their values. */
+struct sources {
+    const struct core_segment *before; /* the same one in an older view; NULL: none */
+    struct recent_run recent;
+};
+
 static void share_chunk(struct core_segment *s, size_t i, const struct core_segment *before)
 {
     if (before->chunks[i])
@@ -185,26 +191,55 @@ static void share_chunk(struct core_segment *s, size_t i, const struct core_segm
     s->chunks[i] = before->chunks[i];
 }
 
-static int read_chunk(struct str key, struct str value, struct core_segment *s, size_t i,
-                      const struct core_segment *before)
+static bool can_share(const struct core_segment *before, size_t i, uint64_t generation)
 {
+    return before && before->chunks[i] && before->chunks[i]->generation == generation;
+}
+
+static int read_chunk(struct str key, struct str value, struct core_segment *s, size_t i, const struct sources *from)
+{
+    struct recent_run recent = recents_of_chunk(&from->recent, i);
     uint64_t generation;
     int err = core_get_chunk_generation(value, &generation);
     if (err)
         return err;
-    if (before && before->chunks[i] && before->chunks[i]->generation == generation) {
-        share_chunk(s, i, before);
+    if (can_share(from->before, i, recent_newest(&recent, generation))) {
+        share_chunk(s, i, from->before);
         return 0;
     }
     s->chunks[i] = core_chunk_new();
-    return s->chunks[i] ? core_get_chunk(key, value, s->chunks[i]) : -ENOMEM;
+    if (!s->chunks[i])
+        return -ENOMEM;
+    err = core_get_chunk(key, value, s->chunks[i]);
+    return err ? err : recent_mark(&recent, s->chunks[i]);
 }
 
-static int read_chunks(struct core_cursor *cursor, struct core_segment *s, const struct core_segment *before)
+/* Those that have recent marks only. */
+static int make_chunks(struct core_segment *s, const struct sources *from)
 {
-    struct core_key from = core_key_deletions(s->id, 0);
+    for (size_t at = 0; at < from->recent.count;) {
+        size_t i = from->recent.at[at].document / CHUNK_DOCUMENTS;
+        struct recent_run recent = recents_of_chunk(&from->recent, i);
+        at += recent.count;
+        if (s->chunks[i])
+            continue;
+        if (can_share(from->before, i, recent_newest(&recent, 0))) {
+            share_chunk(s, i, from->before);
+            continue;
+        }
+        s->chunks[i] = core_chunk_new();
+        int err = s->chunks[i] ? recent_mark(&recent, s->chunks[i]) : -ENOMEM;
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int read_chunks(struct core_cursor *cursor, struct core_segment *s, const struct sources *from)
+{
+    struct core_key first = core_key_deletions(s->id, 0);
     struct str key, value;
-    int err = core_cursor_seek(cursor, core_key_str(&from), &key, &value);
+    int err = core_cursor_seek(cursor, core_key_str(&first), &key, &value);
     for (; !err && key.ptr[0] == CORE_DELETIONS; err = core_cursor_next(cursor, &key, &value)) {
         uint64_t id;
         uint32_t i;
@@ -213,7 +248,7 @@ static int read_chunks(struct core_cursor *cursor, struct core_segment *s, const
             return err;
         if (i >= s->chunk_count || s->chunks[i])
             return ERR_CORRUPT;
-        err = read_chunk(key, value, s, i, before);
+        err = read_chunk(key, value, s, i, from);
         if (err)
             return err;
     }
@@ -228,8 +263,13 @@ static bool counts_agree(const struct core_segment *s)
     return deleted == s->deleted;
 }
 
-static int read_deletions(struct core_cursor *cursor, struct core_segment *s, const struct core_segment *before)
+static int read_deletions(struct core_cursor *cursor, struct core_segment *s, const struct sources *from)
 {
+    const struct core_segment *before = from->before;
+    bool has_values = s->deleted;
+    int err = recent_count(&from->recent, s);
+    if (err)
+        return err;
     s->chunk_count = core_chunks(s->documents);
     s->chunks = calloc(s->chunk_count + 1, sizeof(struct deletion_chunk *));
     if (!s->chunks)
@@ -239,15 +279,16 @@ static int read_deletions(struct core_cursor *cursor, struct core_segment *s, co
     if (before && before->generation == s->generation) {
         for (size_t i = 0; i < s->chunk_count; i++)
             share_chunk(s, i, before);
-    } else if (s->deleted) {
-        int err = read_chunks(cursor, s, before);
-        if (err)
-            return err;
+    } else {
+        err = has_values ? read_chunks(cursor, s, from) : 0;
+        if (!err)
+            err = make_chunks(s, from);
     }
-    return counts_agree(s) ? 0 : ERR_CORRUPT;
+    return err ? err : counts_agree(s) ? 0 : ERR_CORRUPT;
 }
 
-static int fill(struct core_file *f, struct core_cursor *cursor, const struct core_view *previous, struct core_view *v)
+static int fill(struct core_file *f, struct core_cursor *cursor, const struct core_meta *meta,
+                const struct core_view *previous, struct core_view *v)
 {
     int err = core_cursor_open(f, cursor);
     if (!err)
@@ -257,7 +298,8 @@ static int fill(struct core_file *f, struct core_cursor *cursor, const struct co
     size_t at = 0;
     for (size_t i = 0; !err && i < v->segment_count; i++) {
         struct core_segment *s = &v->segments[i];
-        err = read_deletions(cursor, s, same_segment(previous, &at, s->id));
+        const struct sources from = {same_segment(previous, &at, s->id), recents_of_segment(&meta->recent, s->id)};
+        err = read_deletions(cursor, s, &from);
         v->documents += s->documents - s->deleted;
         v->total_length += s->live_length;
     }
@@ -280,7 +322,7 @@ int core_view_read(struct core_file *f, struct core_view *previous, struct core_
     *v = (struct core_view){
         .references = 1, .generation = meta.generation, .epoch = meta.epoch, .watermark = meta.watermark};
     struct core_cursor cursor = {0};
-    err = fill(f, &cursor, previous, v);
+    err = fill(f, &cursor, &meta, previous, v);
     core_cursor_close(&cursor);
     if (err)
         core_view_release(v);

@@ -49,11 +49,16 @@ static void touch(struct str s)
 static void read_rest(struct str key, struct str value)
 {
     struct core_meta meta;
+    char again[CORE_VALUE_MAX];
     struct core_segment segment;
     struct core_refusal refusal;
     struct str id;
     uint64_t a, b;
-    (void)core_get_meta(key, value, &meta);
+    if (core_get_meta(key, value, &meta) == 0) {
+        must(meta.recent.count <= CORE_RECENT_MOST);
+        struct str put = core_put_meta(again, key, &meta);
+        must(put.len == value.len && memcmp(put.ptr + CORE_HEADER, value.ptr + CORE_HEADER, put.len - CORE_HEADER) == 0);
+    }
     struct str image;
     if (core_get_segment(key, value, &segment, &image) == 0) {
         must(segment.deleted <= segment.documents);
@@ -101,6 +106,13 @@ static int core_fuzz(const uint8_t *data, size_t size)
     if (size >= CORE_IMAGE_AT && key.bytes[0] == CORE_SEGMENT) {
         store_u16(value + 4, 2);
         store_u32(value + 12, crc32c(crc32c(0, k.ptr, k.len), value + CORE_HEADER, CORE_IMAGE_AT - CORE_HEADER));
+        read_rest(k, v);
+    }
+    /* A meta value with as many marks as it has room for. */
+    if (size >= CORE_HEADER + 32 && key.bytes[0] == CORE_META) {
+        store_u64(value + CORE_HEADER + 24, (size - CORE_HEADER - 32) / 24);
+        mend(k, value, size);
+        store_u16(value + 4, 2);
         read_rest(k, v);
     }
     /* A list of the count that it says, which random bytes hardly ever are. */

@@ -142,8 +142,8 @@ static void images_are_kept_and_shared_by_views(void **state)
         assert_int_equal(try_add_image(c, i + 1, sizes[i], (char)('a' + i)), 0);
     add(c, 90, 5);
     struct core_view *first = read_view(c, NULL);
-    mark(c, 2, 5, 3); /* its value is written anew, with the image */
-    mark(c, 6, 0, 100);
+    mark(c, 2, 5, 3);
+    mark(c, 6, 0, 100); /* so many that its value is written anew, with the image */
     struct core_view *second = read_view(c, first), *fresh = read_view(c, NULL);
     for (uint64_t i = 0; i < count; i++) {
         expect_image(&first->segments[i], sizes[i], (char)('a' + i));
