@@ -76,16 +76,19 @@ void merge_check_optimized(struct stream_jobs *sj)
 
 /* --- choosing */
 
-static size_t choose(const struct jobs *j, const struct stream_jobs *sj, uint64_t ids[MERGE_MOST])
+static size_t choose(const struct jobs *j, const struct stream_jobs *sj, uint64_t ids[MERGE_MOST], bool *out_fold)
 {
     size_t count = 0;
+    *out_fold = false;
     if (sj->stream->damaged || sj->forgotten || sj->stream->index->paused || sj->merge_not_before > uv_now(j->to.loop))
         return 0;
     const struct stream *s = sj->stream;
     if (is_optimizing(sj))
         count = sj->merging ? 0 : choose_all(s, ids);
     else if (!sj->optimizing)
-        count = merge_policy_fold(s->segments, s->segment_count, ids);
+        count = merge_policy_fold(s->segments, s->segment_count, ids, out_fold);
+    if (!count)
+        *out_fold = false;
     if (!count && j->to.config->merge == MERGE_AUTO && !sj->optimizing)
         count = merge_policy_choose(s->segments, s->segment_count, ids);
     return sj->merge_most && count > sj->merge_most ? sj->merge_most : count;
@@ -94,15 +97,17 @@ static size_t choose(const struct jobs *j, const struct stream_jobs *sj, uint64_
 bool merge_has_work(const struct jobs *j, const struct stream_jobs *sj)
 {
     uint64_t ids[MERGE_MOST];
-    return choose(j, sj, ids) > 0;
+    bool fold;
+    return choose(j, sj, ids, &fold) > 0;
 }
 
 bool merge_is_pressing(const struct stream_jobs *sj)
 {
     uint64_t ids[MERGE_MOST];
+    bool fold;
     const struct stream *s = sj->stream;
     return is_optimizing(sj) || s->segment_count > PRESSING_SEGMENTS ||
-           merge_policy_fold(s->segments, s->segment_count, ids) > 0;
+           merge_policy_fold(s->segments, s->segment_count, ids, &fold) > 0;
 }
 
 static struct stream_segment *find_segment(struct stream *s, uint64_t id)
@@ -152,7 +157,7 @@ static void fail(struct jobs *j, struct stream_jobs *sj, int err, const char *wh
 bool merge_start(struct jobs *j, struct stream_jobs *sj)
 {
     struct job *job = job_new(j, &job_merge, sj->stream);
-    job->input_count = choose(j, sj, job->inputs);
+    job->input_count = choose(j, sj, job->inputs, &job->fold);
     bool fits = job->input_count == 0 || fits_disk(job);
     if (!fits)
         fail(j, sj, -ENOSPC, "the disk is too full to merge");
@@ -180,6 +185,7 @@ static void fill(struct job *job, Mayfly__Internal__Job *m)
 {
     m->inputs = job->inputs;
     m->n_inputs = job->input_count;
+    m->fold = job->fold;
 }
 
 static uint64_t writes(const struct job *job)

@@ -104,6 +104,7 @@ struct job { /* one worker's run */
     uint64_t inputs[MERGE_MOST]; /* merge */
     size_t input_count;
     bool whole;       /* merge: of all segments that there were */
+    bool fold;        /* merge: of small images to one */
     void *scratch[4]; /* of fill(): freed when the message is packed */
 };
 

@@ -24,17 +24,34 @@ static size_t collect_tier(const struct stream_segment *segments, size_t count, 
     return found;
 }
 
-size_t merge_policy_fold(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST])
+struct images {
+    size_t count;
+    uint64_t bytes;
+};
+
+/* Those of fewer bytes. */
+static struct images collect_images(const struct stream_segment *segments, size_t count, uint64_t below,
+                                    uint64_t out[MERGE_MOST])
 {
-    uint64_t bytes = 0;
-    size_t found = 0;
-    for (size_t i = 0; i < count && found < MERGE_MOST; i++) {
-        if (!segments[i].image || segments[i].merging)
+    struct images found = {0};
+    for (size_t i = 0; i < count && found.count < MERGE_MOST; i++) {
+        if (!segments[i].image || segments[i].merging || segments[i].bytes >= below)
             continue;
-        bytes += segments[i].bytes;
-        out_ids[found++] = segments[i].id;
+        found.bytes += segments[i].bytes;
+        out[found.count++] = segments[i].id;
     }
-    return found >= FOLD_IMAGES || bytes >= FOLD_BYTES ? found : 0;
+    return found;
+}
+
+size_t merge_policy_fold(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST],
+                         bool *out_again)
+{
+    struct images all = collect_images(segments, count, UINT64_MAX, out_ids);
+    *out_again = all.count < FOLD_IMAGES && all.bytes < FOLD_BYTES;
+    if (!*out_again)
+        return all.count;
+    struct images small = collect_images(segments, count, FOLD_SMALL_BYTES, out_ids);
+    return small.count >= FOLD_SMALL ? small.count : 0;
 }
 
 size_t merge_policy_choose(const struct stream_segment *segments, size_t count, uint64_t out_ids[MERGE_MOST])

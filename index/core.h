@@ -22,9 +22,9 @@ struct deletion_chunk {
     uint64_t bits[CHUNK_DOCUMENTS / 64];
 };
 
-/* Small segments have no file of their own but an image (image.h) here: so many, and so much together. Half of it is to
- * be folded into files while the other half fills. */
-enum { CORE_IMAGES_MOST = 32, CORE_IMAGE_BYTES_MOST = 1 << 20 };
+/* Small segments have no file of their own but an image (image.h) here: so many, and so much together, which is more
+ * than the coordinator lets stand before it has them merged: more come meanwhile. */
+enum { CORE_IMAGES_MOST = 40, CORE_IMAGE_BYTES_MOST = 1 << 20 };
 
 struct image;
 

@@ -6,12 +6,15 @@
 
 #include "common/err.h"
 #include "index/analyzer.h"
+#include "index/image.h"
 #include "index/merge.h"
 #include "index/resolve.h"
+#include "index/store_writer.h"
 #include "worker/report.h"
 #include "worker/words.h"
 
-/* MERGE: several segments, files and images, to one file, in bounded memory, and the commit that puts it in their place. */
+/* MERGE: several segments, files and images, to one, in bounded memory, and the commit that puts it in their place. It is a
+ * file; where it is a fold of small images and small enough, one image. */
 
 struct merging {
     struct worker *worker;
@@ -21,6 +24,7 @@ struct merging {
     struct str analyzer; /* of the inputs */
     char directory[PLACE_PATH_MAX];
     char path[PLACE_PATH_MAX + 40];
+    struct image *image;    /* that was written; NULL: it is at `path` */
     struct segment *output; /* NULL: no document was live */
 };
 
@@ -77,10 +81,26 @@ static int on_progress(void *context, uint32_t documents)
     return 0;
 }
 
+static void remove_file(const struct merging *m)
+{
+    if (!m->image)
+        unlink(m->path);
+}
+
+static void open_output(struct merging *m)
+{
+    const char *section;
+    int err = m->image ? segment_open_image(m->image, &m->output, &section) : segment_open(m->path, &m->output);
+    job_must(m->worker, err, "the merged segment cannot be opened");
+}
+
 static void write_output(struct merging *m)
 {
     struct worker *w = m->worker;
-    struct segment_options options = {.id = w->job->segment, .transaction = w->transaction, .analyzer = m->analyzer};
+    struct segment_options options = {.id = w->job->segment,
+                                      .transaction = w->transaction,
+                                      .analyzer = m->analyzer,
+                                      .image = w->job->fold ? IMAGE_MOST : 0};
     struct segment_result result;
     size_t culprit = w->job->n_inputs;
     words_stage(w->words, STAGE_WRITING);
@@ -92,10 +112,23 @@ static void write_output(struct merging *m)
         job_die_damaged(w, err, &(struct segment_fault){w->words->input_segment, section, in_core});
     }
     job_must(w, err, "the merged segment cannot be written");
+    m->image = result.image;
     if (result.documents == 0)
-        unlink(m->path); /* nothing lives: the inputs go, and nothing comes */
+        remove_file(m); /* nothing lives: the inputs go, and nothing comes */
     else
-        job_must(w, segment_open(m->path, &m->output), "the merged segment cannot be opened");
+        open_output(m);
+}
+
+/* core.mdb has no room for one more. */
+static void turn_to_file(struct merging *m, struct resolve_merge *merge)
+{
+    struct worker *w = m->worker;
+    struct store_options options = {.path = m->path, .transaction = w->transaction};
+    uint64_t bytes;
+    job_must(w, store_write_file(&options, m->image, &bytes), "the merged segment cannot be written");
+    m->image = NULL;
+    open_output(m);
+    merge->output = m->output;
 }
 
 static enum exit_reason commit(struct merging *m)
@@ -112,9 +145,13 @@ static enum exit_reason commit(struct merging *m)
     };
     words_stage(w->words, STAGE_COMMITTING);
     int err = resolve_merge(m->core, &merge, &generation);
+    if (err == ERR_FULL && m->image) {
+        turn_to_file(m, &merge);
+        err = resolve_merge(m->core, &merge, &generation);
+    }
     if (err == ERR_STALE) {
         if (m->output)
-            unlink(m->path);
+            remove_file(m);
         return superseded(m);
     }
     job_must(w, err, "the commit failed");

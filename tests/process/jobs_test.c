@@ -370,23 +370,24 @@ static void folds_images_where_merges_are_manual(void **state)
     (void)state;
     make_data(&l);
     begin(&l, "manual");
-    for (unsigned i = 0; i < FOLD_IMAGES - 1; i++) {
+    for (unsigned i = 0; i < FOLD_SMALL - 1; i++) {
         add(&l, (char[]){(char)('a' + i), 0}, 5);
         RUN_UNTIL(&l, l.applied == i + 1);
     }
     RUN_UNTIL(&l, jobs_running(l.jobs) == 0);
-    assert_int_equal(images(&l), FOLD_IMAGES - 1);
+    assert_int_equal(images(&l), FOLD_SMALL - 1);
     add(&l, "z", 5);
-    RUN_UNTIL(&l, l.applied == FOLD_IMAGES && jobs_running(l.jobs) == 0 && images(&l) == 0);
-    assert_int_equal(l.stream->segment_count, 1);
+    RUN_UNTIL(&l, l.applied == FOLD_SMALL && jobs_running(l.jobs) == 0 && images(&l) == 1);
+    assert_int_equal(l.stream->segment_count, 1); /* an image of all of them */
+    assert_int_equal(l.stream->documents, 5 * FOLD_SMALL);
     add(&l, "y", 5);
-    RUN_UNTIL(&l, l.applied == FOLD_IMAGES + 1 && jobs_running(l.jobs) == 0);
-    assert_int_equal(images(&l), 1);
+    RUN_UNTIL(&l, l.applied == FOLD_SMALL + 1 && jobs_running(l.jobs) == 0);
+    assert_int_equal(images(&l), 2);
     end(&l);
     begin(&l, "manual"); /* as the survey finds them */
     assert_int_equal(l.stream->segment_count, 2);
-    assert_int_equal(images(&l), 1);
-    assert_int_equal(l.stream->documents, 5 * (FOLD_IMAGES + 1));
+    assert_int_equal(images(&l), 2);
+    assert_int_equal(l.stream->documents, 5 * (FOLD_SMALL + 1));
     end(&l);
     remove_data(&l);
 }

@@ -84,23 +84,45 @@ static void optimize_takes_all(void **state)
         assert_int_not_equal(ids[i], 1);
 }
 
-static void images_are_folded_together(void **state)
+static void many_or_large_images_become_a_file(void **state)
 {
     (void)state;
     struct stream_segment s[COUNT];
     uint64_t ids[MERGE_MOST];
-    fill(s, COUNT, 1000);
+    bool again;
+    fill(s, COUNT, FOLD_SMALL_BYTES);
     for (size_t i = 0; i < 2 * FOLD_IMAGES; i += 2)
         s[i].image = true;
-    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES - 2, ids), 0);
-    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES, ids), FOLD_IMAGES);
+    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES - 2, ids, &again), 0);
+    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES, ids, &again), FOLD_IMAGES);
+    assert_false(again);
     for (size_t i = 0; i < FOLD_IMAGES; i++)
         assert_int_equal(ids[i], 1 + 2 * i); /* and no file */
     s[0].merging = true;
-    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES, ids), 0);
+    assert_int_equal(merge_policy_fold(s, 2 * FOLD_IMAGES, ids, &again), 0);
     s[2].bytes = FOLD_BYTES; /* few, but large */
-    assert_int_equal(merge_policy_fold(s, 3, ids), 1);
+    assert_int_equal(merge_policy_fold(s, 3, ids, &again), 1);
     assert_int_equal(ids[0], 3);
+    assert_false(again);
+}
+
+static void small_images_become_one_before(void **state)
+{
+    (void)state;
+    struct stream_segment s[COUNT];
+    uint64_t ids[MERGE_MOST];
+    bool again;
+    fill(s, COUNT, 1000);
+    for (size_t i = 0; i < COUNT; i++)
+        s[i].image = true;
+    s[4].bytes = FOLD_SMALL_BYTES;
+    assert_int_equal(merge_policy_fold(s, FOLD_SMALL, ids, &again), 0);
+    assert_int_equal(merge_policy_fold(s, FOLD_SMALL + 1, ids, &again), FOLD_SMALL);
+    assert_true(again);
+    assert_int_equal(ids[3], 4);
+    assert_int_equal(ids[4], 6); /* and not the large one */
+    assert_int_equal(merge_policy_fold(s, FOLD_IMAGES, ids, &again), FOLD_IMAGES);
+    assert_false(again);
 }
 
 static void images_are_of_no_tier(void **state)
@@ -123,7 +145,8 @@ int main(void)
         cmocka_unit_test(what_is_merging_is_left_alone),
         cmocka_unit_test(deleted_documents_are_cleaned),
         cmocka_unit_test(optimize_takes_all),
-        cmocka_unit_test(images_are_folded_together),
+        cmocka_unit_test(many_or_large_images_become_a_file),
+        cmocka_unit_test(small_images_become_one_before),
         cmocka_unit_test(images_are_of_no_tier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
