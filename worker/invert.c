@@ -20,19 +20,32 @@ enum { CACHE_LINE = 64 };
 static void fetch_records(struct inverter *v)
 {
     for (size_t i = 0; i < v->count; i++) {
-        const struct term_record *record = terms_record(*terms_slot(&v->terms, v->tokens[i].hash));
+        struct term_record *record = terms_guess(&v->terms, v->tokens[i].hash);
+        v->tokens[i].record = record;
+        if (!record)
+            continue;
         __builtin_prefetch(&record->occurrences);
         __builtin_prefetch((const char *)&record->occurrences + CACHE_LINE); /* where its text ends */
     }
+}
+
+static void fetch_stem(const struct term_record *r)
+{
+    if (!r->stem || r->stem == r)
+        return;
+    __builtin_prefetch(&r->documents);
+    __builtin_prefetch(&r->stem->occurrences, 1);
+    __builtin_prefetch(&r->stem->field, 1);
 }
 
 static void find_records(struct inverter *v)
 {
     for (size_t i = 0; i < v->count; i++) {
         struct token *k = &v->tokens[i];
-        k->record = terms_word(&v->terms, (struct str){.ptr = v->text + k->offset, .len = k->length}, k->hash);
-        if (k->record->stem)
-            __builtin_prefetch(&k->record->stem->occurrences, 1);
+        struct str word = {.ptr = v->text + k->offset, .len = k->length};
+        if (!k->record || !(k->record->flags & TERM_SEEN) || !term_is(k->record, word))
+            k->record = terms_word(&v->terms, word, k->hash);
+        fetch_stem(k->record);
     }
     terms_settle(&v->terms);
 }
@@ -47,11 +60,11 @@ static void add_postings(struct inverter *v)
 {
     for (size_t i = 0; i < v->count; i++) {
         const struct token *k = &v->tokens[i];
+        uint32_t weight = v->fields->items[k->field].weight;
         terms_add_occurrence(&v->terms, k->record->stem, v->document, k->at, k->field);
         if (k->record->stem != k->record)
             terms_add_document(&v->terms, k->record, v->document);
-        if (!(k->record->flags & TERM_STOP))
-            v->length += v->fields->items[k->field].weight;
+        v->length += k->record->flags & TERM_STOP ? 0 : weight;
     }
 }
 

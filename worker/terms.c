@@ -4,7 +4,7 @@
 
 #include "worker/terms_sort.h"
 
-enum { FIRST_TABLE = 1024 /* two pages: a small job touches no more */, NEAR = 1 << 14, TAG_SHIFT = 48, FETCH = 8 };
+enum { FIRST_TABLE = 1024 /* two pages: a small job touches no more */, NEAR = 1 << 14, FETCH = 8 };
 
 void terms_init(struct terms *t, struct analyzer *analyzer)
 {
@@ -23,7 +23,7 @@ static size_t limit(const struct terms *t)
 
 static uint64_t slot_of(const struct term_record *r, uint64_t hash)
 {
-    return (uint64_t)(uintptr_t)r | hash >> TAG_SHIFT << TAG_SHIFT;
+    return (uint64_t)(uintptr_t)r | hash >> TERM_TAG_SHIFT << TERM_TAG_SHIFT;
 }
 
 static void place_slot(struct terms *t, uint64_t slot, uint64_t hash)
@@ -60,21 +60,9 @@ size_t terms_growth(const struct terms *t)
     return t->count + NEAR > limit(t) ? 2 * (t->mask + 1) * sizeof *t->table : 0;
 }
 
-/* As memcmp, which would be called for a few bytes each time. */
-static bool is_same(const char *a, const char *b, size_t size)
-{
-    for (; size > 8; a += 8, b += 8, size -= 8)
-        if (load_u64(a) != load_u64(b))
-            return false;
-    return term_tail(a, size) == term_tail(b, size);
-}
-
 static bool is_word(uint64_t slot, struct str word, uint64_t hash)
 {
-    if ((slot ^ hash) >> TAG_SHIFT)
-        return false;
-    const struct term_record *r = terms_record(slot);
-    return r->length == word.len && is_same(r->text, word.ptr, word.len);
+    return (slot ^ hash) >> TERM_TAG_SHIFT == 0 && term_is(terms_record(slot), word);
 }
 
 static struct term_record *add_record(struct terms *t, struct str word, uint64_t hash)
@@ -148,7 +136,7 @@ static size_t settle_some(struct terms *t, size_t from)
         used = stem_word(t, &t->new_words[end++], used);
     for (size_t i = from; i < end; i++)
         if (t->new_words[i].length)
-            __builtin_prefetch(terms_record(*terms_slot(t, t->new_words[i].hash)));
+            __builtin_prefetch(terms_guess(t, t->new_words[i].hash));
     for (size_t i = from; i < end; i++)
         find_stem(t, &t->new_words[i]);
     return end;

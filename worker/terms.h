@@ -64,6 +64,20 @@ static inline uint64_t term_tail(const char *at, size_t left)
     return left ? load_u64(at) << (64 - 8 * left) >> (64 - 8 * left) : 0;
 }
 
+/* Of nearly all words two halves are all: without a branch, as nobody could foresee which of them have a second one. */
+enum { TERM_HALVES = 16 };
+struct term_halves {
+    uint64_t first, second;
+};
+
+/* Of 1 to TERM_HALVES bytes. */
+static inline struct term_halves term_halves(const char *at, size_t length)
+{
+    size_t more = length > 8 ? length - 8 : 0, first = length - more;
+    uint64_t mask = more ? UINT64_MAX >> (64 - 8 * more) : 0;
+    return (struct term_halves){term_tail(at, first), load_u64(at + (more ? 8 : 0)) & mask};
+}
+
 static inline uint64_t term_mix(uint64_t h, uint64_t word)
 {
     h = (h ^ word) * 0xff51afd7ed558ccdu;
@@ -75,15 +89,30 @@ static inline uint64_t terms_hash(struct str word)
     uint64_t h = 0x9e3779b97f4a7c15u ^ word.len;
     const char *at = word.ptr;
     size_t left = word.len;
-    for (; left > 8; at += 8, left -= 8)
+    for (; left > TERM_HALVES; at += 8, left -= 8)
         h = term_mix(h, load_u64(at));
-    return term_mix(term_mix(h, term_tail(at, left)), word.len);
+    if (left == 0)
+        return h;
+    struct term_halves rest = term_halves(at, left);
+    return term_mix(term_mix(h, rest.first), rest.second);
+}
+
+static inline bool term_is(const struct term_record *r, struct str word)
+{
+    if (r->length != word.len)
+        return false;
+    if (word.len > TERM_HALVES || word.len == 0)
+        return memcmp(r->text, word.ptr, word.len) == 0;
+    struct term_halves a = term_halves(r->text, word.len), b = term_halves(word.ptr, word.len);
+    return ((a.first ^ b.first) | (a.second ^ b.second)) == 0;
 }
 
 /* The record of a folded word, new or known. Of new ones stem and flags are there after terms_settle: stems lie elsewhere in
  * memory than words, and so all that a batch needs are asked for before the first is used. */
 struct term_record *terms_word(struct terms *t, struct str word, uint64_t hash);
 void terms_settle(struct terms *t);
+
+enum { TERM_TAG_SHIFT = 48 };
 
 static inline const uint64_t *terms_slot(const struct terms *t, uint64_t hash)
 {
@@ -94,6 +123,15 @@ static inline const uint64_t *terms_slot(const struct terms *t, uint64_t hash)
 static inline struct term_record *terms_record(uint64_t slot)
 {
     return (struct term_record *)(uintptr_t)(slot << 16 >> 16);
+}
+
+/* What is found under so much of a hash as the table has: it is asked for before terms_word needs it. NULL: nothing. */
+static inline struct term_record *terms_guess(const struct terms *t, uint64_t hash)
+{
+    size_t at = hash & t->mask;
+    while (t->table[at] && (t->table[at] ^ hash) >> TERM_TAG_SHIFT)
+        at = (at + 1) & t->mask;
+    return terms_record(t->table[at]);
 }
 
 /* One occurrence of the stem `r`: positions of a document rise, documents rise. As it is written:
