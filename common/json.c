@@ -185,6 +185,7 @@ static int run_yajl(struct parse *p, struct str text, struct json_error *error)
 {
     yajl_alloc_funcs functions = {.malloc = take, .realloc = resize, .free = give, .ctx = p};
     p->handle = yajl_alloc(&callbacks, &functions, p);
+    yajl_config(p->handle, yajl_dont_validate_strings, 1); /* json_text_problem has seen that it is UTF-8 */
     yajl_status status = yajl_parse(p->handle, (const unsigned char *)text.ptr, text.len);
     if (status == yajl_status_ok && p->ended && p->ended < text.len) {
         say(error, p->ended, "something follows the value");
