@@ -2,7 +2,7 @@
 
 #include "worker/terms.h"
 
-enum { FEW = 12, PART = 8, FETCH = 12 };
+enum { FEW = 12, MANY = 1024, PART = 8, FETCH = 12 };
 
 /* Zeros behind the end: a shorter text comes first, and one that differs only in zeros behind it is told by length. */
 static uint64_t part_of(const struct term_record *r, size_t depth)
@@ -112,8 +112,41 @@ static void sort_parts(struct term_key *keys, size_t count, size_t depth)
     sort_few(keys, count, depth);
 }
 
+/* In place: each key is swapped to where those of its byte begin, until all are there. */
+static void distribute(struct term_key *keys, size_t count, unsigned shift, size_t ends[256])
+{
+    size_t next[256] = {0}, sum = 0;
+    for (size_t i = 0; i < count; i++)
+        next[keys[i].part >> shift & 255]++;
+    for (size_t byte = 0; byte < 256; byte++) {
+        sum += next[byte];
+        ends[byte] = sum;
+        next[byte] = sum - next[byte];
+    }
+    for (size_t byte = 0; byte < 256; byte++) {
+        while (next[byte] < ends[byte]) {
+            size_t own = keys[next[byte]].part >> shift & 255, to = next[own]++;
+            if (own != byte)
+                swap(&keys[next[byte]], &keys[to]);
+        }
+    }
+}
+
+/* By the first two bytes, of which words have many, a byte at a time; what is alike in them by comparison. */
+static void sort_bytes(struct term_key *keys, size_t count, unsigned shift)
+{
+    size_t ends[256], begin = 0;
+    if (count < MANY || shift < 48) {
+        sort_parts(keys, count, 0);
+        return;
+    }
+    distribute(keys, count, shift, ends);
+    for (size_t byte = 0; byte < 256; begin = ends[byte++])
+        sort_bytes(keys + begin, ends[byte] - begin, shift - 8);
+}
+
 void terms_sort(struct term_key *keys, size_t count)
 {
     load_parts(keys, count, 0);
-    sort_parts(keys, count, 0);
+    sort_bytes(keys, count, 56);
 }

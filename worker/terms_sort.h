@@ -1,4 +1,4 @@
-/* terms_sort.h - term records by rising text, in place: quicksort by eight bytes at a time. */
+/* terms_sort.h - term records by rising text, in place: two bytes by distribution, then quicksort by eight bytes at a time. */
 #ifndef WORKER_TERMS_SORT_H
 #define WORKER_TERMS_SORT_H
 
