@@ -5,8 +5,9 @@
  *
  * DIRECTORY is a shard's ("DATA/indexes/1/1/0"). SAMPLES words of its largest segment (default 2,000, chosen by a fixed
  * sequence) are looked up there as they are and with a letter appended, which gives the mean; and those that may be
- * misspelt, with a letter replaced, in all segments, as a query does, which gives percentiles over words. Of ROUNDS times
- * the lowest counts.
+ * misspelt, with a letter replaced, in all segments, as a query does, which gives percentiles over words. The first one, two,
+ * three and four letters of samples are prepared as queries of a last word, in all segments. Of ROUNDS times the lowest
+ * counts.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -18,12 +19,13 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "index/core.h"
+#include "index/query.h"
 #include "index/segment.h"
 #include "index/snapshot.h"
 #include "index/store.h"
 #include "index/typo.h"
 
-enum { MAX_ROUNDS = 99 };
+enum { MAX_ROUNDS = 99, QUERY_MEMORY = 64 << 20, KEEP = 512 << 10, LETTERS = 4 };
 
 struct sample {
     char key[MAX_KEY + 1];
@@ -166,6 +168,91 @@ static void measure_typos(const struct bench *b, uint32_t edits)
     free(lowest);
 }
 
+/* ----------------------------------------------------------------------------------------------------------- prefixes
+ */
+
+struct prefixes {
+    struct snapshot *snapshot;
+    struct analyzer *analyzer;
+    struct arena arena;
+};
+
+static void open_prefixes(struct prefixes *p, struct snapshot *s)
+{
+    static struct analysis *analysis; /* lives with the process */
+    p->snapshot = s;
+    must(analysis_load(&analysis), "loading the analysis data");
+    must(analysis_remember_stems(analysis), "preparing for stems");
+    must(analyzer_open(analysis, STR("en"), NULL, 0, &p->analyzer), "opening the analyzer");
+    must(arena_init(&p->arena, QUERY_MEMORY, 0), "reserving the query arena");
+}
+
+/* How many terms it stands for, of which QUERY_CANDIDATES are taken. */
+static size_t prepare_prefix(struct prefixes *p, struct str text)
+{
+    struct query *q;
+    struct query_word word = {0};
+    struct query_fault fault;
+    struct query_options options = {.match = MATCH_ALL, .no_typos = true};
+    must(query_parse(&p->arena, p->analyzer, text, &options, &q), "parsing");
+    if (query_words(q) == 1)
+        must(query_prepare(&p->arena, q, p->snapshot, &word, &fault), "counting");
+    arena_reset(&p->arena, KEEP);
+    return word.candidate_count;
+}
+
+static uint64_t lowest_of_rounds(const struct bench *b, struct prefixes *p, struct str text, uint64_t *found)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (unsigned round = 0; round < b->rounds; round++) {
+        uint64_t begin = clock_ns();
+        size_t candidates = prepare_prefix(p, text);
+        uint64_t time = clock_ns() - begin;
+        lowest = time < lowest ? time : lowest;
+        *found += round == 0 ? candidates : 0;
+    }
+    return lowest;
+}
+
+static bool begins_with_letters(const struct sample *s, size_t letters)
+{
+    bool does = s->length > letters;
+    for (size_t i = 0; does && i < letters; i++)
+        does = s->key[1 + i] >= 'a' && s->key[1 + i] <= 'z';
+    return does;
+}
+
+static void measure_prefixes(const struct bench *b, struct prefixes *p, size_t letters)
+{
+    uint64_t *lowest = calloc(b->sample_count + 1, sizeof *lowest);
+    uint64_t found = 0, sum = 0;
+    size_t count = 0;
+    if (!lowest)
+        abort();
+    for (size_t i = 0; i < b->sample_count; i++) {
+        if (!begins_with_letters(&b->samples[i], letters))
+            continue;
+        lowest[count] = lowest_of_rounds(b, p, (struct str){b->samples[i].key + 1, letters}, &found);
+        sum += lowest[count++];
+    }
+    qsort(lowest, count, sizeof *lowest, compare);
+    if (count)
+        printf("prefix=%zu words=%zu candidates=%.1f mean_us=%.1f p50_us=%.1f p99_us=%.1f max_us=%.1f\n", letters, count,
+               (double)found / (double)count, (double)sum / (double)count / 1000, (double)lowest[count / 2] / 1000,
+               (double)lowest[count * 99 / 100] / 1000, (double)lowest[count - 1] / 1000);
+    free(lowest);
+}
+
+static void measure_all_prefixes(const struct bench *b)
+{
+    struct prefixes p;
+    open_prefixes(&p, b->snapshot);
+    for (size_t letters = 1; letters <= LETTERS; letters++)
+        measure_prefixes(b, &p, letters);
+    arena_finish(&p.arena);
+    analyzer_close(p.analyzer);
+}
+
 /* --------------------------------------------------------------------------------------------------------------- begin
  */
 
@@ -222,6 +309,7 @@ int main(int argc, char **argv)
            segment_documents(b.segment), b.terms);
     measure_typos(&b, 1);
     measure_typos(&b, 2);
+    measure_all_prefixes(&b);
     measure_lookups(&b, "present", 0);
     for (size_t i = 0; i < b.sample_count; i++)
         b.samples[i].key[b.samples[i].length] = 'q';

@@ -13,15 +13,17 @@ void dictionary_out_close(struct dictionary_out *d)
 {
     stream_writer_close(&d->stream);
     bytes_out_free(&d->texts);
+    bytes_out_free(&d->longs);
     bytes_out_free(&d->entries);
     bytes_out_free(&d->block);
     stream_writer_close(&d->index);
 }
 
-enum { ELSEWHERE = 1, INLINED = 2, FLAG_BITS = 2, NIBBLE = 15, BLOCK_HEADER = 3, PLACES = 16 };
+enum { ELSEWHERE = 1, INLINED = 2, FLAG_BITS = 2, NIBBLE = 15, BLOCK_HEADER = 5, PLACES = 16 };
 
 /* A text is at most two varints of two bytes longer than its rest. */
-static_assert(TERMS_PER_BLOCK * (1 + MAX_KEY + 4) <= UINT16_MAX, "heads and texts fit their size");
+static_assert(TERMS_PER_BLOCK * (1 + MAX_KEY + 4) <= UINT16_MAX, "heads, lasts and texts fit their size");
+static_assert((int)DICTIONARY_OVERREAD <= (int)PLACES, "what follows the texts may be read with them");
 static_assert(TERMS_PER_BLOCK <= UINT8_MAX, "terms of a block fit their number");
 
 static void end_block(struct dictionary_out *d)
@@ -31,11 +33,15 @@ static void end_block(struct dictionary_out *d)
     struct bytes_out *b = &d->block;
     uint8_t header[BLOCK_HEADER] = {(uint8_t)d->block_terms};
     uint64_t places[2] = {d->postings, d->positions};
-    store_u16(header + 1, (uint16_t)(d->block_terms + d->texts.len));
+    size_t short_size = 2 * d->block_terms + d->texts.len;
+    store_u16(header + 1, (uint16_t)short_size);
+    store_u16(header + 3, (uint16_t)(short_size + d->longs.len));
     b->len = 0;
     bytes_out_append(b, header, sizeof header);
     bytes_out_append(b, d->heads, d->block_terms);
+    bytes_out_append(b, d->lasts, d->block_terms);
     bytes_out_append(b, d->texts.data, d->texts.len);
+    bytes_out_append(b, d->longs.data, d->longs.len);
     bytes_out_append(b, places, sizeof places);
     bytes_out_append(b, d->sizes, d->block_terms);
     bytes_out_append(b, d->entries.data, d->entries.len);
@@ -44,7 +50,7 @@ static void end_block(struct dictionary_out *d)
     stream_writer_place(&d->index, at, sizeof at);
     d->blocks++;
     d->block_terms = 0;
-    d->texts.len = d->entries.len = 0;
+    d->texts.len = d->longs.len = d->entries.len = 0;
     d->has_places = false;
     d->postings = d->positions = 0;
 }
@@ -60,12 +66,14 @@ static size_t shared_prefix(struct str a, const char *b, size_t length)
 static void put_key(struct dictionary_out *d, struct str key, size_t shared)
 {
     size_t rest = key.len - shared;
+    struct bytes_out *texts = shared >= NIBBLE || rest >= NIBBLE ? &d->longs : &d->texts;
     d->heads[d->block_terms] = (uint8_t)((shared < NIBBLE ? shared : NIBBLE) << 4 | (rest < NIBBLE ? rest : NIBBLE));
     if (shared >= NIBBLE)
-        bytes_out_varint(&d->texts, shared - NIBBLE);
+        bytes_out_varint(texts, shared - NIBBLE);
     if (rest >= NIBBLE)
-        bytes_out_varint(&d->texts, rest - NIBBLE);
-    bytes_out_append(&d->texts, key.ptr + shared, rest);
+        bytes_out_varint(texts, rest - NIBBLE);
+    bytes_out_append(texts, key.ptr + shared, rest - 1);
+    d->lasts[d->block_terms] = (uint8_t)key.ptr[key.len - 1];
 }
 
 static bool is_behind(uint64_t place, uint64_t base)
@@ -129,14 +137,14 @@ int dictionary_out_add(struct dictionary_out *d, struct str key, const struct di
     d->key_length = key.len;
     d->block_terms++;
     d->terms++;
-    return d->texts.failed || d->entries.failed || d->block.failed ? ERR_FULL : 0;
+    return d->texts.failed || d->longs.failed || d->entries.failed || d->block.failed ? ERR_FULL : 0;
 }
 
 void dictionary_out_finish(struct dictionary_out *d)
 {
     end_block(d);
     stream_writer_finish(&d->index);
-    d->failed = d->texts.failed || d->entries.failed || d->block.failed;
+    d->failed = d->texts.failed || d->longs.failed || d->entries.failed || d->block.failed;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- reading
@@ -156,28 +164,37 @@ static const uint8_t *get_u32(const uint8_t *at, const uint8_t *end, uint32_t *o
     return at;
 }
 
+/* A key has its kind and at least one byte more, so that this is the first of its text. */
+static uint8_t kind_of_first(const struct dictionary_block *b)
+{
+    struct dictionary_text first;
+    bool is_long = dictionary_is_long(b->heads[0]);
+    bool ok = is_long ? dictionary_long_text(b, 0, b->longs, &first) : dictionary_short_text(b, 0, b->texts, &first);
+    return ok ? dictionary_first(&first) : 0;
+}
+
 bool dictionary_block_open(struct dictionary_block *b, const uint8_t *at, const uint8_t *end)
 {
     if (end - at < BLOCK_HEADER)
         return false;
-    uint32_t terms = at[0], size = load_u16(at + 1);
+    uint32_t terms = at[0], longs = load_u16(at + 1), size = load_u16(at + 3);
     at += BLOCK_HEADER;
-    if (terms == 0 || terms > TERMS_PER_BLOCK || terms > size || size + PLACES + terms > end - at)
+    if (terms == 0 || terms > TERMS_PER_BLOCK || 2 * terms > longs || longs > size || size + PLACES + terms > end - at)
         return false;
     *b = (struct dictionary_block){
         .heads = at,
-        .text = at + terms,
+        .lasts = at + terms,
+        .texts = at + 2 * terms,
+        .longs = at + longs,
         .text_end = at + size,
+        .text = at + 2 * terms,
+        .next_long = at + longs,
         .sizes = at + size + PLACES,
         .entries = at + size + PLACES + terms,
         .end = end,
         .terms = terms,
     };
-    struct dictionary_block first = *b;
-    struct dictionary_text t;
-    if (!dictionary_text(&first, &t))
-        return false;
-    b->kind = t.bytes[0];
+    b->kind = kind_of_first(b);
     return b->kind == TERM_STEM || b->kind == TERM_WORD;
 }
 
@@ -193,13 +210,16 @@ static const uint8_t *get_length(const uint8_t *at, const uint8_t *end, uint32_t
     return at;
 }
 
-bool dictionary_long_text(struct dictionary_block *b, struct dictionary_text *t)
+bool dictionary_long_text(const struct dictionary_block *b, uint32_t term, const uint8_t *at, struct dictionary_text *t)
 {
-    const uint8_t *at = get_length(b->text, b->text_end, &t->shared);
+    uint8_t head = b->heads[term];
+    *t = (struct dictionary_text){.shared = head >> 4, .rest = head & NIBBLE, .last = b->lasts[term]};
+    at = get_length(at, b->text_end, &t->shared);
     if (at)
         at = get_length(at, b->text_end, &t->rest);
     t->bytes = at;
-    return at && t->shared + t->rest <= MAX_KEY;
+    return at && t->rest > 0 && t->shared + t->rest <= MAX_KEY && t->rest - 1 <= (size_t)(b->text_end - at) &&
+           (t->shared == 0) == (term == 0);
 }
 
 /* Places are checked against the extents when a list is opened, so that wrapping around does no harm here. */
@@ -248,13 +268,13 @@ bool dictionary_entry(const struct dictionary_block *b, uint32_t term, struct di
     return entry_at(b, before, b->sizes[term], out);
 }
 
-bool dictionary_read(struct dictionary_block *b, char key[MAX_KEY], size_t *key_length, struct dictionary_entry *out)
+bool dictionary_read(struct dictionary_block *b, char key[DICTIONARY_KEY], size_t *key_length, struct dictionary_entry *out)
 {
     struct dictionary_text t;
     bool is_first = b->at == 0;
     if (!dictionary_text(b, &t) || (!is_first && t.shared > *key_length) || t.shared + t.rest < 2)
         return false;
-    memcpy(key + t.shared, t.bytes, t.rest);
+    dictionary_copy((uint8_t *)key + t.shared, &t);
     *key_length = t.shared + t.rest;
     for (; b->entry + 1 < b->at; b->entry++)
         b->entry_at += b->sizes[b->entry];

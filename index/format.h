@@ -50,16 +50,19 @@
  *
  * A block of the dictionary holds terms of one kind:
  *
- *   | terms u8 | size of heads and texts u16 | heads, u8 a term | texts, one a term |
- *   | places u64, u64 | sizes, u8 a term | entries, one a term |
+ *   | terms u8 | size up to the short texts u16, up to the long ones u16 | heads, u8 a term | lasts, u8 a term |
+ *   | short texts | long texts | places u64, u64 | sizes, u8 a term | entries, one a term |
  *
  *   head:   | shared << 4 | rest |                            a nibble each, 15 for 15 and more
- *   text:   | v: shared - 15 if that is 15 | v: rest - 15 if that is 15 | `rest` bytes |
+ *   last:   | last byte of the key |
+ *   text:   | `rest` bytes but the last |                     where neither nibble is 15; it is called long where one is:
+ *           | v: shared - 15 if that is 15 | v: rest - 15 if that is 15 | `rest` bytes but the last |
  *   entry:  | v: documents << 2 | INLINED | ELSEWHERE |
  *     INLINED    | the list itself |
  *     ELSEWHERE  | v, v: part and offset of the postings | v: length | stems: the same of the positions |
  *     else       | v: postings' offset behind `places` | v: length | stems: the same of the positions |
  *
+ * Sizes are those of heads, lasts and texts. Short texts lie where the heads in front of them say, added up.
  * `shared` bytes of the key are those of the key before, `rest` follow (at least one); the first term of a
  * block shares nothing, the others at least the kind. `places` are where the postings and positions begin of the first
  * term that has them outside. `sizes` are those of the entries.
@@ -182,7 +185,7 @@ static_assert(sizeof(struct toc) == 80, "the TOC is as drawn");
 static inline uint8_t section_version(enum section s)
 {
     static const uint8_t versions[] = {
-        [SECTION_TOC] = 1,         [SECTION_DICTIONARY] = 4, [SECTION_BLOCKS] = 1,         [SECTION_POSTINGS] = 3,
+        [SECTION_TOC] = 1,         [SECTION_DICTIONARY] = 6, [SECTION_BLOCKS] = 1,         [SECTION_POSTINGS] = 3,
         [SECTION_POSITIONS] = 2,   [SECTION_LENGTHS] = 1,    [SECTION_STAMPS] = 1,         [SECTION_IDS] = 2,
         [SECTION_ID_PLACES] = 1,   [SECTION_HASHES] = 1,     [SECTION_HASH_DOCUMENTS] = 1, [SECTION_BODIES] = 6,
         [SECTION_BODY_BLOCKS] = 5, [SECTION_BODY_ENDS] = 1,

@@ -97,7 +97,7 @@ struct term_cursor {
     struct dictionary_block open; /* the current one */
     uint32_t block;               /* after the current one */
     size_t key_length;
-    char key[MAX_KEY];
+    char key[DICTIONARY_KEY];
     struct term pending; /* found by seek, given by next */
     bool has_pending;
     int err;

@@ -5,7 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "index/dictionary.h"
+#include "index/dictionary_terms.h"
 #include "index/segment_parts.h"
 
 /* From a block's place to the end of its extent, or to where the next block of the same extent begins. */
@@ -48,18 +48,15 @@ uint32_t segment_blocks_below(const struct segment *s, uint64_t prefix)
     return low;
 }
 
-/* The first key of a block, as a view into it. */
-static int first_key(const struct segment *s, uint32_t block, struct str *out)
+/* The first key of a block, in `buffer`. */
+static int first_key(const struct segment *s, uint32_t block, uint8_t buffer[DICTIONARY_KEY], struct str *out)
 {
     struct dictionary_block b;
-    struct dictionary_text first;
     int err = segment_block(s, block, &b);
     if (err)
         return err;
-    if (!dictionary_text(&b, &first))
-        return ERR_CORRUPT;
-    *out = (struct str){.ptr = (const char *)first.bytes, .len = first.rest};
-    return 0;
+    *out = (struct str){(const char *)buffer, dictionary_key(&b, 0, buffer)};
+    return out->len ? 0 : ERR_CORRUPT;
 }
 
 /* The last block whose first key is not above `key`; 0 if all are. By the index, but for blocks that begin alike. */
@@ -71,8 +68,9 @@ static int find_block(const struct segment *s, struct str key, uint32_t *out)
         high = prefix == UINT64_MAX ? s->toc.blocks : segment_blocks_below(s, prefix + 1);
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
+        uint8_t buffer[DICTIONARY_KEY];
         struct str first;
-        int err = first_key(s, middle, &first);
+        int err = first_key(s, middle, buffer, &first);
         if (err)
             return err;
         if (str_compare(first, key) <= 0)
@@ -145,58 +143,32 @@ bool term_cursor_next(struct term_cursor *c, struct term *out)
     return true;
 }
 
-/* Bytes that `a` and `b` have in common. */
-static uint32_t common(const uint8_t *a, size_t a_length, const char *b, size_t b_length)
+/* ERR_*, or whether it is there. */
+static int find_entry(const struct segment *s, struct str key, struct dictionary_entry *out)
 {
-    uint32_t n = 0;
-    while (n < a_length && n < b_length && a[n] == (uint8_t)b[n])
-        n++;
-    return n;
-}
-
-/* Without building keys: `matched` bytes of `key` are those of the term before, which is below it. A term that shares
- * more than that is below it too, one that shares less is above it. False: not there, or *err. */
-static bool find_in_block(struct dictionary_block *b, struct str key, int *err)
-{
-    uint32_t matched = 0;
-    for (; b->at < b->terms; dictionary_skip(b, matched, (uint8_t)key.ptr[matched])) {
-        struct dictionary_text t;
-        if (!dictionary_text(b, &t)) {
-            *err = ERR_CORRUPT;
-            return false;
-        }
-        if (t.shared > matched)
-            continue;
-        if (t.shared < matched)
-            return false;
-        uint32_t more = common(t.bytes, t.rest, key.ptr + matched, key.len - matched);
-        matched += more;
-        if (more == t.rest && matched == key.len)
-            return true;
-        if (matched == key.len || (more < t.rest && t.bytes[more] > (uint8_t)key.ptr[matched]))
-            return false;
-    }
-    return false;
+    struct dictionary_block b;
+    uint32_t block = 0, term;
+    int err = find_block(s, key, &block);
+    if (!err)
+        err = segment_block(s, block, &b);
+    if (err)
+        return err;
+    if (!dictionary_find(&b, key, &term))
+        return ERR_CORRUPT;
+    if (term == b.terms)
+        return 0;
+    return dictionary_entry(&b, term, out) ? 1 : ERR_CORRUPT;
 }
 
 bool segment_find_term(const struct segment *s, struct str key, struct term *out, int *err)
 {
-    struct dictionary_block b;
     struct dictionary_entry e;
-    uint32_t block = 0;
     if (key.len < 2 || s->toc.blocks == 0)
         return false;
-    int failure = find_block(s, key, &block);
-    if (!failure)
-        failure = segment_block(s, block, &b);
-    if (!failure && !find_in_block(&b, key, &failure) && !failure)
-        return false;
-    if (!failure)
-        failure = dictionary_entry(&b, b.at - 1, &e) ? 0 : ERR_CORRUPT;
-    if (failure) {
-        *err = failure;
-        return false;
-    }
-    *out = term_of(key, &e);
-    return true;
+    int found = find_entry(s, key, &e);
+    if (found > 0)
+        *out = term_of(key, &e);
+    else if (found < 0)
+        *err = found;
+    return found > 0;
 }

@@ -1,57 +1,30 @@
-/* The automaton is the bit-parallel one of Wu and Manber ("Fast text searching allowing errors", 1992), held at both
- * ends and with transpositions: after each letter of a term, bit i of alive[j] says that what was read is at most j
- * edits away from the first i letters of the word. Terms rise, so that the letters that a term shares with the one
- * before have their states on a stack already. Where no bit is left, the states before tell which letters would have
- * kept one: what stands in front of the next of them is passed, in a block by the heads, else by the block index. */
+/* What is near a word ends with its last letters, or has its last edit in them or near. The latter are found by a walk, which
+ * gives up a key as soon as all edits are made and the end is far, and so sees little of the dictionary (typo_walk.c). The
+ * former have one of a few lengths and end alike, which heads and last bytes of a block tell for all of its terms
+ * together: of all the blocks that may have such a term those are opened, but hardly a key is read. What either finds is
+ * compared as a whole. */
 #include "index/typo.h"
 
 #include <string.h>
 
 #include "common/err.h"
-#include "index/segment_parts.h"
-
-enum { LEVELS = 1 + 1 + TYPO_LETTERS + TYPO_EDITS + 1, NO_BYTE = 256 };
-
-struct level { /* after so many letters */
-    uint64_t alive[TYPO_EDITS + 1];
-    uint64_t letter; /* mask of the last one */
-};
+#include "index/dictionary_terms.h"
+#include "index/typo_walk.h"
 
 struct scan {
     const struct typo_word *word;
     const struct segment *segment;
-    uint64_t all; /* bits of the word's prefixes */
     uint32_t block;
     uint64_t next_prefix; /* of the block behind; all ones if there is none */
-    uint32_t key_length;
-    /* Nothing is alive below the target: the first `shared` bytes of the key, then the byte `next`. As the block index
-     * has it, 0 if it begins like a whole prefix there. */
-    bool has_target;
-    uint32_t shared, next;
-    uint64_t target;
-    struct level levels[LEVELS];
-    uint8_t depth[4 * LEVELS]; /* level after so many bytes of the key, where a letter ends */
-    uint8_t key[MAX_KEY];
+    struct typo_target target;
+    struct typo_key key;
+    struct typo_walk walk;
+    typo_sink *sink;
+    void *context;
 };
 
 /* ------------------------------------------------------------------------------------------------------------ letters
  */
-
-static bool is_continuation(uint8_t byte)
-{
-    return (byte & 0xc0) == 0x80;
-}
-
-/* The letter at `at`, as its bytes: one that is no continuation, and those that are. What is not UTF-8 is not like any
- * letter of a folded word either. */
-static inline uint32_t letter_at(const uint8_t *at, size_t left, uint32_t *out_bytes)
-{
-    uint32_t letter = at[0], bytes = 1;
-    while (bytes < 4 && bytes < left && is_continuation(at[bytes]))
-        letter = letter << 8 | at[bytes++];
-    *out_bytes = bytes;
-    return letter;
-}
 
 uint32_t typo_edits(struct str folded)
 {
@@ -60,7 +33,7 @@ uint32_t typo_edits(struct str folded)
     for (size_t i = 0; i < folded.len; i += bytes, letters++) {
         if (at[i] >= '0' && at[i] <= '9')
             return 0;
-        letter_at(at + i, folded.len - i, &bytes);
+        typo_letter(at + i, folded.len - i, &bytes);
     }
     return letters > TYPO_LETTERS ? 0 : letters >= 9 ? 2 : letters >= 5 ? 1 : 0;
 }
@@ -77,6 +50,28 @@ static uint64_t *mask_of(struct typo_word *w, uint32_t letter)
     return &w->other_masks[i];
 }
 
+/* Of terms that are near enough, with their kind, as a set; bit 63 is for all lengths from there on. */
+static uint64_t length_bit(uint32_t length)
+{
+    return (uint64_t)1 << (length < 63 ? length : 63);
+}
+
+static uint64_t lengths_of(const struct typo_word *w)
+{
+    uint32_t less = w->is_ascii ? w->edits : 4 * w->edits; /* bytes of the letters that may be missing */
+    uint32_t least = 1 + (w->length > less ? w->length - less : 0);
+    return -length_bit(least) & (length_bit(1 + w->length + 4 * w->edits) * 2 - 1);
+}
+
+static void find_tail(struct typo_word *w)
+{
+    uint32_t kept = w->letters < 6 ? 1 : w->letters / 3;
+    uint32_t front = w->letters > kept + 1 ? w->letters - kept - 1 : 0;
+    w->all = UINT64_MAX >> (63 - w->letters);
+    w->tail = w->all & UINT64_MAX << front;
+    w->kept = w->letters > kept ? w->length - w->ends[w->letters - kept] : w->length;
+}
+
 void typo_word_init(struct typo_word *w, struct str folded, uint32_t edits)
 {
     const uint8_t *at = (const uint8_t *)folded.ptr;
@@ -84,11 +79,16 @@ void typo_word_init(struct typo_word *w, struct str folded, uint32_t edits)
     uint32_t bytes;
     for (size_t i = 0; i < folded.len && w->letters < TYPO_LETTERS; i += bytes) {
         w->first[++w->letters] = at[i];
-        *mask_of(w, letter_at(at + i, folded.len - i, &bytes)) |= (uint64_t)1 << w->letters;
+        *mask_of(w, typo_letter(at + i, folded.len - i, &bytes)) |= (uint64_t)1 << w->letters;
+        memcpy(w->text + i, at + i, bytes);
+        w->length = w->ends[w->letters] = (uint8_t)(i + bytes);
     }
+    w->is_ascii = w->other_count == 0;
+    find_tail(w);
+    w->lengths = lengths_of(w);
 }
 
-static uint64_t other_mask(const struct typo_word *w, uint32_t letter)
+uint64_t typo_other_mask(const struct typo_word *w, uint32_t letter)
 {
     for (uint32_t i = 0; i < w->other_count; i++)
         if (w->other[i] == letter)
@@ -96,235 +96,217 @@ static uint64_t other_mask(const struct typo_word *w, uint32_t letter)
     return 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- automaton
+
+/* ---------------------------------------------------------------------------------------------------------------- keys
  */
 
-/* The level after one more letter, from those before it (l[-1], l[-2]); whether any prefix of the word is left. */
-static inline bool step(struct level *l, uint64_t letter, uint32_t edits, uint64_t all)
-{
-    const struct level *before = l - 1, *earlier = l - 2;
-    l->letter = letter;
-    l->alive[0] = before->alive[0] << 1 & letter;
-    for (uint32_t j = 1; j <= edits; j++) {
-        uint64_t kept = before->alive[j] << 1 & letter;
-        uint64_t inserted = before->alive[j - 1], replaced = before->alive[j - 1] << 1;
-        uint64_t deleted = l->alive[j - 1] << 1;
-        uint64_t swapped = earlier->alive[j - 1] << 2 & before->letter & letter << 1;
-        l->alive[j] = kept | inserted | replaced | deleted | swapped;
-    }
-    return (l->alive[edits] & all) != 0;
-}
-
-static void clear_target(struct scan *s)
-{
-    s->has_target = false;
-    s->target = 0;
-}
-
 /* levels[0] is before the beginning, where nothing is alive; levels[1] after no letters. */
-static void scan_init(struct scan *s, const struct typo_word *w, const struct segment *segment)
+void typo_key_init(struct typo_key *k, const struct typo_word *w)
 {
-    s->word = w;
-    s->segment = segment;
-    s->all = UINT64_MAX >> (63 - w->letters);
-    s->levels[0] = (struct level){0};
+    k->word = w;
+    k->length = k->known = 0;
+    k->levels[0] = (struct typo_level){0};
     for (uint32_t j = 0; j <= TYPO_EDITS; j++)
-        s->levels[1].alive[j] = UINT64_MAX >> (63 - j);
-    s->levels[1].letter = 0;
-    memset(s->depth, 1, sizeof s->depth);
-    clear_target(s);
+        k->levels[1].alive[j] = UINT64_MAX >> (63 - j);
+    k->levels[1].letter = 0;
+    memset(k->depth, 1, sizeof k->depth);
 }
 
-/* The edits of a key that is alive; more than the word may have if it is too far away. */
-static uint32_t edits_of(const struct scan *s)
+uint32_t typo_key_edits(const struct typo_key *k)
 {
-    const struct level *last = &s->levels[s->depth[s->key_length]];
-    uint32_t edits = 0;
-    if (!(last->alive[s->word->edits] >> s->word->letters & 1)) /* as most are, and the others are not told apart so quickly */
-        return s->word->edits + 1;
-    while (edits <= s->word->edits && !(last->alive[edits] >> s->word->letters & 1))
+    const struct typo_level *last = typo_level(k, k->length);
+    uint32_t edits = 0, most = k->word->edits;
+    if (!(last->alive[most] >> k->word->letters & 1)) /* as most are, and the others are not told apart so quickly */
+        return most + 1;
+    while (!(last->alive[edits] >> k->word->letters & 1))
         edits++;
     return edits;
 }
 
-/* Reads on from the byte at s->shared: false if the key is dead, then the letter is at *at. Its kind, the first byte, is
- * no letter. */
-static inline bool read_key(struct scan *s, const struct dictionary_text *t, uint32_t edits, uint32_t *out_at,
-                            uint32_t *out_bytes)
+/* Bytes of the letters that all keys of a block begin with, the kind included: at most 7, so that the byte behind them in
+ * the next block's prefix is known. */
+static uint32_t common_letters(uint64_t prefix, uint64_t next)
 {
-    uint32_t at = t->shared, length = t->shared + t->rest, bytes;
-    const uint8_t *from = t->bytes;
-    if (at == 0)
-        s->key[at++] = *from++;
-    if (at < length && is_continuation(*from)) { /* a letter that begins alike */
-        memcpy(s->key + at, from, length - at);
-        while (at > 1 && is_continuation(s->key[at]))
-            at--;
-        from = s->key + at;
+    static const uint8_t sizes[16] = {1, 1, 1, 1, 1, 1, 1, 1, 8, 8, 8, 8, 2, 2, 3, 4}; /* by a letter's first byte */
+    uint64_t differ = prefix ^ next;
+    uint32_t most = differ ? (uint32_t)__builtin_clzll(differ) / 8 : 7, bytes = 1;
+    most = most < 7 ? most : 7;
+    for (;;) {
+        uint32_t size = sizes[prefix >> (60 - 8 * bytes) & 15];
+        if (bytes + size > most)
+            return bytes;
+        bytes += size;
     }
-    struct level *level = &s->levels[s->depth[at]];
-    for (; at < length; at += bytes, from += bytes) {
-        uint64_t letter;
-        if (*from < 0x80) {
-            bytes = 1;
-            s->key[at] = *from;
-            letter = s->word->ascii[*from];
-        } else {
-            letter = other_mask(s->word, letter_at(from, length - at, &bytes));
-            memmove(s->key + at, from, bytes);
-        }
-        if (!step(++level, letter, edits, s->all)) {
-            *out_at = at;
-            *out_bytes = bytes;
-            return false;
-        }
-        s->depth[at + bytes] = (uint8_t)(level - s->levels);
-    }
-    s->key_length = length;
-    return true;
 }
 
-/* The lowest first byte, not below `least`, of a letter that keeps something alive behind a level that has no edit left;
- * NO_BYTE if none does. */
-static uint32_t next_byte(const struct scan *s, const struct level *l, uint32_t least, uint32_t edits)
+/* The levels of the letters that all keys of the block begin with. */
+static bool enter_block(struct scan *s, uint32_t bytes, uint32_t edits, uint32_t *out_at, uint32_t *out_bytes)
 {
-    const struct level *before = l - 1;
-    uint32_t lowest = NO_BYTE;
-    uint64_t swapped = before->alive[edits - 1] << 1 & l->letter >> 1;
-    for (uint64_t left = (l->alive[edits] << 1 | swapped) & s->all; left; left &= left - 1) {
-        uint32_t byte = s->word->first[__builtin_ctzll(left)];
-        if (byte >= least && byte < lowest)
-            lowest = byte;
-    }
-    return lowest;
+    struct typo_key *k = &s->key;
+    uint32_t same = 1;
+    uint8_t prefix[8];
+    store_be64(prefix, segment_block_prefix(s->segment, s->block));
+    while (same < bytes && same < k->known && prefix[same] == k->bytes[same] && prefix[same] < 0x80)
+        same++;
+    memcpy(k->bytes, prefix, sizeof prefix);
+    return typo_key_read(k, same, bytes, edits, typo_is_alive, out_at, out_bytes);
 }
 
-static inline void put_target(struct scan *s, uint32_t shared, uint32_t next)
-{
-    s->has_target = true;
-    s->shared = shared;
-    s->next = next;
-    if (shared >= 8) {
-        s->target = 0;
-        return;
-    }
-    uint64_t before = shared ? load_be64(s->key) >> (64 - 8 * shared) : 0;
-    s->target = ((before << 8) + next) << (56 - 8 * shared);
-}
-
-/* Behind the letter of `bytes` bytes at `at`, with which the key is dead. */
-static inline void set_target(struct scan *s, uint32_t at, uint32_t bytes, uint32_t edits)
-{
-    for (; at > 0; at -= bytes) {
-        const struct level *l = &s->levels[s->depth[at]];
-        uint8_t byte = s->key[at];
-        bool takes_any = (l->alive[edits - 1] & s->all) != 0;
-        uint32_t next = takes_any ? byte : next_byte(s, l, byte < 0x80 ? byte + 1u : byte, edits);
-        if (next == byte) { /* the very next letter */
-            uint32_t last = at + bytes - 1;
-            put_target(s, last, s->key[last] + 1u);
-            return;
-        }
-        if (next != NO_BYTE) {
-            put_target(s, at, next);
-            return;
-        }
-        bytes = 1;
-        while (at > bytes && is_continuation(s->key[at - bytes]))
-            bytes++;
-    }
-    put_target(s, 0, s->key[0] + 1u);
-}
-
-/* --------------------------------------------------------------------------------------------------------- dictionary
+/* --------------------------------------------------------------------------------------------- keys that end as the word
  */
 
-static bool is_block_below(const struct scan *s, uint32_t block)
+/* What keys that end as the word look like, behind the letters that a block's have in common. */
+struct endings {
+    uint32_t bytes;   /* of the letters in common */
+    uint64_t lengths; /* of whole keys */
+    bool is_exact;    /* nothing but what is left of the word may follow */
+};
+
+/* Behind a level where no edit is left. */
+static uint64_t lengths_without_edits(const struct typo_word *w, const struct typo_level *l, uint32_t bytes,
+                                      uint64_t swapped)
 {
-    return block < s->segment->toc.blocks && segment_block_prefix(s->segment, block) < s->target;
+    uint64_t lengths = 0;
+    for (uint64_t left = l->alive[w->edits] & w->all; left; left &= left - 1)
+        lengths |= length_bit(bytes + w->length - w->ends[__builtin_ctzll(left)]);
+    for (uint64_t left = swapped; left; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(left); /* is next, and i + 1 was the last */
+        lengths |= length_bit(bytes + w->ends[i] - w->ends[i - 1] + w->length - w->ends[i + 1]);
+    }
+    return lengths;
 }
 
-/* The last block that begins below the target, since the target may stand in it. By doubling steps: it is near as a
- * rule. The block behind the current one is known to begin so. */
-static uint32_t last_block_below(const struct scan *s)
+static struct endings endings_of(const struct scan *s, uint32_t bytes)
 {
-    uint32_t low = s->block + 1, width = 1;
-    for (; is_block_below(s, low + width); width *= 2)
-        low += width;
-    for (; width > 0; width /= 2)
-        if (is_block_below(s, low + width))
-            low += width;
-    return low;
+    const struct typo_word *w = s->word;
+    const struct typo_level *l = typo_level(&s->key, bytes);
+    uint64_t swapped = typo_swapped(l, w->edits) & w->all >> 1;
+    if (l->alive[w->edits - 1] & w->all)
+        return (struct endings){.bytes = bytes, .lengths = w->lengths};
+    return (struct endings){.bytes = bytes,
+                            .lengths = lengths_without_edits(w, l, bytes, swapped),
+                            .is_exact = swapped == 0};
 }
 
-static int give(const struct scan *s, const struct dictionary_block *b, uint32_t edits, typo_sink *sink, void *context)
-{
-    struct dictionary_entry e;
-    if (!dictionary_entry(b, b->at - 1, &e))
-        return ERR_CORRUPT;
-    struct term t = term_of((struct str){(const char *)s->key, s->key_length}, &e);
-    return sink(context, &t, edits);
-}
-
-static bool is_passed(const struct scan *s, const struct dictionary_text *t)
-{
-    return s->has_target && (t->shared > s->shared || (t->shared == s->shared && t->bytes[0] < s->next));
-}
-
-/* The terms of a block; ends early when all that are left stand below the target. */
-static inline int scan_block(struct scan *s, struct dictionary_block *b, uint32_t edits, typo_sink *sink, void *context)
+/* Whether a term, which ends with the word's last byte, may be near, by its length and as far as its text shows. */
+static bool may_be_near(const struct typo_word *w, const struct dictionary_block *b, uint32_t term,
+                        const struct endings *e)
 {
     struct dictionary_text t;
-    if (is_block_below(s, s->block)) {
-        if (!dictionary_text(b, &t)) /* begins with s->shared bytes of the key, as the target and what was before do */
-            return ERR_CORRUPT;
-        dictionary_skip(b, s->shared, s->next);
-    } else {
-        clear_target(s);
-    }
-    while (b->at < b->terms) {
-        uint32_t at, bytes;
-        if (!dictionary_text(b, &t))
-            return ERR_CORRUPT;
-        if (!is_passed(s, &t)) {
-            if (t.shared > (s->has_target ? s->shared : s->key_length))
-                return ERR_CORRUPT;
-            clear_target(s);
-            if (read_key(s, &t, edits, &at, &bytes)) {
-                uint32_t found = edits_of(s);
-                int err = found >= 1 && found <= edits ? give(s, b, found, sink, context) : 0;
-                if (err)
-                    return err;
-                continue;
-            }
-            set_target(s, at, bytes, edits);
-        }
-        if (s->next_prefix < s->target)
-            return 0;
-        dictionary_skip(b, s->shared, s->next);
-    }
-    return 0;
+    uint8_t head = b->heads[term];
+    if (!dictionary_is_long(head) && !(e->lengths >> dictionary_length(head) & 1))
+        return false;
+    if (!dictionary_text_of(b, term, &t)) /* as will be found when its key is read */
+        return true;
+    uint32_t length = t.shared + t.rest, same = e->is_exact ? length - e->bytes : w->kept;
+    if (length < e->bytes || !(e->lengths & length_bit(length)) || same > w->length)
+        return false;
+    same = same < t.rest ? same : t.rest;
+    return same == 0 || memcmp(t.bytes + t.rest - same, w->text + w->length - same, same - 1) == 0;
 }
 
-static int scan_blocks(struct scan *s, uint32_t edits, typo_sink *sink, void *context)
+static uint64_t find_endings(const struct scan *s, const struct dictionary_block *b, uint32_t bytes)
 {
-    uint32_t blocks = s->segment->toc.blocks;
-    for (s->block = 0; s->block < blocks;) {
-        struct dictionary_block b;
+    const struct typo_word *w = s->word;
+    struct endings e = endings_of(s, bytes);
+    uint64_t ending = dictionary_ending(b, w->text[w->length - 1]), near = 0;
+    if (ending)
+        ending = dictionary_texts_ending(b, ending, e.lengths, w->text + w->length - w->kept, w->kept);
+    for (; ending; ending &= ending - 1) {
+        if (may_be_near(w, b, (uint32_t)__builtin_ctzll(ending), &e))
+            near |= ending & -ending;
+    }
+    return near;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- blocks
+ */
+
+static int compare_term(struct scan *s, const struct dictionary_block *b, uint32_t term, uint32_t bytes)
+{
+    struct typo_key *k = &s->key;
+    struct dictionary_entry entry;
+    uint8_t before[8];
+    uint32_t at, one, most = s->word->edits;
+    memcpy(before, k->bytes, sizeof before);
+    size_t length = dictionary_key(b, term, k->bytes);
+    if (length < bytes || memcmp(before, k->bytes, bytes) != 0)
+        return ERR_CORRUPT;
+    if (!typo_key_read(k, bytes, (uint32_t)length, most, typo_is_alive, &at, &one))
+        return 0;
+    uint32_t edits = typo_key_edits(k);
+    if (edits < 1 || edits > most)
+        return 0;
+    if (!dictionary_entry(b, term, &entry))
+        return ERR_CORRUPT;
+    struct term t = term_of((struct str){(const char *)k->bytes, length}, &entry);
+    return s->sink(s->context, &t, edits);
+}
+
+static int compare_terms(struct scan *s, const struct dictionary_block *b, uint64_t terms, uint32_t bytes)
+{
+    int err = 0;
+    for (; terms && !err; terms &= terms - 1)
+        err = compare_term(s, b, (uint32_t)__builtin_ctzll(terms), bytes);
+    s->key.known = bytes;
+    return err;
+}
+
+/* Behind a block whose keys begin with the first `bytes` bytes of the key, and go on without an edit. The next block's first
+ * key begins so, too. */
+static void set_target(struct scan *s, uint32_t bytes)
+{
+    const struct typo_word *w = s->word;
+    struct typo_branches branches = typo_alive_branches(typo_level(&s->key, bytes), w, w->edits);
+    uint32_t next = typo_next_byte(w, branches, s->next_prefix >> (56 - 8 * bytes) & 0xff), size = 1;
+    while (typo_is_continuation(s->key.bytes[bytes - size]))
+        size++;
+    if (next == TYPO_NO_BYTE)
+        typo_target_behind(&s->target, &s->key, bytes - size, size, w->edits, typo_alive_branches);
+    else
+        typo_target_put(&s->target, &s->key, bytes, next);
+}
+
+static int scan_block(struct scan *s, uint32_t bytes)
+{
+    struct dictionary_block b;
+    uint64_t found;
+    int err = segment_block(s->segment, s->block, &b);
+    if (err)
+        return err;
+    found = find_endings(s, &b, bytes);
+    if (s->walk.block <= s->block)
+        err = typo_walk_block(&s->walk, s->block, &b, &found);
+    return err || !found ? err : compare_terms(s, &b, found, bytes);
+}
+
+static int scan_blocks(struct scan *s, uint32_t edits)
+{
+    uint32_t blocks = s->segment->toc.blocks, at, size;
+    for (s->block = 0; s->block < blocks; s->block = typo_target_block(&s->target, s->segment, s->block)) {
+        uint64_t prefix = segment_block_prefix(s->segment, s->block);
         s->next_prefix = s->block + 1 < blocks ? segment_block_prefix(s->segment, s->block + 1) : UINT64_MAX;
-        int err = segment_block(s->segment, s->block, &b);
-        if (!err)
-            err = edits == 1 ? scan_block(s, &b, 1, sink, context) : scan_block(s, &b, 2, sink, context);
+        uint32_t bytes = common_letters(prefix, s->next_prefix);
+        s->target = (struct typo_target){0};
+        if (!enter_block(s, bytes, edits, &at, &size)) {
+            typo_target_behind(&s->target, &s->key, at, size, edits, typo_alive_branches);
+            continue;
+        }
+        int err = scan_block(s, bytes);
         if (err)
             return err;
-        s->block = is_block_below(s, s->block + 1) ? last_block_below(s) : s->block + 1;
+        if (bytes > 1 && !(typo_level(&s->key, bytes)->alive[edits - 1] & s->word->all))
+            set_target(s, bytes);
     }
     return 0;
 }
 
 int typo_scan(const struct typo_word *w, const struct segment *s, typo_sink *sink, void *context)
 {
-    struct scan scan;
-    scan_init(&scan, w, s);
-    return scan_blocks(&scan, w->edits, sink, context);
+    struct scan scan = {.word = w, .segment = s, .sink = sink, .context = context};
+    if (w->length == 0)
+        return 0;
+    typo_key_init(&scan.key, w);
+    typo_walk_init(&scan.walk, w, s);
+    return w->edits == 1 ? scan_blocks(&scan, 1) : scan_blocks(&scan, 2);
 }

@@ -6,6 +6,7 @@
 #ifndef INDEX_TYPO_H
 #define INDEX_TYPO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/str.h"
@@ -19,8 +20,16 @@ uint32_t typo_edits(struct str folded);
 /* A word to compare with: bit i of a letter's mask says that it is the word's i-th, from 1. */
 struct typo_word {
     uint32_t letters, edits;
+    bool is_ascii;
+    uint32_t length; /* in bytes */
+    uint32_t kept;   /* bytes of the last letters, a third of all: without an edit in them, or with one (typo.c) */
+    uint64_t all;    /* bits of the word's prefixes, none included */
+    uint64_t lengths; /* of keys that are near enough, in bytes, as a set */
+    uint64_t tail;   /* of those behind which an edit would leave fewer than the last letters */
     uint64_t ascii[128];
     uint8_t first[1 + TYPO_LETTERS]; /* byte of each letter */
+    uint8_t ends[1 + TYPO_LETTERS];  /* bytes up to the end of each */
+    uint8_t text[4 * TYPO_LETTERS];
     uint32_t other[TYPO_LETTERS]; /* letters of several bytes, which stand in it */
     uint64_t other_masks[TYPO_LETTERS];
     uint32_t other_count;

@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "index/dictionary.h"
+#include "index/dictionary_terms.h"
 #include "tests/fuzz/fuzz.h"
 
 static void read_block(const uint8_t *block, size_t size)
 {
-    char key[MAX_KEY] = "";
+    char key[DICTIONARY_KEY] = "";
     size_t key_length = 0;
     struct dictionary_block b;
     struct dictionary_entry e = {0};
@@ -23,16 +23,41 @@ static void read_block(const uint8_t *block, size_t size)
     }
 }
 
+/* The same terms by their numbers, by their last bytes, and as keys. */
+static void look_up(const uint8_t *block, size_t size)
+{
+    uint8_t key[DICTIONARY_KEY] = "";
+    struct dictionary_block b, again;
+    if (!dictionary_block_open(&b, block, block + size))
+        return;
+    for (uint32_t i = 0; i < b.terms; i++) {
+        uint64_t alike = dictionary_ending(&b, b.lasts[i]);
+        if (!(alike >> i & 1) || (alike | dictionary_up_to(&b, i)) & ~dictionary_all(&b))
+            abort();
+        dictionary_texts_ending(&b, alike, (uint64_t)block[i % size] << (i % 24), b.lasts, 1 + i % b.terms);
+        uint32_t found;
+        size_t length = dictionary_key(&b, i, key);
+        if (length == 0)
+            continue;
+        if (length > MAX_KEY || key[length - 1] != b.lasts[i] || !dictionary_block_open(&again, block, block + size))
+            abort();
+        if (dictionary_find(&again, (struct str){(const char *)key, length}, &found) && found > b.terms)
+            abort();
+    }
+}
+
 static void mend(uint8_t *block, size_t size)
 {
     uint8_t terms = (uint8_t)(1 + block[0] % TERMS_PER_BLOCK);
-    if (size < 3u + terms + 2u)
+    if (size < 5u + 2u * terms + 2u)
         return;
-    size_t left = size - 3;
+    uint32_t left = (uint32_t)size - 5;
+    uint16_t texts = (uint16_t)(2u * terms + 1 + load_u16(block + 1) % (left - 2u * terms));
     block[0] = terms;
-    store_u16(block + 1, (uint16_t)(terms + 2 + load_u16(block + 1) % (left - terms - 1)));
-    block[3] = 2;
-    block[3 + terms] = block[3 + terms] % 2 ? TERM_STEM : TERM_WORD;
+    store_u16(block + 1, texts);
+    store_u16(block + 3, (uint16_t)(texts + load_u16(block + 3) % (left - texts + 1)));
+    block[5] = 2;
+    block[5 + 2 * terms] = block[5 + 2 * terms] % 2 ? TERM_STEM : TERM_WORD;
 }
 
 static int dictionary_fuzz(const uint8_t *data, size_t size)
@@ -44,9 +69,11 @@ static int dictionary_fuzz(const uint8_t *data, size_t size)
     if (size)
         memcpy(block, data, size);
     read_block(block, size);
+    look_up(block, size);
     if (size)
         mend(block, size);
     read_block(block, size);
+    look_up(block, size);
     free(block);
     return 0;
 }

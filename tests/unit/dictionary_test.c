@@ -13,6 +13,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "index/dictionary_terms.h"
 #include "index/segment.h"
 #include "index/store.h"
 #include "random.h"
@@ -221,7 +222,7 @@ static void inlined_lists_and_places_come_back(void **state)
     assert_int_equal(index.size, blocks * DICTIONARY_INDEX);
     size_t at = 0;
     for (uint32_t n = 0; n < blocks; n++) {
-        char key[MAX_KEY];
+        char key[DICTIONARY_KEY];
         size_t length = 0;
         struct dictionary_block b;
         struct dictionary_entry e = {0};
@@ -244,12 +245,99 @@ static void inlined_lists_and_places_come_back(void **state)
     free(keys);
 }
 
+/* ---------------------------------------------------------------------------------------- terms by what is known of them
+ */
+
+static struct dictionary_block write_block(const struct key *keys, uint32_t count, uint8_t *bytes, size_t room)
+{
+    char directory[] = "/tmp/mayfly-dictionary-XXXXXX", path[64];
+    struct store_writer *w;
+    struct dictionary_out d;
+    struct dictionary_block b;
+    uint64_t size;
+    struct image *none;
+    struct store *s;
+    struct extent texts;
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/seg-1.mdb", directory);
+    assert_int_equal(store_create(&(struct store_options){.path = path, .transaction = 1 << 20}, &w), 0);
+    assert_int_equal(dictionary_out_open(&d, w), 0);
+    for (uint32_t i = 0; i < count; i++) {
+        struct dictionary_entry e = {.documents = 1, .inlined = STR("x")};
+        assert_int_equal(dictionary_out_add(&d, view(&keys[i]), &e), 0);
+    }
+    dictionary_out_finish(&d);
+    stream_writer_finish(&d.stream);
+    dictionary_out_close(&d);
+    assert_int_equal(store_finish(w, &size, &none), 0);
+    assert_int_equal(store_open(path, &s), 0);
+    assert_int_equal(store_extent(s, SECTION_DICTIONARY, 0, &texts), 0);
+    assert_in_range(texts.size, 1, room);
+    memcpy(bytes, texts.payload, texts.size);
+    assert_true(dictionary_block_open(&b, bytes, bytes + texts.size));
+    assert_int_equal(b.terms, count);
+    store_close(s);
+    unlink(path);
+    rmdir(directory);
+    return b;
+}
+
+/* As many bytes of the rest as were asked for, or all. */
+static bool ends_alike(const struct key *before, const struct key *key, const char *bytes, size_t count)
+{
+    size_t shared = 0;
+    while (before && shared < before->length && shared < key->length && before->text[shared] == key->text[shared])
+        shared++;
+    size_t rest = key->length - shared, own = rest < count ? rest : count;
+    return memcmp(key->text + key->length - own, bytes + count - own, own) == 0;
+}
+
+static void expect_terms(const struct key *keys, uint32_t count)
+{
+    uint8_t bytes[70000];
+    struct dictionary_block b = write_block(keys, count, bytes, sizeof bytes);
+    assert_int_equal(dictionary_all(&b), UINT64_MAX >> (64 - count));
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t key[DICTIONARY_KEY];
+        uint32_t found;
+        struct dictionary_block again = b;
+        assert_int_equal(dictionary_key(&b, i, key), keys[i].length);
+        assert_memory_equal(key, keys[i].text, keys[i].length);
+        assert_true(dictionary_find(&again, view(&keys[i]), &found));
+        assert_int_equal(found, i);
+
+        const char *end = keys[i].text + keys[i].length;
+        size_t most = keys[i].length - 1 < 4 ? keys[i].length - 1 : 4;
+        uint64_t ending = dictionary_ending(&b, (uint8_t)end[-1]), up_to = dictionary_up_to(&b, i);
+        uint64_t similar = dictionary_texts_ending(&b, ending, UINT64_MAX, (const uint8_t *)end - most, (uint32_t)most);
+        for (uint32_t k = 0; k < count; k++) {
+            bool is_long = dictionary_is_long(b.heads[k]);
+            assert_int_equal(ending >> k & 1, keys[k].text[keys[k].length - 1] == end[-1]);
+            assert_int_equal(up_to >> k & 1, is_long || keys[k].length <= i);
+            if (ending >> k & 1)
+                assert_int_equal(similar >> k & 1, is_long || ends_alike(k ? &keys[k - 1] : NULL, &keys[k], end - most, most));
+        }
+    }
+}
+
+static void terms_are_told_by_last_byte_length_and_number(void **state)
+{
+    (void)state;
+    struct key *keys = calloc(KEYS, sizeof *keys);
+    size_t count = make_keys(keys);
+    for (size_t from = 0, size = 1; from + size < count; from += size, size = size % TERMS_PER_BLOCK + 1)
+        if (keys[from].text[0] == keys[from + size - 1].text[0])
+            expect_terms(keys + from, (uint32_t)size);
+    free(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_each_key_and_no_other),
         cmocka_unit_test(walks_from_any_key),
         cmocka_unit_test(inlined_lists_and_places_come_back),
+        cmocka_unit_test(terms_are_told_by_last_byte_length_and_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

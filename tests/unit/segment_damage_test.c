@@ -155,8 +155,8 @@ static const struct {
     uint32_t crc;
 } sections[] = {
     {SECTION_TOC, "TOC", 1, 0xd10d2c6e},
-    {SECTION_DICTIONARY, "dictionary", 4, 0x378742ab},
-    {SECTION_BLOCKS, "block index", 1, 0x75ed8e8f},
+    {SECTION_DICTIONARY, "dictionary", 6, 0x31efc253},
+    {SECTION_BLOCKS, "block index", 1, 0xc3c59b91},
     {SECTION_POSTINGS, "postings", 3, 0x067c6e41},
     {SECTION_POSITIONS, "positions", 2, 0x54486a37},
     {SECTION_LENGTHS, "length codes", 1, 0xd772eaab},

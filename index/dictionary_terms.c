@@ -1,0 +1,191 @@
+#include "index/dictionary_terms.h"
+
+enum { LONG = 15, STEP = 8 };
+
+uint64_t dictionary_up_to(const struct dictionary_block *b, uint32_t length)
+{
+    const uint64_t nibbles = LONG * BYTES_OF_ONE;
+    const uint64_t most = (0x80 + (length < 2 * LONG ? length : 2u * LONG)) * BYTES_OF_ONE;
+    uint64_t set = 0;
+    for (uint32_t at = 0; at < b->terms; at += STEP) {
+        uint64_t heads = load_u64(b->heads + at), shared = heads >> 4 & nibbles, rests = heads & nibbles;
+        uint64_t is_long = ((shared + BYTES_OF_ONE) | (rests + BYTES_OF_ONE)) >> 4;
+        set |= gather_bits((most - (shared + rests)) >> 7 | is_long) << at;
+    }
+    return set & dictionary_all(b);
+}
+
+/* Eight heads from `at` on, of which the first `count` are wanted. */
+struct step {
+    uint64_t shared, rests; /* in bytes */
+    uint64_t is_long;       /* the lowest bits of those that are */
+};
+
+static inline struct step step_at(const struct dictionary_block *b, uint32_t at, uint32_t count)
+{
+    const uint64_t nibbles = LONG * BYTES_OF_ONE;
+    uint64_t heads = load_u64(b->heads + at), wanted = count < STEP ? ((uint64_t)1 << STEP * count) - 1 : UINT64_MAX;
+    struct step s = {.shared = heads >> 4 & nibbles & wanted, .rests = heads & nibbles & wanted};
+    s.is_long = ((s.shared + BYTES_OF_ONE) | (s.rests + BYTES_OF_ONE)) >> 4 & BYTES_OF_ONE;
+    return s;
+}
+
+static inline uint64_t sum_of_bytes(uint64_t bytes)
+{
+    return bytes * BYTES_OF_ONE >> 56;
+}
+
+/* The size of the short texts among `count` from there on. */
+static inline size_t step_size(const struct step *s, uint32_t count)
+{
+    return sum_of_bytes(s->rests & ~(s->is_long * 255)) + sum_of_bytes(s->is_long) - count;
+}
+
+/* Where a short text begins. Of damaged heads any place comes out, which is not behind the texts. */
+static bool short_place(const struct dictionary_block *b, uint32_t term, const uint8_t **out)
+{
+    size_t place = 0;
+    for (uint32_t at = 0; at < term; at += STEP) {
+        uint32_t count = term - at < STEP ? term - at : STEP;
+        struct step s = step_at(b, at, count);
+        place += step_size(&s, count);
+    }
+    *out = b->texts + place;
+    return place <= (size_t)(b->longs - b->texts);
+}
+
+/* One after the other: there are few. */
+static bool find_long(const struct dictionary_block *b, uint32_t term, struct dictionary_text *t)
+{
+    const uint8_t *at = b->longs;
+    for (uint32_t i = 0; i <= term; i += STEP) {
+        uint32_t count = term + 1 - i < STEP ? term + 1 - i : STEP;
+        for (uint64_t left = step_at(b, i, count).is_long; left; left &= left - 1) {
+            if (!dictionary_long_text(b, i + (uint32_t)__builtin_ctzll(left) / 8, at, t))
+                return false;
+            at = t->bytes + t->rest - 1;
+        }
+    }
+    return true;
+}
+
+/* The last `own` of the bytes, but the very last, against the end of a text. */
+static inline bool ends_with(const uint8_t *text_end, const uint8_t *bytes_end, uint32_t own)
+{
+    uint32_t i = 1;
+    while (i < own && text_end[-(ptrdiff_t)i] == bytes_end[-(ptrdiff_t)i - 1])
+        i++;
+    return i >= own;
+}
+
+uint64_t dictionary_texts_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths,
+                                 const uint8_t *bytes, uint32_t count)
+{
+    size_t place = 0, room = (size_t)(b->longs - b->texts);
+    uint64_t kept = 0;
+    for (uint32_t at = 0; terms; at += STEP, terms >>= STEP) {
+        uint32_t here = b->terms - at < STEP ? b->terms - at : STEP;
+        struct step s = step_at(b, at, here);
+        uint64_t short_ones = ~(s.is_long * 255);
+        uint64_t behind = ((s.rests & short_ones) - (BYTES_OF_ONE & short_ones)) * BYTES_OF_ONE; /* each text */
+        for (uint64_t left = terms & 255; left; left &= left - 1) {
+            uint32_t bit = 8 * (uint32_t)__builtin_ctzll(left);
+            uint32_t rest = s.rests >> bit & 15, length = rest + (s.shared >> bit & 15);
+            size_t end = place + (behind >> bit & 255);
+            bool is_long = s.is_long >> bit & 1;
+            if (is_long ? lengths >> LONG != 0 : (lengths >> length & 1 && end <= room && end + 1 >= rest &&
+                                          ends_with(b->texts + end, bytes + count, rest < count ? rest : count)))
+                kept |= (uint64_t)1 << (at + bit / 8);
+        }
+        place += step_size(&s, here);
+    }
+    return kept;
+}
+
+bool dictionary_text_of(const struct dictionary_block *b, uint32_t term, struct dictionary_text *t)
+{
+    const uint8_t *at;
+    if (dictionary_is_long(b->heads[term]))
+        return find_long(b, term, t);
+    return short_place(b, term, &at) && dictionary_short_text(b, term, at, t);
+}
+
+/* The last term before `term` that shares less than `length` bytes (at least 1): the bytes in front of those are its
+ * own. */
+static bool owner_of(const struct dictionary_block *b, uint32_t *term, uint32_t length, struct dictionary_text *t)
+{
+    uint32_t most = length < LONG ? length : LONG;
+    do {
+        while (most < LONG && *term > 0 && b->heads[*term - 1] >> 4 >= most)
+            --*term;
+        if (*term == 0 || !dictionary_text_of(b, --*term, t))
+            return false;
+    } while (t->shared >= length);
+    return t->shared + t->rest >= length;
+}
+
+size_t dictionary_key(const struct dictionary_block *b, uint32_t term, uint8_t key[DICTIONARY_KEY])
+{
+    struct dictionary_text t;
+    if (!dictionary_text_of(b, term, &t))
+        return 0;
+    size_t length = t.shared + t.rest;
+    dictionary_copy(key + t.shared, &t);
+    for (uint32_t left = t.shared; left > 0; left = t.shared) {
+        uint8_t own[DICTIONARY_KEY];
+        if (!owner_of(b, &term, left, &t))
+            return 0;
+        dictionary_copy(own, &t);
+        memcpy(key + t.shared, own, left - t.shared);
+    }
+    return length > 1 ? length : 0;
+}
+
+/* The terms that the key may be, by its last byte and its length. */
+static uint64_t similar_terms(const struct dictionary_block *b, struct str key)
+{
+    uint64_t ending = dictionary_ending(b, (uint8_t)key.ptr[key.len - 1]), similar = 0;
+    for (; ending; ending &= ending - 1) {
+        uint64_t lowest = ending & -ending;
+        uint8_t head = b->heads[__builtin_ctzll(ending)];
+        similar |= dictionary_is_long(head) || dictionary_length(head) == key.len ? lowest : 0;
+    }
+    return similar;
+}
+
+/* How many bytes of the rest are those of `key` from `at` on. */
+static uint32_t common_bytes(const struct dictionary_text *t, struct str key, size_t at)
+{
+    uint32_t n = 0;
+    while (n + 1 < t->rest && at + n < key.len && t->bytes[n] == (uint8_t)key.ptr[at + n])
+        n++;
+    return n + (n + 1 == t->rest && at + n < key.len && t->last == (uint8_t)key.ptr[at + n]);
+}
+
+/* Without building keys: `matched` bytes of `key` are those of the term before, which is below it. A term that shares
+ * more than that is below it too, one that shares less is above it. */
+bool dictionary_find(struct dictionary_block *b, struct str key, uint32_t *out)
+{
+    uint64_t similar = similar_terms(b, key);
+    uint32_t matched = 0, end = similar ? TERMS_PER_BLOCK - (uint32_t)__builtin_clzll(similar) : 0;
+    *out = b->terms;
+    for (; b->at < end; dictionary_skip(b, matched, (uint8_t)key.ptr[matched])) {
+        struct dictionary_text t;
+        if (!dictionary_text(b, &t))
+            return false;
+        if (t.shared > matched)
+            continue;
+        if (t.shared < matched)
+            break;
+        uint32_t more = common_bytes(&t, key, matched);
+        matched += more;
+        if (more == t.rest && matched == key.len)
+            *out = b->at - 1;
+        if (matched == key.len)
+            break;
+        uint8_t next = more + 1 < t.rest ? t.bytes[more] : t.last;
+        if (more < t.rest && next > (uint8_t)key.ptr[matched])
+            break;
+    }
+    return true;
+}

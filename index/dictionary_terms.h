@@ -1,0 +1,59 @@
+/* dictionary_terms.h - terms of a dictionary block by what is known of them, not one after the other.  Runs in: shard,
+ * worker, bench.
+ *
+ * Heads and last bytes lie side by side, so that eight terms at a time are ruled out by length or last byte, and only
+ * those that are left have their texts looked at. A set of terms has bit i for the i-th. */
+#ifndef INDEX_DICTIONARY_TERMS_H
+#define INDEX_DICTIONARY_TERMS_H
+
+#include "index/dictionary.h"
+
+#define BYTES_OF_ONE UINT64_C(0x0101010101010101)
+
+/* The lowest bits of eight bytes as eight bits. */
+static inline uint64_t gather_bits(uint64_t bytes)
+{
+    return (bytes & BYTES_OF_ONE) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+static inline uint64_t dictionary_all(const struct dictionary_block *b)
+{
+    return UINT64_MAX >> (TERMS_PER_BLOCK - b->terms);
+}
+
+/* Those that end with a byte. */
+static inline uint64_t dictionary_ending(const struct dictionary_block *b, uint8_t last)
+{
+    const uint64_t low = 0x7f * BYTES_OF_ONE;
+    uint64_t set = 0;
+    for (uint32_t at = 0; at < b->terms; at += 8) {
+        uint64_t differ = load_u64(b->lasts + at) ^ last * BYTES_OF_ONE;
+        set |= gather_bits(~(((differ & low) + low) | differ) >> 7) << at;
+    }
+    return set & dictionary_all(b);
+}
+
+/* Of a key that is not long. */
+static inline uint32_t dictionary_length(uint8_t head)
+{
+    return (head >> 4) + (head & 15u);
+}
+
+/* Those that are long, or whose keys have at most so many bytes. */
+uint64_t dictionary_up_to(const struct dictionary_block *b, uint32_t length);
+
+/* Of a set of terms, those that are long or have one of the lengths, and whose texts, as far as they go, end with those
+ * bytes, of which the last is known to be theirs. */
+uint64_t dictionary_texts_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths,
+                                 const uint8_t *bytes, uint32_t count);
+
+/* A term's text by its number; false if it is damaged. */
+bool dictionary_text_of(const struct dictionary_block *b, uint32_t term, struct dictionary_text *t);
+
+/* Its key; the length, or 0 if it is damaged. */
+size_t dictionary_key(const struct dictionary_block *b, uint32_t term, uint8_t key[DICTIONARY_KEY]);
+
+/* The number of a key's term in a block that was just opened, or how many there are; false if it is damaged. */
+bool dictionary_find(struct dictionary_block *b, struct str key, uint32_t *out);
+
+#endif
