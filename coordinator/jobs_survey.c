@@ -89,14 +89,23 @@ void jobs_survey(struct jobs *j, jobs_done *done, void *context)
     jobs_dispatch(j); /* without indexes it ends there */
 }
 
+/* The next to be read; NULL: none is yet, and for those that have to wait the timer is set, which may have rung for others. */
+static struct survey_part *next_part(struct jobs *j)
+{
+    for (struct survey_part *part = j->survey->parts; part; part = part->next) {
+        if (part->running)
+            continue;
+        if (part->not_before <= uv_now(j->to.loop))
+            return part;
+        jobs_wake_at(j, part->not_before);
+    }
+    return NULL;
+}
+
 bool survey_start(struct jobs *j)
 {
     check_done(j);
-    if (!j->survey)
-        return false;
-    struct survey_part *part = j->survey->parts;
-    while (part && (part->running || part->not_before > uv_now(j->to.loop)))
-        part = part->next;
+    struct survey_part *part = j->survey ? next_part(j) : NULL;
     if (!part)
         return false;
     struct job *job = job_new(j, &job_survey, NULL);
