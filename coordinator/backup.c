@@ -12,6 +12,7 @@
 #include "common/files.h"
 #include "common/logger.h"
 #include "coordinator/editions.h"
+#include "proto/manifest.h"
 
 enum { WHY = 512 };
 
@@ -22,6 +23,7 @@ struct backup {
     uint64_t began_us;
     struct backup_part part;
     struct place *places;
+    struct backup_damage *damages;
     uint64_t *logs; /* numbers of files */
     size_t log_count;
     uv_work_t work;
@@ -30,19 +32,42 @@ struct backup {
     char directory[];
 };
 
+/* Of one index it is enough to be told the first. */
+static void say_damages(const struct backup *b, char out[WHY])
+{
+    size_t more = b->part.damage_count - 1;
+    snprintf(out, WHY, "%.400s%s", b->damages[0].what, more ? "; and more, which MANIFEST has" : "");
+}
+
+static void tell(struct backup *b, const char *why)
+{
+    char damages[WHY];
+    uint64_t ms = (clock_us() - b->began_us) / 1000;
+    if (why) {
+        log_error("the backup is not whole, what there is of it can be removed directory=%s: %s", b->directory, why);
+        b->done(b->context, CODE_BACKUP_FAILED, why);
+    } else if (b->part.damage_count) {
+        say_damages(b, damages);
+        log_error("backed up, but for what is damaged: its files are copied as they are directory=%s ms=%llu: %s", b->directory,
+                  (unsigned long long)ms, damages);
+        b->done(b->context, CODE_BACKUP_DAMAGED, damages);
+    } else {
+        log_info("backed up directory=%s ms=%llu", b->directory, (unsigned long long)ms);
+        b->done(b->context, NULL, NULL);
+    }
+}
+
 static void end(struct backup *b, const char *why)
 {
     struct server *s = b->server;
-    uint64_t ms = (clock_us() - b->began_us) / 1000;
     if (b->log_is_held)
         oplog_release(s->log);
     jobs_hold_removals(s->jobs, false);
     s->backup = NULL;
-    if (why)
-        log_error("the backup is not whole, what there is of it can be removed directory=%s: %s", b->directory, why);
-    else
-        log_info("backed up directory=%s ms=%llu", b->directory, (unsigned long long)ms);
-    b->done(b->context, why);
+    tell(b, why);
+    for (size_t i = 0; i < b->part.damage_count; i++)
+        free(b->damages[i].what);
+    free(b->damages);
     free(b->places);
     free(b->logs);
     free(b);
@@ -62,12 +87,22 @@ static void on_finished(void *context, int err, const char *why)
     end(context, err ? why : NULL);
 }
 
-static void finish(struct backup *b)
+static void on_segments_linked(void *context, int err, const char *why)
+{
+    struct backup *b = context;
+    b->part.stage = BACKUP_MANIFEST;
+    if (err)
+        end(b, why);
+    else
+        jobs_backup(b->server->jobs, &b->part, on_finished, b);
+}
+
+static void add_segments(struct backup *b)
 {
     oplog_release(b->server->log);
     b->log_is_held = false;
-    b->part.finish = true;
-    jobs_backup(b->server->jobs, &b->part, on_finished, b);
+    b->part.stage = BACKUP_SEGMENTS;
+    jobs_backup(b->server->jobs, &b->part, on_segments_linked, b);
 }
 
 /* ------------------------------------------------------------------------------------------------- catalog and log */
@@ -105,7 +140,7 @@ static void after_pool(uv_work_t *work, int status)
     else if (b->why[0])
         end(b, b->why);
     else
-        finish(b);
+        add_segments(b);
 }
 
 static void on_rolled(void *context, uint64_t last)
@@ -133,6 +168,21 @@ static void on_cores_copied(void *context, int err, const char *why)
         oplog_roll(b->server->log, on_rolled, b);
 }
 
+static void on_damaged(void *context, const struct place *place, const char *what)
+{
+    struct backup *b = context;
+    const struct index *i = indexes_by_number(&b->server->indexes, place->index);
+    struct backup_damage *grown = realloc(b->damages, (b->part.damage_count + 1) * sizeof *grown);
+    char text[MANIFEST_WHAT];
+    require(grown);
+    snprintf(text, sizeof text, "index %s, shard %u: %s", i ? i->name : "that was dropped", place->shard, what);
+    message_make_valid(text);
+    b->part.damages = b->damages = grown;
+    grown[b->part.damage_count] = (struct backup_damage){.place = *place, .what = strdup(text)};
+    require(grown[b->part.damage_count++].what);
+    log_error("what is damaged is backed up as it is: %s", text);
+}
+
 static void list_places(struct backup *b)
 {
     const struct indexes *all = &b->server->indexes;
@@ -142,9 +192,13 @@ static void list_places(struct backup *b)
     b->places = calloc(count + 1, sizeof *b->places);
     require(b->places);
     for (const struct index *i = all->first; i; i = i->next)
-        for (uint32_t n = 0; n < i->shards; n++)
+        for (uint32_t n = 0; n < i->shards; n++) {
             b->places[b->part.place_count++] = stream_place(&i->streams[n]);
+            if (i->streams[n].damaged)
+                on_damaged(b, &b->places[b->part.place_count - 1], "it is refused since the start, whose log says why");
+        }
     b->part.places = b->places;
+    b->part.on_damaged = on_damaged;
 }
 
 static bool is_any_switching(const struct indexes *all)

@@ -4,11 +4,13 @@
  *   a worker   makes the directory and copies each core.mdb: what is not applied there stands in the log
  *   the log    goes on in a new file; the pool links those before it, and copies the catalog after that: of the numbers
  *              (stamps, segments) that the copies speak of it knows that they are given
- *   a worker   links the segments that the copies of core.mdb name, and writes the manifest
+ *   a worker   links the segments that the copies of core.mdb name
+ *   a worker   writes the manifest
  *   release
  *
  * Whatever was acknowledged before it began is in it, and more: it is the server as a kill between two of these lines
- * would have left it. Links cost nothing; to another file system all is copied. */
+ * would have left it. Links cost nothing; to another file system all is copied. Where an index is damaged its files are copied
+ * as they are, and it is named in the manifest and to whoever asked: all the rest is in the backup, whole. */
 #ifndef COORDINATOR_BACKUP_H
 #define COORDINATOR_BACKUP_H
 
@@ -18,7 +20,8 @@
 
 struct backup;
 
-typedef void backup_done(void *context, const char *why); /* NULL: it is whole */
+/* `code` NULL: it is whole; CODE_BACKUP_DAMAGED: it is, but for what was damaged before; CODE_BACKUP_FAILED. */
+typedef void backup_done(void *context, const char *code, const char *why);
 
 /* False: another is being made, or an index gets a new edition at this moment. */
 bool backup_start(struct server *s, const char *directory, backup_done *done, void *context);

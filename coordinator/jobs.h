@@ -67,13 +67,24 @@ struct place {
 enum { BACKUP_MEMORY = 32 << 20 }; /* of that worker */
 struct place stream_place(const struct stream *s);
 
+enum backup_stage { BACKUP_CORES, BACKUP_SEGMENTS, BACKUP_MANIFEST };
+
+struct backup_damage { /* a shard of an index whose files are copied as they are */
+    struct place place;
+    char *what; /* index, file and reason */
+};
+
 struct backup_part {
     const char *directory; /* these stay until `done` */
     const struct place *places;
     size_t place_count;
+    const struct backup_damage *damages; /* more may be told meanwhile: */
+    size_t damage_count;
+    void (*on_damaged)(void *context, const struct place *place, const char *what); /* a file, and why */
     bool in_memory; /* what is written there is memory */
-    bool finish;
+    enum backup_stage stage;
 };
+/* While it is under way `part` may change in what is damaged. */
 void jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done, void *context);
 
 /* While a backup is made no segment and no index is unlinked. */

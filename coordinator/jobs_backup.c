@@ -1,5 +1,6 @@
 #include "coordinator/jobs_state.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,10 +9,12 @@
 
 enum { RETRY_MS = 50, TRIES = 200 };
 
-/* One part, in one worker. What has begun is not tried again: what is half there is in the way, and its owner is told. */
+/* One part, in one worker, and in another one where LMDB has ended it over a damaged file: that one goes on behind the place
+ * that was in hand. Whatever else ends it is told to its owner. */
 struct backup_run {
-    struct backup_part part;
+    const struct backup_part *part;
     unsigned tries; /* to start it */
+    size_t from;    /* of the places */
     jobs_done *done;
     void *context;
 };
@@ -27,7 +30,7 @@ void jobs_backup(struct jobs *j, const struct backup_part *part, jobs_done *done
     require(!j->backup);
     j->backup = calloc(1, sizeof *j->backup);
     require(j->backup);
-    *j->backup = (struct backup_run){.part = *part, .done = done, .context = context};
+    *j->backup = (struct backup_run){.part = part, .done = done, .context = context};
     jobs_dispatch(j);
 }
 
@@ -38,7 +41,7 @@ void backup_start_waiting(struct jobs *j)
         return;
     struct job *job = job_new(j, &job_backup, NULL);
     job->backup = b;
-    job->writes_memory = b->part.in_memory;
+    job->writes_memory = b->part->in_memory;
     int err = job_start(job);
     if (!err) {
         j->backup = NULL;
@@ -61,12 +64,44 @@ void backup_drop_waiting(struct jobs *j)
         give_up(b, ERR_CLOSED, "the server is stopping");
 }
 
+struct damage_rows {
+    Mayfly__Internal__Damaged damaged;
+    Mayfly__Internal__Place place;
+};
+
+static void fill_damaged(struct job *job, Mayfly__Internal__Job *m, const struct backup_part *part)
+{
+    struct damage_rows *rows = calloc(part->damage_count + 1, sizeof *rows);
+    Mayfly__Internal__Damaged **pointers = calloc(part->damage_count + 1, sizeof(*pointers));
+    require(rows != NULL && pointers != NULL);
+    for (size_t i = 0; i < part->damage_count; i++) {
+        const struct backup_damage *d = &part->damages[i];
+        mayfly__internal__damaged__init(&rows[i].damaged);
+        mayfly__internal__place__init(&rows[i].place);
+        rows[i].place.index = d->place.index;
+        rows[i].place.edition = d->place.edition;
+        rows[i].place.shard = d->place.shard;
+        rows[i].damaged.place = &rows[i].place;
+        rows[i].damaged.what = d->what;
+        pointers[i] = &rows[i].damaged;
+    }
+    m->damaged = pointers;
+    m->n_damaged = part->damage_count;
+    job->scratch[2] = rows;
+    job->scratch[3] = pointers;
+}
+
 static void fill(struct job *job, Mayfly__Internal__Job *m)
 {
-    const struct backup_part *part = &job->backup->part;
+    static const Mayfly__Internal__Job__Part parts[] = {[BACKUP_CORES] = MAYFLY__INTERNAL__JOB__PART__CORES,
+                                                        [BACKUP_SEGMENTS] = MAYFLY__INTERNAL__JOB__PART__SEGMENTS,
+                                                        [BACKUP_MANIFEST] = MAYFLY__INTERNAL__JOB__PART__MANIFEST};
+    const struct backup_part *part = job->backup->part;
     job_fill_places(job, m, part->places, part->place_count);
+    fill_damaged(job, m, part);
     m->backup = message_string(part->directory);
-    m->finish = part->finish;
+    m->part = parts[part->stage];
+    m->from = (uint32_t)job->backup->from;
 }
 
 static uint64_t segment_bytes(const struct index *i)
@@ -89,7 +124,10 @@ static uint64_t writes(const struct job *job)
 
 static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
 {
-    (void)job, (void)report; /* its last words say it all */
+    const struct backup_run *b = job->backup;
+    const Mayfly__Internal__Place *p = report->damaged ? report->damaged->place : NULL;
+    if (p)
+        b->part->on_damaged(b->context, &(struct place){p->index, p->edition, p->shard}, report->damaged->what);
 }
 
 /* The nursery could not fork it, or ended before: nothing has been done. */
@@ -98,12 +136,50 @@ static bool has_not_begun(const struct job *job)
     return job->lost && job->pid == 0;
 }
 
+static void try_again(struct job *job)
+{
+    job->jobs->backup = job->backup;
+    jobs_wake_at(job->jobs, uv_now(job->jobs->to.loop) + RETRY_MS);
+}
+
+static bool is_known(const struct backup_part *part, const struct place *p)
+{
+    for (size_t i = 0; i < part->damage_count; i++) {
+        const struct place *d = &part->damages[i].place;
+        if (d->index == p->index && d->edition == p->edition && d->shard == p->shard)
+            return true;
+    }
+    return false;
+}
+
+/* Over the files of a place that nobody knew to be damaged; its number is in the last words. */
+static bool is_ended_by_damage(const struct job *job, const struct death *d)
+{
+    const struct backup_run *b = job->backup;
+    const struct last_words *w = job_words(job);
+    bool died = d->signal == SIGSEGV || d->signal == SIGBUS || d->signal == SIGABRT || d->reason == EXIT_REASON_CRASHED;
+    return died && b->part->stage != BACKUP_MANIFEST && w->documents >= b->from && w->documents < b->part->place_count &&
+           !is_known(b->part, &b->part->places[w->documents]);
+}
+
+static void go_on_behind(struct job *job)
+{
+    struct backup_run *b = job->backup;
+    b->from = (size_t)job_words(job)->documents;
+    b->tries = 0;
+    b->part->on_damaged(b->context, &b->part->places[b->from], "the process that read its files was ended by what is in them");
+    try_again(job);
+}
+
 static void ended(struct job *job, const struct death *d)
 {
     struct backup_run *b = job->backup;
     if (d && has_not_begun(job) && ++b->tries < TRIES) {
-        job->jobs->backup = b;
-        jobs_wake_at(job->jobs, uv_now(job->jobs->to.loop) + RETRY_MS);
+        try_again(job);
+        return;
+    }
+    if (d && is_ended_by_damage(job, d)) {
+        go_on_behind(job);
         return;
     }
     const struct last_words *w = job_words(job);

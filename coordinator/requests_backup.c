@@ -22,26 +22,30 @@ static void stop_waiting(struct pending *p)
     p->session = NULL; /* the backup goes on */
 }
 
-static void answer(struct backing_up *b, const char *why)
+static void answer(struct backing_up *b, const char *code, const char *why)
 {
     struct session *s = b->pending.session;
     uint64_t request = b->pending.request;
     if (!s)
         return;
     session_remove_pending(&b->pending);
-    if (why)
-        session_error(s, request, CODE_BACKUP_FAILED, NULL, "the backup is not whole: %s", why);
+    if (code)
+        session_error(s, request, code, NULL,
+                      strcmp(code, CODE_BACKUP_FAILED) == 0
+                          ? "the backup is not whole: %s"
+                          : "all is backed up, but not all was whole, and damaged files are copied as they are: %s",
+                      why);
     else
         session_done(s, request, b->task);
 }
 
-static void on_done(void *context, const char *why)
+static void on_done(void *context, const char *code, const char *why)
 {
     struct backing_up *b = context;
     struct task *task = tasks_find(b->server->tasks, b->task);
     if (task)
-        tasks_finish(b->server->tasks, task, why ? TASK_FAILED : TASK_SUCCEEDED, why ? CODE_BACKUP_FAILED : NULL, why);
-    answer(b, why);
+        tasks_finish(b->server->tasks, task, code ? TASK_FAILED : TASK_SUCCEEDED, code, why);
+    answer(b, code, why);
     free(b);
 }
 

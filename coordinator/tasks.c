@@ -41,7 +41,7 @@ static const char *known_failure(const char *code)
 {
     static const char *const codes[] = {CODE_LOST,          CODE_STOPPING, CODE_REPLACED,
                                         CODE_INDEX_DAMAGED, CODE_DISK_FULL, CODE_INDEX_NOT_FOUND,
-                                        CODE_BACKUP_FAILED};
+                                        CODE_BACKUP_FAILED, CODE_BACKUP_DAMAGED};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (strcmp(codes[i], code) == 0)
             return codes[i];

@@ -13,6 +13,9 @@
 /* For main.c: err_str then knows LMDB's codes. */
 void store_name_errors(void);
 
+/* A code of LMDB's that says that a file is not as it should be, whoever made it so. */
+bool store_is_damage(int err);
+
 struct image;
 struct store;
 

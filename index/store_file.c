@@ -17,6 +17,16 @@ static const char *lmdb_error_name(int err)
     return mdb_strerror(err);
 }
 
+bool store_is_damage(int err)
+{
+    static const int codes[] = {MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID,    MDB_VERSION_MISMATCH,
+                                MDB_PANIC,     MDB_BAD_VALSIZE,   MDB_CURSOR_FULL, MDB_BAD_TXN, MDB_INCOMPATIBLE, MDB_MAP_RESIZED};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (codes[i] == err)
+            return true;
+    return false;
+}
+
 void store_name_errors(void)
 {
     err_name_range(MDB_KEYEXIST, MDB_LAST_ERRCODE, lmdb_error_name);

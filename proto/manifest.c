@@ -13,9 +13,9 @@
 #include "common/err.h"
 #include "common/fd.h"
 
-enum { MOST = 256 << 20, LINE_MOST = 8 + 1 + 20 + 1 + MANIFEST_PATH };
+enum { MOST = 256 << 20, LINE_MOST = 8 + 1 + 20 + 1 + MANIFEST_PATH + MANIFEST_WHAT };
 
-static const char head[] = "mayfly-backup ", end_word[] = "end ";
+static const char head[] = "mayfly-backup ", end_word[] = "end ", damaged[] = "damaged ";
 
 /* ----------------------------------------------------------------------------------------------------------- writing */
 
@@ -24,8 +24,21 @@ void manifest_begin(struct buf *b)
     buf_printf(b, "%s%d\n", head, MANIFEST_VERSION);
 }
 
+/* One line, whatever the reason is. */
+static void add_damage(struct buf *b, const struct manifest_file *f)
+{
+    buf_printf(b, "%s%s ", damaged, f->path);
+    for (const char *c = f->what; *c; c++)
+        buf_append_str(b, (struct str){(unsigned char)*c < ' ' ? " " : c, 1});
+    buf_append_str(b, str_of("\n"));
+}
+
 void manifest_add(struct buf *b, const struct manifest_file *f)
 {
+    if (manifest_is_damage(f)) {
+        add_damage(b, f);
+        return;
+    }
     buf_printf(b, "%08" PRIx32 " %" PRIu64 " %s\n", f->crc, f->bytes, f->path);
 }
 
@@ -87,7 +100,7 @@ int manifest_open(struct str text, struct str *out_lines, uint32_t *out_version)
         number > UINT32_MAX)
         return ERR_CORRUPT;
     *out_version = (uint32_t)number;
-    if (number != MANIFEST_VERSION)
+    if (number < 1 || number > MANIFEST_VERSION)
         return ERR_VERSION;
     size_t end_size = sizeof end_word - 1 + 8 + 1;
     if (rest.len < end_size)
@@ -116,20 +129,41 @@ static bool is_path(struct str path)
     return !begins;
 }
 
+static int set_path(struct manifest_file *out, struct str path)
+{
+    if (!is_path(path))
+        return ERR_CORRUPT;
+    memcpy(out->path, path.ptr, path.len);
+    out->path[path.len] = '\0';
+    return 1;
+}
+
+static int take_damage(struct str line, struct manifest_file *out)
+{
+    const char *space = line.len ? memchr(line.ptr, ' ', line.len) : NULL;
+    size_t path = space ? (size_t)(space - line.ptr) : line.len, what = space ? line.len - path - 1 : 0;
+    if (what == 0 || what >= MANIFEST_WHAT || memchr(space, '\0', what + 1))
+        return ERR_CORRUPT;
+    memcpy(out->what, space + 1, what);
+    out->what[what] = '\0';
+    return set_path(out, (struct str){line.ptr, path});
+}
+
 int manifest_next(struct str *lines, struct manifest_file *out)
 {
     struct str line;
-    uint64_t crc, bytes;
+    uint64_t crc;
     if (lines->len == 0)
         return 0;
-    if (!take_line(lines, &line) || line.len > LINE_MOST || !take_number(&line, ' ', 16, &crc) || crc > UINT32_MAX ||
-        !take_number(&line, ' ', 10, &bytes) || !is_path(line))
+    *out = (struct manifest_file){0};
+    if (!take_line(lines, &line) || line.len > LINE_MOST)
+        return ERR_CORRUPT;
+    if (take_word(&line, damaged))
+        return take_damage(line, out);
+    if (!take_number(&line, ' ', 16, &crc) || crc > UINT32_MAX || !take_number(&line, ' ', 10, &out->bytes))
         return ERR_CORRUPT;
     out->crc = (uint32_t)crc;
-    out->bytes = bytes;
-    memcpy(out->path, line.ptr, line.len);
-    out->path[line.len] = '\0';
-    return 1;
+    return set_path(out, line);
 }
 
 int manifest_read(const char *directory, struct buf *out)

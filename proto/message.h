@@ -42,6 +42,7 @@ enum { PROTOCOL_VERSION = 1 };
 #define CODE_INDEX_DAMAGED "index_damaged"
 #define CODE_NOT_SUPPORTED "not_supported"
 #define CODE_BACKUP_FAILED "backup_failed"
+#define CODE_BACKUP_DAMAGED "backup_damaged" /* of data that was damaged before */
 #define CODE_INTERNAL "internal"
 
 /* Not refused, though it travels and is kept as refusals are: so many documents (the message) of a shard (the position) were

@@ -11,6 +11,10 @@ static void look_at_file(struct findings *f, const struct manifest_file *m)
 {
     uint64_t bytes;
     uint32_t crc;
+    if (manifest_is_damage(m)) {
+        findings_damage(f, m->path, "it was damaged when it was backed up: %s", m->what);
+        return;
+    }
     int err = file_checksum(m->path, &bytes, &crc);
     if (err)
         findings_damage(f, m->path, "%s", err_str(err));

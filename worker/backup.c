@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,13 +12,19 @@
 #include "common/fd.h"
 #include "common/files.h"
 #include "index/core.h"
+#include "index/segment.h"
 #include "index/snapshot.h"
+#include "index/store.h"
 #include "proto/manifest.h"
 #include "worker/job.h"
+#include "worker/report.h"
 #include "worker/words.h"
 
 /* BACKUP: copies of each core.mdb, or, later, the segments that they name and the manifest over all that is there. The
- * data directory is the working directory; nothing in it is unlinked while a backup is made. */
+ * data directory is the working directory; nothing in it is unlinked while a backup is made.
+ *
+ * What is damaged is told (report_damaged), and its files are copied as they are, so that the rest is had, and nobody's data
+ * is lost for that. LMDB may end who walks what is damaged: then the next worker knows of which place that was, and does not. */
 
 enum { DIRECTORY_MODE = 0750, TARGET_MAX = 3000, PATH_SIZE = TARGET_MAX + PLACE_PATH_MAX + 64 };
 
@@ -71,35 +78,108 @@ static void make_target(const struct worker *w, const char *target)
 
 /* -------------------------------------------------------------------------------------------------------- core.mdb */
 
-static void copy_to(const struct worker *w, struct core *core, const char *path)
+static int copy_to(const struct worker *w, struct core *core, const char *path)
 {
-    scoped(fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    scoped(fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd < 0)
         fail(w, path, -errno);
-    must(w, path, core_copy(core, fd));
-    if (fsync(fd) < 0)
+    int err = core_copy(core, fd);
+    if (!err && fsync(fd) < 0)
         fail(w, path, -errno);
+    return err;
+}
+
+static bool is_damage(int err)
+{
+    enum exit_reason reason = words_reason(err);
+    return reason == EXIT_REASON_CORRUPT || store_is_damage(err);
+}
+
+static bool is_known(const struct worker *w, const place_message *p)
+{
+    for (size_t i = 0; i < w->job->n_damaged; i++) {
+        const place_message *d = w->job->damaged[i]->place;
+        if (d && d->index == p->index && d->edition == p->edition && d->shard == p->shard)
+            return true;
+    }
+    return false;
+}
+
+/* A file of its directory that is not there is no more damage than there is already. */
+static void copy_as_it_is(const struct worker *w, const char *target, const char *directory, const char *name)
+{
+    char from[PATH_SIZE], to[PATH_SIZE];
+    snprintf(from, sizeof from, "%s/%s", directory, name);
+    snprintf(to, sizeof to, "%s/%s/%s", target, directory, name);
+    uint64_t bytes;
+    uint32_t crc;
+    int err = unlink(to) < 0 && errno != ENOENT ? -errno : file_copy(from, to, &bytes, &crc);
+    if (err != -ENOENT)
+        must(w, to, err);
+}
+
+/* A worker makes core.mdb before it writes a segment. */
+static bool has_segments(const char *directory)
+{
+    bool found = false;
+    DIR *d = opendir(directory);
+    for (struct dirent *e; d && !found && (e = readdir(d)) != NULL;)
+        found = strncmp(e->d_name, "seg-", 4) == 0;
+    if (d)
+        closedir(d);
+    return found;
 }
 
 /* Where there is none yet, nothing was ever committed. */
-static void copy_core(const struct worker *w, const char *target, const place_message *place)
+static void copy_core(struct worker *w, const char *target, const place_message *place)
 {
     char directory[PLACE_PATH_MAX], path[PATH_SIZE];
     struct core *core;
     job_place_path(place, directory);
-    int err = core_open_reader(directory, &core);
-    if (err == -ENOENT)
+    bool damaged = is_known(w, place);
+    int err = damaged ? 0 : core_open_reader(directory, &core);
+    if (err == -ENOENT && !has_segments(directory))
         return;
-    must(w, directory, err);
     must(w, target, directory_make_below(target, directory, DIRECTORY_MODE));
-    snprintf(path, sizeof path, "%s/%s/core.mdb", target, directory);
-    copy_to(w, core, path);
-    core_close(core);
+    if (!damaged && !err) {
+        snprintf(path, sizeof path, "%s/%s/core.mdb", target, directory);
+        err = copy_to(w, core, path);
+        core_close(core);
+    }
+    if (err && err != -ENOENT && !is_damage(err))
+        fail(w, directory, err);
+    if (err)
+        report_damaged(w, place, "core.mdb: %s", err == -ENOENT ? "it is gone or cut" : err_str(err));
+    if (damaged || err)
+        copy_as_it_is(w, target, directory, "core.mdb");
 }
 
 /* -------------------------------------------------------------------------------------------------------- segments */
 
-static void link_segments(const struct worker *w, const char *directory, const char *copy, const struct core_view *view)
+/* Every byte is looked at: the manifest is to say of nothing that it is whole that is not. */
+static void look_at_segment(struct worker *w, const place_message *place, const char *path)
+{
+    const char *section = NULL, *name = strrchr(path, '/') + 1;
+    int err = segment_verify(path, &section);
+    if (err && !is_damage(err))
+        fail(w, path, err);
+    if (err)
+        report_damaged(w, place, "%s: %s%s%s", name, section ? section : "", section ? ": " : "", err_str(err));
+}
+
+static void link_segment(struct worker *w, const place_message *place, const char *from, const char *to)
+{
+    int err = file_link(from, to);
+    if (err == -EEXIST) /* by the worker before this one, which died */
+        return;
+    if (err == -ENOENT)
+        report_damaged(w, place, "%s: %s", strrchr(from, '/') + 1, err_str(err));
+    else
+        must(w, from, err);
+}
+
+static void link_segments(struct worker *w, const place_message *place, const char *directory, const char *copy,
+                          const struct core_view *view)
 {
     char from[PATH_SIZE], to[PATH_SIZE];
     for (size_t i = 0; i < view->segment_count; i++) {
@@ -107,24 +187,60 @@ static void link_segments(const struct worker *w, const char *directory, const c
             continue;
         snapshot_segment_path(directory, view->segments[i].id, from, sizeof from);
         snapshot_segment_path(copy, view->segments[i].id, to, sizeof to);
-        must(w, from, file_link(from, to));
+        link_segment(w, place, from, to);
+        if (access(to, F_OK) == 0)
+            look_at_segment(w, place, to);
         w->words->bytes += view->segments[i].bytes;
     }
 }
 
-static void add_segments(const struct worker *w, const char *target, const place_message *place)
+/* Nobody can say which of them are live. */
+static void link_all_segments(struct worker *w, const place_message *place, const char *directory, const char *copy)
+{
+    char from[PATH_SIZE], to[PATH_SIZE];
+    DIR *d = opendir(directory);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        if (strncmp(e->d_name, "seg-", 4) != 0)
+            continue;
+        snprintf(from, sizeof from, "%s/%.64s", directory, e->d_name);
+        snprintf(to, sizeof to, "%.3000s/%.64s", copy, e->d_name);
+        link_segment(w, place, from, to);
+    }
+    if (d)
+        closedir(d);
+}
+
+static int read_copy(const char *copy, struct core **core, struct core_view **view)
+{
+    int err = core_open_alone(copy, core);
+    if (err)
+        return err;
+    err = core_read(*core, NULL, view);
+    if (err)
+        core_close(*core);
+    return err;
+}
+
+static void add_segments(struct worker *w, const char *target, const place_message *place)
 {
     char directory[PLACE_PATH_MAX], copy[PATH_SIZE];
     struct core *core;
     struct core_view *view;
     job_place_path(place, directory);
     snprintf(copy, sizeof copy, "%s/%s", target, directory);
-    int err = core_open_alone(copy, &core);
+    bool damaged = is_known(w, place);
+    int err = damaged ? 0 : read_copy(copy, &core, &view);
     if (err == -ENOENT)
         return;
-    must(w, copy, err);
-    must(w, copy, core_read(core, NULL, &view));
-    link_segments(w, directory, copy, view);
+    if (err && !is_damage(err))
+        fail(w, copy, err);
+    if (err)
+        report_damaged(w, place, "core.mdb: %s", err_str(err));
+    if (damaged || err) {
+        link_all_segments(w, place, directory, copy);
+        return;
+    }
+    link_segments(w, place, directory, copy, view);
     core_view_release(view);
     core_close(core);
 }
@@ -141,7 +257,7 @@ static int list_one(void *context, const char *path, bool is_directory)
 {
     struct listing *l = context;
     char whole[PATH_SIZE];
-    struct manifest_file file;
+    struct manifest_file file = {0};
     if (snprintf(whole, sizeof whole, "%s/%s", l->target, path) >= (int)sizeof whole ||
         snprintf(file.path, sizeof file.path, "%s", path) >= (int)sizeof file.path)
         return -ENAMETOOLONG;
@@ -170,13 +286,24 @@ static void write_manifest(const struct worker *w, const char *target, struct st
     must(w, parent, fd_sync_directory(parent));
 }
 
-static void finish(const struct worker *w, const char *target)
+static void list_damaged(struct worker *w, struct listing *l)
+{
+    for (size_t i = 0; i < w->job->n_damaged; i++) {
+        struct manifest_file file = {0};
+        job_place_path(w->job->damaged[i]->place, file.path);
+        snprintf(file.what, sizeof file.what, "%s", w->job->damaged[i]->what);
+        manifest_add(&l->text, &file);
+    }
+}
+
+static void finish(struct worker *w, const char *target)
 {
     struct listing l = {.worker = w, .target = target};
     words_stage(w->words, STAGE_WRITING);
     manifest_begin(&l.text);
     must(w, target, directory_walk(target, list_one, &l));
     must(w, target, fd_sync_directory(target));
+    list_damaged(w, &l);
     manifest_end(&l.text);
     must(w, target, l.text.err);
     write_manifest(w, target, (struct str){l.text.data, l.text.len});
@@ -187,16 +314,16 @@ enum exit_reason backup_run(struct worker *w)
     const job_message *job = w->job;
     const char *target = job->backup;
     w->words->documents_total = job->n_survey;
-    if (!job->finish)
+    if (job->part == MAYFLY__INTERNAL__JOB__PART__MANIFEST)
+        finish(w, target);
+    else if (job->part == MAYFLY__INTERNAL__JOB__PART__CORES && job->from == 0)
         make_target(w, target);
-    for (size_t i = 0; i < job->n_survey; i++) {
-        if (job->finish)
+    for (size_t i = job->from; i < job->n_survey && job->part != MAYFLY__INTERNAL__JOB__PART__MANIFEST; i++) {
+        w->words->documents = i; /* the place that is in hand: if LMDB ends this process, it is of that one */
+        if (job->part == MAYFLY__INTERNAL__JOB__PART__SEGMENTS)
             add_segments(w, target, job->survey[i]);
         else
             copy_core(w, target, job->survey[i]);
-        w->words->documents++;
     }
-    if (job->finish)
-        finish(w, target);
     return EXIT_REASON_DONE;
 }

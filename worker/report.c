@@ -1,6 +1,8 @@
 #include "worker/report.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 #include "common/err.h"
 #include "worker/words.h"
@@ -217,5 +219,22 @@ void report_survey_end(struct worker *w)
 {
     report_message report = report_of(w);
     report.last = true;
+    send_report(w, &report);
+}
+
+void report_damaged(struct worker *w, const place_message *place, const char *format, ...)
+{
+    char what[400];
+    va_list arguments;
+    Mayfly__Internal__Place copy = *place;
+    Mayfly__Internal__Damaged damaged;
+    report_message report = report_of(w);
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    mayfly__internal__damaged__init(&damaged);
+    damaged.place = &copy;
+    damaged.what = what;
+    report.damaged = &damaged;
     send_report(w, &report);
 }

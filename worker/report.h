@@ -26,4 +26,8 @@ void report_surveyed(struct worker *w, const place_message *place, const struct 
 void report_survey_failed(struct worker *w, const place_message *place, int err);
 void report_survey_end(struct worker *w);
 
+/* BACKUP: a shard of an index is damaged, and copied as it is. */
+void report_damaged(struct worker *w, const place_message *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #endif

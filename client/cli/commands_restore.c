@@ -22,11 +22,30 @@ static const char *data_directory(const struct cli *c)
     return given ? given : set && *set ? set : "/var/lib/mayfly";
 }
 
+static void each_damage(const struct restored *r, void (*visit)(const char *damage, struct buf *b), struct buf *b)
+{
+    const char *at = r->damaged.data;
+    for (size_t i = 0; i < r->damages && !r->damaged.err; i++, at += strlen(at) + 1)
+        visit(at, b);
+}
+
+static void say_damage(const char *damage, struct buf *b)
+{
+    (void)b;
+    fprintf(stderr, "mayfly: it was damaged when it was backed up, and still is: %s\n", damage);
+}
+
+static void emit_damage(const char *damage, struct buf *b)
+{
+    emit_string(b, damage);
+}
+
 static void say(const struct cli *c, const char *data, const struct restored *r)
 {
     char bytes[BYTES_TEXT_SIZE];
     if (!c->json) {
         printf("restored %" PRIu64 " files, %s, to %s\n", r->files, bytes_text(bytes, r->bytes), data);
+        each_damage(r, say_damage, NULL);
         return;
     }
     struct buf b = {0};
@@ -34,6 +53,10 @@ static void say(const struct cli *c, const char *data, const struct restored *r)
     emit_member_string(&b, "data", data);
     emit_member_number(&b, "files", r->files);
     emit_member_number(&b, "bytes", r->bytes);
+    emit_key(&b, "damaged");
+    emit_begin(&b, '[');
+    each_damage(r, emit_damage, &b);
+    emit_end(&b, ']');
     emit_end(&b, '}');
     report_json(&b);
     buf_finish(&b);
@@ -45,11 +68,13 @@ int command_restore(struct cli *c)
     char why[RESTORE_WHY];
     const char *data = data_directory(c);
     if (!restore(c->words[0], data, &restored, why)) {
+        buf_finish(&restored.damaged);
         report_error(c, "restore_failed", why, NULL);
         return STATUS_REFUSED;
     }
     say(c, data, &restored);
-    return STATUS_DONE;
+    buf_finish(&restored.damaged);
+    return restored.damages ? STATUS_REFUSED : STATUS_DONE; /* nobody is to take it for whole */
 }
 
 /* Where it is built, or as it was installed with this program; MAYFLY_LIBEXEC as for mayflyd. */

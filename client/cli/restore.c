@@ -66,8 +66,15 @@ static bool each_file(struct restoring *r, file_visitor *visit, struct restored 
     struct manifest_file f;
     char path[PATH_MAX];
     int got;
+    buf_finish(&out->damaged);
     *out = (struct restored){0};
     while ((got = manifest_next(&lines, &f)) > 0) {
+        if (manifest_is_damage(&f)) {
+            buf_printf(&out->damaged, "%s: %s", f.path, f.what);
+            buf_append_str(&out->damaged, (struct str){"", 1});
+            out->damages++;
+            continue;
+        }
         if (!join(r, r->backup, f.path, path) || !visit(r, &f, path))
             return false;
         out->files++;
@@ -202,6 +209,7 @@ static bool fill(struct restoring *r, struct restored *out)
 bool restore(const char *backup, const char *data, struct restored *out, char why[RESTORE_WHY])
 {
     struct restoring r = {.backup = backup, .data = data, .why = why};
+    *out = (struct restored){0};
     bool done = read_manifest(&r) && each_file(&r, look_at, out) && fill(&r, out);
     buf_finish(&r.manifest);
     return done;

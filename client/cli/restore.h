@@ -5,10 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/buf.h"
+
 enum { RESTORE_WHY = 1024 };
 
 struct restored {
     uint64_t files, bytes;
+    struct buf damaged; /* what was damaged when it was backed up, zero-terminated sentences one after the other; the caller's to finish */
+    size_t damages;
 };
 
 /* Looks at every file of the backup first, and makes or fills `data` only then. Until all is there and durable the file

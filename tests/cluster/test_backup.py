@@ -1,5 +1,6 @@
 """Backups of a running server, restoring them elsewhere, and finding damage: `mayfly backup`, `restore` and `check`."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -265,9 +266,9 @@ def test_damage_in_any_file_of_a_backup_is_found_and_it_is_not_restored(stopped,
 
 def test_a_manifest_of_a_newer_version_is_refused_by_name(stopped, directory):
     manifest = directory / "backup" / "MANIFEST"
-    manifest.write_text(manifest.read_text().replace("mayfly-backup 1", "mayfly-backup 2"))
+    manifest.write_text(manifest.read_text().replace("mayfly-backup 2", "mayfly-backup 3"))
     said = run("restore", directory / "backup", "--data", directory / "target", status=1)
-    assert "format 2, this program reads 1" in said
+    assert "format 3, this program reads 2" in said
 
 
 def test_a_restore_that_was_killed_leaves_nothing_that_starts(stopped, directory):
@@ -376,3 +377,96 @@ def test_a_backup_has_one_edition_of_an_index_whole(make_server, directory):
         with restored(directory / f"b{k}", directory / f"r{k}", shards=2) as other, other.client() as client:
             assert [i.documents for i in client.list_indexes()] == [1500]
             assert client.search("books", "amber", match="any").estimated_total > 0
+
+
+# ------------------------------------------------------------------------------------------- of data that is damaged already
+
+
+@pytest.fixture
+def two(make_server):
+    """A server of two indexes of which one has a segment file in each shard."""
+    server = make_server(shards=2, config={"merge": "manual"})
+    with server.client() as client:
+        for index in ("books", "films"):
+            client.add(index, [document(i) for i in range(3000)], wait="searchable")
+    return server
+
+
+def damaged_backup(server, backup, *words):
+    """It is made, and says at every place that it is not of whole data."""
+    done = server.run("backup", backup, check=False)
+    assert done.returncode == 1 and "backup_damaged" in done.stderr, (done.stderr, server.log())
+    last = server.json("tasks")["tasks"]
+    task = next(t for t in last if t["type"] == "backup")
+    assert task["status"] == "failed"
+    manifest = (backup / "MANIFEST").read_text()
+    for word in ("index books, shard ", *words):
+        assert word in done.stderr and word in manifest and word in server.log() and word in json.dumps(task), (word, done.stderr)
+    assert "films" not in "".join(line for line in manifest.splitlines() if line.startswith("damaged "))
+    said = run("check", backup, status=1)
+    assert "it was damaged when it was backed up" in said and "index books, shard " in said
+
+
+@contextlib.contextmanager
+def restored_with_damage(backup, place):
+    place.mkdir()
+    other = Server(place, shards=2)
+    done = subprocess.run([str(BIN / "mayfly"), "--json", "restore", str(backup), "--data", str(other.data)], capture_output=True,
+                          text=True, timeout=120)
+    assert done.returncode == 1 and any("index books, shard " in text for text in json.loads(done.stdout)["damaged"]), done.stdout
+    other.start()
+    try:
+        with other.client() as client:
+            assert client.search("films", "amber", match="any", no_partial=True).estimated_total > 0
+            assert client.get("films", "7")["n"] == 0
+            yield client
+    finally:
+        other.stop()
+
+
+def test_an_index_that_is_refused_is_backed_up_as_it_is(two, directory):
+    two.stop()
+    core = two.data / "indexes/1/1/0/core.mdb"
+    flip(core, *[at for place in places_in("core", core) for at in place])
+    two.start()
+    damaged_backup(two, directory / "backup", "shard 0: it is refused since the start")
+    assert (directory / "backup/indexes/1/1/0/core.mdb").read_bytes() == core.read_bytes()
+    assert {p.name for p in (directory / "backup/indexes/1/1/0").glob("seg-*")} == {p.name for p in core.parent.glob("seg-*")}
+    with restored_with_damage(directory / "backup", directory / "other") as client:
+        with pytest.raises(mayfly.Failure) as failure:
+            client.search("books", "amber", no_partial=True)
+        assert failure.value.code == "index_damaged"
+
+
+def test_a_damaged_segment_is_found_and_named(two, directory):
+    segment = next(two.data.glob("indexes/1/1/1/seg-*.mdb"))
+    flip(segment, *range(200, segment.stat().st_size - 200, 997))
+    damaged_backup(two, directory / "backup", f"shard 1: {segment.name}: ")
+    with restored_with_damage(directory / "backup", directory / "other"):
+        pass
+
+
+def test_a_core_that_ends_who_reads_it_costs_that_index_only(two, directory):
+    """LMDB believes its files: one that was cut ends the process that has mapped it."""
+    core = two.data / "indexes/1/1/0/core.mdb"
+    os.truncate(core, 8192)
+    damaged_backup(two, directory / "backup", "shard 0: ")
+    with restored_with_damage(directory / "backup", directory / "other"):
+        pass
+
+
+def test_a_manifest_of_before_is_read(stopped, directory):
+    """Of version 1, which has no line of what is damaged."""
+    manifest = directory / "backup" / "MANIFEST"
+    body = manifest.read_text().replace("mayfly-backup 2", "mayfly-backup 1").rsplit("end ", 1)[0]
+    manifest.write_text(f"{body}end {crc32c(body.encode()):08x}\n")
+    assert "all whole" in run("check", directory / "backup")
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF

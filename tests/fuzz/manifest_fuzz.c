@@ -16,7 +16,8 @@ static int go_through(struct str text)
     int got = 0, err = manifest_open(text, &lines, &version);
     require(err != ERR_VERSION || version != MANIFEST_VERSION);
     while (!err && (got = manifest_next(&lines, &f)) > 0)
-        require(f.path[0] && f.path[0] != '/' && f.path[0] != '.' && !strstr(f.path, "/.") && strlen(f.path) < MANIFEST_PATH);
+        require(f.path[0] && f.path[0] != '/' && f.path[0] != '.' && !strstr(f.path, "/.") && strlen(f.path) < MANIFEST_PATH &&
+                strlen(f.what) < MANIFEST_WHAT && !strchr(f.what, '\n'));
     return err ? err : got;
 }
 
@@ -40,8 +41,9 @@ static void seeds(fuzz_run *take)
     struct buf b = {0};
     manifest_begin(&b);
     size_t head = b.len;
-    manifest_add(&b, &(struct manifest_file){8192, 0x1a2b3c4d, "catalog.mdb"});
-    manifest_add(&b, &(struct manifest_file){1, 0xffffffff, "indexes/1/1/0/seg-7.mdb"});
+    manifest_add(&b, &(struct manifest_file){.bytes = 8192, .crc = 0x1a2b3c4d, .path = "catalog.mdb"});
+    manifest_add(&b, &(struct manifest_file){.bytes = 1, .crc = 0xffffffff, .path = "indexes/1/1/0/seg-7.mdb"});
+    manifest_add(&b, &(struct manifest_file){.path = "indexes/1/1/0", .what = "index films: seg-7.mdb:\ncorrupt"});
     take((const uint8_t *)b.data + head, b.len - head - 1);
     manifest_end(&b);
     require(!b.err && go_through((struct str){b.data, b.len}) == 0);
