@@ -20,6 +20,9 @@
 enum {
     RETRY_MS = 1000,
     TURN_MS = 10,
+    SLOW_ABOVE = 16 << 20, /* bytes that wait for workers */
+    CLOSE_BELOW = 2 << 20,
+    MOST_THINNINGS = 2,
     CLOSED_MOST_MS = 20000, /* what takes longer to be applied does not hold up clients */
     OPEN_LEAST_MS = 30000,  /* and then they are not held up again for so long */
 };
@@ -41,6 +44,8 @@ struct making {
     enum stage stage;
     bool reshards;    /* it has another number of shards */
     uint64_t task;    /* by which its settings come; 0: none do */
+    bool was_behind;   /* clients that write much waited for the others to be let wait for less */
+    unsigned thinnings; /* passes for that */
     char refused[300]; /* where none do no document is: why it was all the same */
     bool canceled; /* while the transaction was on its way */
     unsigned passes;
@@ -83,7 +88,8 @@ static void let_go(struct making *m)
 {
     struct index *i = m->index;
     i->making = NULL;
-    i->slowed = false;
+    i->bulk_waits = false;
+    i->unapplied_most = 0;
     jobs_resume(m->server->jobs, i);
     open_index(m->server, i);
     uv_close((uv_handle_t *)&m->retry, on_closed);
@@ -268,6 +274,29 @@ static void close_index(struct making *m)
     turn_again(m, 0);
 }
 
+/* Those who write much wait by now, the others not yet: for them the less is left the better. So what was applied of a
+ * backlog is dealt with by a pass of its own before. */
+static void close_when_few_wait(struct making *m)
+{
+    struct index *i = m->index;
+    if (i->bulk_waits) {
+        i->bulk_waits = false;
+        i->unapplied_most = CLOSE_BELOW;
+        jobs_resume(m->server->jobs, i);
+    }
+    bool is_behind = ingest_is_far_behind(i);
+    if (is_behind) {
+        m->was_behind = true;
+        turn_again(m, TURN_MS);
+    } else if (m->was_behind && m->thinnings++ < MOST_THINNINGS) {
+        m->was_behind = false;
+        i->bulk_waits = true;
+        begin_pass(m);
+    } else {
+        close_index(m);
+    }
+}
+
 static const struct stream *find_damaged(const struct index *i)
 {
     for (uint32_t n = 0; n < i->shards; n++)
@@ -280,9 +309,11 @@ static const struct stream *find_damaged(const struct index *i)
 static void give_up_closing(struct making *m)
 {
     log_warn("writes to an index wait too long for what was accepted before to be applied, and go on; its number of shards "
-             "is tried to be changed again later index=%s", m->index->name);
+             "is tried to be changed again later index=%s unapplied=%llu", m->index->name,
+             (unsigned long long)ingest_unapplied(m->index));
     m->stage = CATCHING_UP;
-    m->index->slowed = false;
+    m->thinnings = 0;
+    m->index->unapplied_most = SLOW_ABOVE;
     open_index(m->server, m->index);
     uv_timer_start(&m->retry, on_turn, OPEN_LEAST_MS, 0);
 }
@@ -302,7 +333,7 @@ static void on_closing(uv_timer_t *timer)
     if (damaged)
         fail(m, ERR_CORRUPT, damaged->damage);
     else if (m->stage != CLOSING && may_close(m))
-        close_index(m);
+        close_when_few_wait(m);
     else if (m->stage != CLOSING)
         turn_again(m, RETRY_MS / 10);
     else if (ingest_seal_index(i) && ingest_is_drained(i))
@@ -326,7 +357,7 @@ static void next_pass(struct making *m)
              m->edition->edition, m->passes, (unsigned long long)differences);
     m->before = differences;
     m->stage = CATCHING_UP;
-    m->index->slowed = m->reshards;
+    m->index->bulk_waits = m->reshards;
     if (!last)
         begin_pass(m);
     else if (m->reshards)
@@ -399,6 +430,7 @@ void editions_begin(struct server *s, struct index *i)
     m->task = index_has_coming(i) ? i->coming.task : 0;
     m->edition = indexes_new_edition(&s->indexes, i, free_edition(s, i));
     m->reshards = m->edition->shards != i->shards;
+    i->unapplied_most = m->reshards ? SLOW_ABOVE : 0;
     m->streams = calloc(m->edition->shards, sizeof(struct reanalysis *));
     require(m->streams && uv_timer_init(s->loop, &m->retry) == 0);
     m->retry.data = m;

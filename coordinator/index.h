@@ -79,8 +79,10 @@ struct index {
     uint32_t newest_edition;      /* that was begun in this life: one that was given up may still be to be removed */
     const struct index *becoming; /* what the catalog is told that it is: the switch is on its way */
     bool paused;                  /* no build and no merge begins */
-    bool slowed; /* its shards are to be others: who writes to it is not read from while too much waits for workers */
-    bool closed; /* and now: what comes waits until it has them (requests_write.c) */
+    /* While it is given another number of shards: */
+    uint64_t unapplied_most; /* while more bytes wait for workers, who writes much is not read from; 0: any number may */
+    bool bulk_waits;         /* builds that are not small do not begin */
+    bool closed;             /* what comes waits until it has them (requests_write.c) */
     bool is_edition;              /* not an index, but the edition of one that is being made */
     bool durable; /* in the catalog: nothing in it is acknowledged before */
     bool dropped; /* gone from the catalog; freed when nothing refers to it */

@@ -19,7 +19,6 @@
 
 enum {
     TICK_MS = 200,
-    SLOW_ABOVE = 16 << 20, /* bytes: a second or less of one worker's time */
     FLUSH_TICKS = 5, /* a write to the catalog is five pages, however few tasks have ended */
 };
 
@@ -71,7 +70,7 @@ static void detach(struct load *l)
     intake_progressed(i);
 }
 
-static uint64_t unapplied_bytes(const struct index *i)
+uint64_t ingest_unapplied(const struct index *i)
 {
     uint64_t bytes = 0;
     for (uint32_t n = 0; n < i->shards; n++)
@@ -85,9 +84,14 @@ static void count_applied(const struct bundle *b)
     b->stream->unapplied_bytes -= b->bytes;
 }
 
+bool ingest_is_far_behind(const struct index *i)
+{
+    return i->unapplied_most && ingest_unapplied(i) > i->unapplied_most;
+}
+
 static bool is_held_up(const struct index *i)
 {
-    return i->closed || (i->slowed && unapplied_bytes(i) > SLOW_ABOVE);
+    return i->closed || ingest_is_far_behind(i);
 }
 
 bool intake_is_closed(const struct intake *i)
@@ -97,7 +101,7 @@ bool intake_is_closed(const struct intake *i)
 
 bool intake_must_wait(const struct intake *i)
 {
-    return is_held_up(i->index);
+    return i->index->closed || (i->loads && is_held_up(i->index));
 }
 
 bool ingest_is_drained(const struct index *index)

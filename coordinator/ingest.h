@@ -67,7 +67,8 @@ void intake_hang_up(struct intake *i);
 /* What comes is to be kept by who has it, and given when the index is open again. */
 bool intake_is_closed(const struct intake *i);
 
-/* Its client is not to be read from for now: the index is closed, or slowed and too much of it waits for workers. */
+/* Its client is not to be read from for now: the index is closed, or it is far behind, with some of what is this
+ * intake's. */
 bool intake_must_wait(const struct intake *i);
 
 /* Of an index that is closed: whatever is whole goes into the log, and halves stand by themselves. False: not all of it,
@@ -76,6 +77,8 @@ bool ingest_seal_index(struct index *index);
 
 /* And whether all of it is applied. */
 bool ingest_is_drained(const struct index *index);
+bool ingest_is_far_behind(const struct index *index); /* more than unapplied_most */
+uint64_t ingest_unapplied(const struct index *index); /* bytes of operations that wait for workers, or are with them */
 
 /* The catalog has it now: what waited for that is told. */
 void ingest_index_durable(struct ingest *g, const struct index *index);

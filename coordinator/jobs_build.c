@@ -160,7 +160,8 @@ static struct batch *next_batch(struct jobs *j, struct stream_jobs *sj, bool sma
 
 bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool small_only)
 {
-    if (sj->stream->damaged || sj->forgotten || sj->stream->index->paused)
+    const struct index *i = sj->stream->index;
+    if (sj->stream->damaged || sj->forgotten || i->paused || (i->bulk_waits && !small_only))
         return false;
     for (const struct batch *b = sj->batches; b; b = b->next)
         if (may_run(j, b, small_only))

@@ -98,6 +98,11 @@ def search_lone(m, _):
     assert m.get("books", "lone") == LONE
 
 
+def load(m, turn):
+    """Megabytes, in regions and workers of their own."""
+    m.add("books", [{"id": f"bulk{n}", "turn": -turn, "filling": "x" * 4000} for n in range(1500)])
+
+
 def expect_model(client, model):
     assert all(task.status == "succeeded" for task in await_tasks(client) if task.type != "reshard")
     live = {h.id: h.document for h in everything(client, "books") if h.id != "lone"}
@@ -111,7 +116,7 @@ def test_under_writes_and_searches(make_server):
     with server.client() as m:
         m.add("books", [*documents(3000), LONE], wait="searchable")
         writes.model.update({d["id"]: d for d in documents(3000)})
-        with Traffic(server, writes) as traffic, Traffic(server, search_lone) as searches:
+        with Traffic(server, writes) as traffic, Traffic(server, load) as loads, Traffic(server, search_lone) as searches:
             for number in (3, 1, 4, 2):
                 rounds = traffic.rounds, searches.rounds
                 expect_done(m, number)
@@ -119,6 +124,8 @@ def test_under_writes_and_searches(make_server):
                     time.sleep(0.01)
                 assert searches.rounds > rounds[1]
         expect_model(m, writes.model)
+        assert {m.get("books", f"bulk{n}")["turn"] for n in range(1500)} == {1 - loads.rounds}
+        m.delete("books", [f"bulk{n}" for n in range(1500)], wait="searchable")
         expect_equal_to_fresh(m, "books", {})
     server.stop()
     assert "all whole" in server.run("check", server.data).stdout
