@@ -102,6 +102,22 @@ uint64_t dictionary_texts_ending(const struct dictionary_block *b, uint64_t term
     return kept;
 }
 
+bool dictionary_lengths(const struct dictionary_block *b, uint16_t lengths[TERMS_PER_BLOCK])
+{
+    const uint8_t *next = b->longs;
+    for (uint32_t i = 0; i < b->terms; i++) {
+        struct dictionary_text t;
+        lengths[i] = (uint16_t)dictionary_length(b->heads[i]);
+        if (!dictionary_is_long(b->heads[i]))
+            continue;
+        if (!dictionary_long_text(b, i, next, &t))
+            return false;
+        lengths[i] = (uint16_t)(t.shared + t.rest);
+        next = t.bytes + t.rest - 1;
+    }
+    return true;
+}
+
 bool dictionary_text_of(const struct dictionary_block *b, uint32_t term, struct dictionary_text *t)
 {
     const uint8_t *at;

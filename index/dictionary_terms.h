@@ -8,6 +8,8 @@
 
 #include "index/dictionary.h"
 
+enum { DICTIONARY_LONG = 15 /* bytes that a long term's key has at least */ };
+
 #define BYTES_OF_ONE UINT64_C(0x0101010101010101)
 
 /* The lowest bits of eight bytes as eight bits. */
@@ -46,6 +48,9 @@ uint64_t dictionary_up_to(const struct dictionary_block *b, uint32_t length);
  * bytes, of which the last is known to be theirs. */
 uint64_t dictionary_texts_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths,
                                  const uint8_t *bytes, uint32_t count);
+
+/* How many bytes each key has; false if one is damaged. */
+bool dictionary_lengths(const struct dictionary_block *b, uint16_t lengths[TERMS_PER_BLOCK]);
 
 /* A term's text by its number; false if it is damaged. */
 bool dictionary_text_of(const struct dictionary_block *b, uint32_t term, struct dictionary_text *t);

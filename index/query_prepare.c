@@ -1,9 +1,11 @@
 #include "index/query.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
+#include "index/prefix.h"
 #include "index/query_tree.h"
 #include "index/typo.h"
 #include "index/will_need.h"
@@ -201,43 +203,154 @@ static int end_segment(struct preparation *p, struct shortlist *l)
 /* ---------------------------------------------------------------------------------------------------- words that begin
  * so */
 
-/* All terms of one kind that begin with the word as it was typed; itself it is there through its stem. A stem that is
- * no word counts as well: whether it is one would depend on documents that are deleted but not yet gone. */
-static int list_kind(struct preparation *p, size_t segment, enum term_kind kind, struct shortlist *l)
-{
-    struct str folded = p->word->folded;
-    char from[1 + ANALYZER_MAX_WORD];
-    size_t length = 1 + folded.len;
-    from[0] = (char)kind;
-    memcpy(from + 1, folded.ptr, folded.len);
+/* The first QUERY_CANDIDATES of all segments so far, in order: no later one is looked at. */
+struct prefix_search {
+    struct preparation *preparation;
+    size_t segment;
+    struct query_candidate *kept, *merged;
+    size_t kept_count;
+    struct query_candidate *items, *sorted; /* of the segment */
+    size_t count;
+    int err; /* other than of the dictionary */
+};
 
-    int err = 0;
-    struct term term;
-    struct term_cursor cursor;
-    term_cursor_seek(&cursor, p->snapshot->segments[segment].segment, (struct str){from, length});
-    while (!err && term_cursor_next(&cursor, &term)) {
-        if (term.key.len < length || memcmp(term.key.ptr, from, length) != 0)
-            break;
-        bool typed = str_equal(term.key, p->word->key) || (kind == TERM_WORD && term.key.len == length);
-        if (!typed)
-            err = list_term(p, segment, &term, (struct query_candidate){.distance = 1}, l);
+enum { ENOUGH = 1 };
+static_assert(TERM_STEM < TERM_WORD, "keys of a length rise as stems and then words do");
+
+static int prefix_search_init(struct arena *a, struct prefix_search *s)
+{
+    struct query_candidate **arrays[] = {&s->kept, &s->merged, &s->items, &s->sorted};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        *arrays[i] = arena_alloc_unset(a, QUERY_CANDIDATES * sizeof **arrays[i]);
+        if (!*arrays[i])
+            return ERR_FULL;
     }
-    if (!err && cursor.err)
-        err = failed(p, segment, "dictionary", cursor.err);
-    return err;
+    return 0;
+}
+
+/* Itself the word is there through its stem. A stem that is no word counts as well: whether it is one would depend on
+ * documents that are deleted but not yet gone. */
+static bool is_typed(const struct tree_word *w, struct str key)
+{
+    return str_equal(key, w->key) || (key.ptr[0] == TERM_WORD && key.len == 1 + w->folded.len);
+}
+
+/* A term that begins with the word as it was typed, if a live document has it. */
+static int take_prefixed(void *context, const struct term *t)
+{
+    struct prefix_search *s = context;
+    struct preparation *p = s->preparation;
+    struct query_candidate c = {.key = t->key, .distance = 1};
+    bool is_full = s->kept_count == QUERY_CANDIDATES;
+    if (is_typed(p->word, t->key) || (is_full && candidate_order(&c, &s->kept[s->kept_count - 1]) > 0))
+        return 0;
+    int64_t live = snapshot_live(&p->snapshot->segments[s->segment], t);
+    if (live <= 0)
+        return live < 0 ? s->err = failed(p, s->segment, "postings", live) : 0;
+    c.frequency = (uint64_t)live;
+    c.key = arena_copy(p->arena, t->key);
+    if (!c.key.ptr)
+        return s->err = ERR_FULL;
+    s->items[s->count++] = c;
+    return s->count == QUERY_CANDIDATES ? ENOUGH : 0;
+}
+
+/* How long keys may be so that those from `least` on are all wanted, or `least`, of which the first are. */
+static uint32_t longest_wanted(const struct prefix_lengths *l, uint32_t least, size_t wanted)
+{
+    uint32_t most = least;
+    size_t sum = l->counts[least];
+    while (most < l->longest && sum + l->counts[most + 1] <= wanted)
+        sum += l->counts[++most];
+    return most;
+}
+
+static int take_lengths(struct prefix_search *s, const struct prefix_range ranges[2], uint32_t least, uint32_t most)
+{
+    int err = prefix_terms(&ranges[0], least, most, take_prefixed, s);
+    return err ? err : prefix_terms(&ranges[1], least, most, take_prefixed, s);
+}
+
+/* The first of a segment, shorter keys before longer ones; those of several lengths are mixed. */
+static int search_segment(struct prefix_search *s, const struct prefix_range ranges[2])
+{
+    bool is_full = s->kept_count == QUERY_CANDIDATES;
+    uint32_t last = is_full ? (uint32_t)s->kept[s->kept_count - 1].key.len : MAX_KEY, most;
+    uint32_t blocks = ranges[0].end - ranges[0].from + ranges[1].end - ranges[1].from;
+    struct prefix_lengths lengths = {.longest = 0};
+    if (blocks <= QUERY_CANDIDATES / TERMS_PER_BLOCK) /* none can be too many */
+        return take_lengths(s, ranges, 1, last);
+    int err = prefix_count(&ranges[0], &lengths);
+    if (!err)
+        err = prefix_count(&ranges[1], &lengths);
+    for (uint32_t least = 1; !err && least <= last && least <= lengths.longest; least = most + 1) {
+        most = longest_wanted(&lengths, least, QUERY_CANDIDATES - s->count);
+        err = take_lengths(s, ranges, least, most);
+    }
+    return err == ENOUGH ? 0 : err;
+}
+
+/* A segment's are in the order of their keys where they have one length. */
+static void sort_by_length(const struct query_candidate *items, size_t count, struct query_candidate *sorted)
+{
+    uint32_t starts[2 + MAX_KEY] = {0};
+    for (size_t i = 0; i < count; i++)
+        starts[items[i].key.len + 1]++;
+    for (size_t length = 1; length < sizeof starts / sizeof *starts; length++)
+        starts[length] += starts[length - 1];
+    for (size_t i = 0; i < count; i++)
+        sorted[starts[items[i].key.len]++] = items[i];
+}
+
+/* A term among the first of all is among the first in each segment that has it, so its frequencies are complete. */
+static void merge_segment(struct prefix_search *s)
+{
+    size_t i = 0, k = 0, n = 0;
+    sort_by_length(s->items, s->count, s->sorted);
+    while (n < QUERY_CANDIDATES && (i < s->kept_count || k < s->count)) {
+        int order = i == s->kept_count ? 1 : k == s->count ? -1 : candidate_order(&s->kept[i], &s->sorted[k]);
+        s->merged[n] = order <= 0 ? s->kept[i] : s->sorted[k];
+        if (order == 0)
+            s->merged[n].frequency += s->sorted[k].frequency;
+        i += order <= 0;
+        k += order >= 0;
+        n++;
+    }
+    struct query_candidate *kept = s->kept;
+    s->kept = s->merged;
+    s->merged = kept;
+    s->kept_count = n;
+    s->count = 0;
+}
+
+static void find_ranges(const struct prefix_search *s, char keys[2][1 + ANALYZER_MAX_WORD], struct prefix_range out[2])
+{
+    static const enum term_kind kinds[] = {TERM_STEM, TERM_WORD};
+    const struct preparation *p = s->preparation;
+    struct str folded = p->word->folded;
+    for (size_t i = 0; i < 2; i++) {
+        keys[i][0] = (char)kinds[i];
+        memcpy(keys[i] + 1, folded.ptr, folded.len);
+        prefix_range_find(&out[i], p->snapshot->segments[s->segment].segment, (struct str){keys[i], 1 + folded.len});
+    }
 }
 
 static int prepare_prefix(struct preparation *p)
 {
-    struct shortlist l;
-    int err = shortlist_init(p->arena, &l);
-    for (size_t i = 0; i < p->snapshot->segment_count && !err; i++) {
-        err = list_kind(p, i, TERM_STEM, &l);
-        if (!err)
-            err = list_kind(p, i, TERM_WORD, &l);
-        if (!err)
-            err = end_segment(p, &l);
+    struct prefix_search s = {.preparation = p};
+    char keys[2][1 + ANALYZER_MAX_WORD];
+    struct prefix_range ranges[2];
+    int err = prefix_search_init(p->arena, &s);
+    for (; !err && s.segment < p->snapshot->segment_count; s.segment++) {
+        find_ranges(&s, keys, ranges);
+        err = search_segment(&s, ranges);
+        if (err && !s.err)
+            return failed(p, s.segment, "dictionary", err);
+        if (s.count > 0)
+            merge_segment(&s);
     }
+    for (size_t i = 0; i < s.kept_count && !err; i++)
+        err = add_found(p, s.kept[i]);
     return err;
 }
 
@@ -297,30 +410,9 @@ static bool is_sorted(const struct query_candidate *c, size_t count)
     return i >= count;
 }
 
-/* Dictionaries give terms by key: by length, those of a length left in their order, they are sorted, if all are of one
- * segment and one distance. */
-static bool sort_by_length(struct preparation *p)
-{
-    uint32_t starts[2 + MAX_KEY] = {0};
-    struct query_candidate *sorted = arena_alloc_unset(p->arena, p->found_count * sizeof *sorted);
-    if (!sorted)
-        return false;
-    for (size_t i = 0; i < p->found_count; i++)
-        starts[p->found[i].key.len + 1]++;
-    for (size_t length = 1; length < sizeof starts / sizeof *starts; length++)
-        starts[length] += starts[length - 1];
-    for (size_t i = 0; i < p->found_count; i++)
-        sorted[starts[p->found[i].key.len]++] = p->found[i];
-    p->found = sorted;
-    p->found_room = p->found_count;
-    return true;
-}
-
 static void sort_found(struct preparation *p)
 {
-    bool sorted = is_sorted(p->found, p->found_count) ||
-                  (sort_by_length(p) && is_sorted(p->found, p->found_count));
-    if (!sorted)
+    if (!is_sorted(p->found, p->found_count)) /* those of a prefix are */
         qsort(p->found, p->found_count, sizeof *p->found, compare_found);
 }
 
