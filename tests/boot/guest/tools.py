@@ -99,14 +99,16 @@ class Stream:
     """Searches one after the other, each over a connection of its own, as programs of people do. All are to be answered."""
 
     def __init__(self, askers=2):
-        self.stop, self.answered, self.failures = threading.Event(), 0, []
+        self.stop, self.answered, self.failures, self.longest = threading.Event(), 0, [], 0.0
         self.threads = [threading.Thread(target=self._ask) for _ in range(askers)]
 
     def _ask(self):
         while not self.stop.wait(PAUSE):
+            began = time.monotonic()
             done = run("mayfly", "--json", "search", "films", "city", "--no-partial", *PATIENCE, check=False)
             if done.returncode == 0 and json.loads(done.stdout)["hits"]:
                 self.answered += 1
+                self.longest = max(self.longest, time.monotonic() - began)
             else:
                 self.failures.append(f"{done.returncode}: {done.stdout[-200:]}{done.stderr[-200:]}")
 
