@@ -10,6 +10,7 @@ import time
 
 from conftest import BIN, Server, await_tasks
 
+import device
 import processes
 
 INDEX = "growth"
@@ -17,7 +18,7 @@ LIMIT = 3600  # seconds for anything that is waited for
 
 
 def written_by(pid):
-    """Bytes that a process, and its children that were waited for, had written to the disk."""
+    """Bytes that a process, and its children that were waited for, had written to the disk, as the kernel counts: device.py."""
     try:
         text = pathlib.Path(f"/proc/{pid}/io").read_text()
     except OSError:
@@ -69,6 +70,7 @@ def await_rest(client):
 def bulk(server, client, o):
     def live():
         return sum(index.documents for index in client.stats().indexes)
+    before = device.written_to(server.data)
     watch = Watch(server, o.period, live)
     begin = time.monotonic()
     try:
@@ -80,7 +82,8 @@ def bulk(server, client, o):
             await_rest(own)
     finally:
         rows = watch.stop()
-    return {"rows": rows, "begin": begin, "seconds": searchable, "bytes": o.corpus.stat().st_size}
+    return {"rows": rows, "begin": begin, "seconds": searchable, "bytes": o.corpus.stat().st_size,
+            "device": device.between(before, device.written_to(server.data))}
 
 
 def line_places(path):
@@ -118,6 +121,7 @@ def updates(server, client, o):
                for n in range(o.clients)]
     for process in started:  # before there is a thread
         process.start()
+    before = device.written_to(server.data)
     watch = Watch(server, o.period, lambda: done.value)
     begin = time.monotonic()
     try:
@@ -129,7 +133,8 @@ def updates(server, client, o):
         await_rest(client)
     finally:
         rows = watch.stop()
-    return {"rows": rows, "begin": begin, "seconds": seconds, "bytes": sent.value, "times": [t for part in times for t in part]}
+    return {"rows": rows, "begin": begin, "seconds": seconds, "bytes": sent.value, "times": [t for part in times for t in part],
+            "device": device.between(before, device.written_to(server.data))}
 
 
 def measure(o, place):

@@ -2,6 +2,7 @@
 import contextlib
 import itertools
 import os
+import pathlib
 import signal
 import threading
 
@@ -75,6 +76,29 @@ def test_images_are_folded_while_more_come(make_server, merge):
             assert found(client, f"number{n}") == {f"n{n}"}
         client.optimize(INDEX)
         assert index_stats(client).segments == 1
+
+
+def handed_over(client):
+    """Bytes that workers of the past gave to the kernel to be written: whole pages, but for the heads of files."""
+    [nursery] = [p.pid for p in client.stats().processes if p.role == "nursery"]
+    fields = dict(line.split(": ") for line in pathlib.Path(f"/proc/{nursery}/io").read_text().splitlines())
+    return int(fields["wchar"])
+
+
+@pytest.mark.parametrize("documents", [200, 40], ids=["added", "replaced"])
+def test_an_update_writes_a_few_pages(make_server, documents):
+    """The short form of what bench/updates and bench/load-growth measure. Folds are in it, and other counts would be of the file
+    system, or of what others do."""
+    server = make_server(shards=1)
+    with server.client() as client:
+        for n in range(40):
+            put(client, note(n))
+        before = handed_over(client)
+        for n in range(200):
+            put(client, note(n % documents + 40 * (documents > 40)))
+        client.optimize(INDEX)
+        written = handed_over(client) - before
+        assert written < 200 * 5 * 4096
 
 
 def test_shards_declare_the_images_that_they_hold(make_server):

@@ -316,6 +316,27 @@ static void applies_and_surveys(void **state)
     remove_data(&l);
 }
 
+/* The first has a worker at once; what comes while it is at work waits for its commit and has one together. */
+static void small_ones_share_a_commit(void **state)
+{
+    struct life l;
+    (void)state;
+    make_data(&l);
+    begin(&l, "manual");
+    uint64_t before = jobs_worker_counts(l.jobs)->started;
+    for (unsigned i = 0; i < 10; i++) {
+        struct bundle *b = make_bundle(&l, (char[]){(char)('a' + i), 0}, 1, -1, NULL);
+        b->small = true;
+        jobs_build(l.jobs, b);
+    }
+    RUN_UNTIL(&l, l.applied == 10 && jobs_running(l.jobs) == 0);
+    assert_int_equal(jobs_worker_counts(l.jobs)->started - before, 2);
+    assert_int_equal(l.stream->segment_count, 2);
+    assert_int_equal(l.stream->documents, 10);
+    end(&l);
+    remove_data(&l);
+}
+
 static void optimizes_to_one_segment(void **state)
 {
     struct life l;
@@ -495,7 +516,8 @@ int main(void)
     }
     log_open("jobs_test", getenv("MAYFLY_TEST_DEBUG") ? LOG_DEBUG : LOG_WARN);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(applies_and_surveys),   cmocka_unit_test(optimizes_to_one_segment),
+        cmocka_unit_test(applies_and_surveys),   cmocka_unit_test(small_ones_share_a_commit),
+        cmocka_unit_test(optimizes_to_one_segment),
         cmocka_unit_test(merges_by_itself),      cmocka_unit_test(quarantines_what_kills_workers),
         cmocka_unit_test(folds_images_where_merges_are_manual),
         cmocka_unit_test(survives_the_nursery),  cmocka_unit_test(follows_killed_workers),
