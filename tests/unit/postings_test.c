@@ -46,13 +46,11 @@ static size_t positions_of(const struct list *l, uint32_t i)
     return l->first[i + 1] - l->first[i];
 }
 
-static struct segment *build(const struct list *l, char path[64])
+static struct segment_writer *begin(char path[64])
 {
     char directory[] = "/tmp/mayfly-postings-XXXXXX";
     struct segment_options options = {.id = 1, .transaction = 4 << 20};
-    struct segment_result result;
     struct segment_writer *w;
-    struct segment *s;
     assert_non_null(mkdtemp(directory));
     snprintf(path, 64, "%s/seg-1.mdb", directory);
     assert_int_equal(segment_writer_open(path, &options, &w), 0);
@@ -60,15 +58,64 @@ static struct segment *build(const struct list *l, char path[64])
         struct segment_document d = {.stamp = n + 1, .id = STR("x")};
         segment_writer_document(w, &d);
     }
+    return w;
+}
+
+static struct segment *end(struct segment_writer *w, const char *path)
+{
+    struct segment_result result;
+    struct segment *s;
+    assert_int_equal(segment_writer_finish(w, &result), 0);
+    assert_int_equal(segment_open(path, &s), 0);
+    return s;
+}
+
+static struct segment *build(const struct list *l, char path[64])
+{
+    struct segment_writer *w = begin(path);
     segment_writer_term(w, STR("sterm"));
     for (uint32_t i = 0; i < l->count; i++)
         segment_writer_posting(w, l->documents[i], l->t[i], l->positions + l->first[i], positions_of(l, i));
     segment_writer_term(w, STR("wterm"));
     for (uint32_t i = 0; i < l->count; i++)
         segment_writer_posting(w, l->documents[i], 1, NULL, 0);
-    assert_int_equal(segment_writer_finish(w, &result), 0);
-    assert_int_equal(segment_open(path, &s), 0);
-    return s;
+    return end(w, path);
+}
+
+/* As a merge does, by runs of any length. */
+static void pass_on(const struct segment *s, struct str key, struct segment_writer *w, uint32_t *gaps)
+{
+    struct term t;
+    struct postings p;
+    uint32_t n[POSTING_BLOCK], seed = 5;
+    int err = 0;
+    assert_true(segment_find_term(s, key, &t, &err));
+    segment_writer_term(w, key);
+    postings_open(&p, s, &t);
+    while (p.document != POSTINGS_END) {
+        struct posting_block *b = &p.block;
+        uint32_t from = p.next - 1, count = 1 + next_random(&seed) % (b->count - from);
+        struct posting_run run = {.documents = b->documents + from, .count = count};
+        for (uint32_t i = 0; i < count; i++)
+            n[i] = b->starts[from + i + 1] - b->starts[from + i];
+        if (key.ptr[0] == TERM_STEM) {
+            run.t = b->t + from;
+            run.n = n;
+            run.gaps = block_gaps(&p.list, b, from, from + count, gaps);
+            assert_non_null(run.gaps);
+        }
+        segment_writer_postings(w, &run);
+        postings_pass(&p, count);
+    }
+    assert_int_equal(p.err, 0);
+}
+
+static struct segment *build_by_runs(const struct segment *s, uint32_t *gaps, char path[64])
+{
+    struct segment_writer *w = begin(path);
+    pass_on(s, STR("sterm"), w, gaps);
+    pass_on(s, STR("wterm"), w, gaps);
+    return end(w, path);
 }
 
 static void discard(struct segment *s, char path[64])
@@ -148,6 +195,27 @@ static void equals_plain_arrays(void **state)
     free(l);
 }
 
+static void is_the_same_when_it_was_passed_on_by_runs(void **state)
+{
+    (void)state;
+    struct list *l = calloc(1, sizeof *l);
+    uint32_t *gaps = calloc((size_t)POSTING_BLOCK * 400 + GAPS_SLACK, sizeof *gaps), *room = calloc(500, sizeof *room);
+    l->positions = calloc((size_t)DOCUMENTS * 50, sizeof *l->positions);
+    for (uint32_t every = 1; every < 2 * DOCUMENTS; every *= 9) {
+        char path[64], again_path[64];
+        make_list(l, every, every, every < 80 ? 50 : 400, every == 81);
+        struct segment *s = build(l, path), *again = build_by_runs(s, gaps, again_path);
+        walk(again, l, STR("sterm"), 7, room);
+        walk(again, l, STR("wterm"), 7, room);
+        discard(s, path);
+        discard(again, again_path);
+    }
+    free(l->positions);
+    free(gaps);
+    free(room);
+    free(l);
+}
+
 static void holds_a_document_that_repeats_one_word(void **state)
 {
     (void)state;
@@ -177,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_plain_arrays),
+        cmocka_unit_test(is_the_same_when_it_was_passed_on_by_runs),
         cmocka_unit_test(holds_a_document_that_repeats_one_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
