@@ -18,7 +18,7 @@ struct segment_writer;
 
 struct segment_options {
     uint64_t id;
-    size_t transaction; /* bytes written before a commit: min(32 MB, cap / 8) */
+    size_t transaction; /* bytes written before a commit */
     struct str analyzer; /* analyzer_identity */
     size_t image; /* above 0: one of at most so many bytes is to be an image */
 };

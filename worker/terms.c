@@ -39,7 +39,7 @@ static uint64_t hash_of(const struct term_record *r)
     return terms_hash((struct str){.ptr = r->text, .len = r->length});
 }
 
-/* The hash is not kept: 2 % of a load's words are new, and each is hashed again twice at most. */
+/* Hashes are not kept: 2 % of a load's words are new, and each is hashed again about once. */
 static void grow_table(struct terms *t)
 {
     uint64_t *old = t->table;

@@ -48,7 +48,7 @@ struct new_word {
 struct terms {
     struct analyzer *analyzer;
     struct slices slices;
-    uint64_t *table; /* slots: a record's address below 16 bits of its hash; 0: free */
+    uint64_t *table; /* slots: a record's address, which has 48 bits, below 16 bits of its hash; 0: free */
     size_t mask;
     size_t count;
     size_t new_count; /* words that have no stem yet */
