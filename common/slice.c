@@ -36,3 +36,21 @@ void slice_ask_as_batch(unsigned slice_us, int nice)
     if (set(slice_us, SCHED_BATCH, nice) != 0)
         (void)setpriority(PRIO_PROCESS, 0, nice);
 }
+
+/* To leave SCHED_IDLE is allowed to whoever may lower his nice value. */
+static bool may_lower(int nice)
+{
+    bool may = setpriority(PRIO_PROCESS, 0, nice) == 0 && setpriority(PRIO_PROCESS, 0, nice - 1) == 0;
+    (void)setpriority(PRIO_PROCESS, 0, nice);
+    return may;
+}
+
+bool slice_be_idle(int nice)
+{
+    return may_lower(nice) && set(0, SCHED_IDLE, nice) == 0;
+}
+
+bool slice_is_idle(void)
+{
+    return (sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_IDLE;
+}

@@ -12,6 +12,11 @@ enum { SLICE_SHORT_US = 300, SLICE_LONG_US = 100 * 1000 }; /* the kernel's own i
 /* Of the calling thread, which keeps policy and nice value; what it starts from now on inherits it. */
 void slice_ask(unsigned slice_us);
 
+/* With SCHED_IDLE: whoever else wants the processor has it at once, and one on which nothing else runs counts as free. Only
+ * where the kernel lets the thread leave that again, which takes RLIMIT_NICE or a privilege; else false. */
+bool slice_be_idle(int nice);
+bool slice_is_idle(void);
+
 /* With SCHED_BATCH and this nice value. Where the kernel says no, it goes without. */
 void slice_ask_as_batch(unsigned slice_us, int nice);
 

@@ -10,12 +10,9 @@
 #include <unistd.h>
 
 #include "common/fd.h"
-#include "common/slice.h"
 
 /* linux/ioprio.h, which older headers do not have. */
 enum { IO_WHO_PROCESS = 1, IO_CLASS_IDLE = 3, IO_CLASS_SHIFT = 13 };
-
-enum { NICE = 10 };
 
 /* "0" is whoever writes it. */
 int child_enter_group(int *entrance)
@@ -45,9 +42,9 @@ static void be_killed_first(void)
 }
 
 /* Search goes first on the processor and on the disk; where the kernel says no, it goes without. */
-static void step_back(void)
+static void step_back(struct idling *idling)
 {
-    slice_ask_as_batch(SLICE_LONG_US, NICE);
+    idling_begin(idling);
     (void)syscall(SYS_ioprio_set, IO_WHO_PROCESS, 0, IO_CLASS_IDLE << IO_CLASS_SHIFT);
 }
 
@@ -58,11 +55,11 @@ static void unblock_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void child_begin(pid_t nursery, bool urgent)
+void child_begin(pid_t nursery, bool urgent, struct idling *idling)
 {
     die_with(nursery);
     be_killed_first();
     if (!urgent)
-        step_back();
+        step_back(idling);
     unblock_signals();
 }

@@ -4,6 +4,7 @@
 #include "index/resolve.h"
 #include "index/store_writer.h"
 #include "worker/build.h"
+#include "worker/idling.h"
 #include "worker/report.h"
 #include "worker/words.h"
 
@@ -73,6 +74,7 @@ void build_commit_part(struct build *b)
     struct resolve_build build = what_is_done(b);
     struct segment_fault fault = {0};
     uint64_t generation;
+    idling_end();
     words_stage(w->words, STAGE_COMMITTING);
     build.applied.end = build.applied.first;
     int err = resolve_build(b->core, &build, &generation, &fault);
@@ -90,6 +92,7 @@ enum exit_reason build_commit(struct build *b)
     struct segment_fault fault = {0};
     uint64_t generation;
     build.segment = indexing_segment(&b->indexing);
+    idling_end();
     words_stage(w->words, STAGE_COMMITTING);
     int err = resolve(b, &build, &generation, &fault);
     if (err == ERR_STALE)

@@ -10,6 +10,7 @@
 #include "index/merge.h"
 #include "index/resolve.h"
 #include "index/store_writer.h"
+#include "worker/idling.h"
 #include "worker/report.h"
 #include "worker/words.h"
 
@@ -143,6 +144,7 @@ static enum exit_reason commit(struct merging *m)
         .output = m->output,
         .refusals_saved = w->job->refusals_saved,
     };
+    idling_end();
     words_stage(w->words, STAGE_COMMITTING);
     int err = resolve_merge(m->core, &merge, &generation);
     if (err == ERR_FULL && m->image) {

@@ -104,11 +104,12 @@ static int free_place(const struct nursery *n)
 /* The group first: whatever the worker touches from there on is counted as its own. */
 static _Noreturn void be_worker(struct nursery *n, pid_t parent)
 {
+    struct idling idling;
     n->ticket.group_err = child_enter_group(&n->ticket.group);
     close(NURSERY_SOCKET);
     close(NURSERY_WORDS);
     close(n->signals);
-    child_begin(parent, n->ticket.urgent);
+    child_begin(parent, n->ticket.urgent, &idling);
     n->work(n->context, &n->ticket);
     _exit(EXIT_FAILURE);
 }

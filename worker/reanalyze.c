@@ -11,6 +11,7 @@
 #include "index/score.h"
 #include "index/sort.h"
 #include "worker/hooks.h"
+#include "worker/idling.h"
 #include "worker/indexing.h"
 #include "worker/report.h"
 #include "worker/words.h"
@@ -314,6 +315,7 @@ static enum exit_reason commit(struct reanalysis *r)
     struct core_change change = {.epoch = w->job->epoch, .marks = r->marks, .mark_count = r->mark_count};
     struct segment *segment = indexing_segment(&r->indexing);
     uint64_t generation;
+    idling_end();
     words_stage(w->words, STAGE_COMMITTING);
     if (segment) {
         job_must(w, added_open(segment, &added), "the segment just written cannot be taken");

@@ -5,6 +5,8 @@ import random
 import select
 import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -382,12 +384,45 @@ def test_workers_die_with_their_nursery(nursery):
     os.close(worker.pidfd)
 
 
+def may_leave_idle():
+    """Whether a process of ours may lower its nice value again, as it must to leave SCHED_IDLE."""
+    return subprocess.run([sys.executable, "-c", "import os; os.nice(10); os.nice(-1)"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def has_pending(pid, which):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    masks = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd:", "ShdPnd:")))
+    return any(mask >> which - 1 & 1 for mask in masks)
+
+
+def policy_of(pid):
+    try:
+        return os.sched_getscheduler(pid)
+    except ProcessLookupError:
+        return None  # it has ended
+
+
+@pytest.mark.skipif(not may_leave_idle(), reason="who has left the processor to others could not come back")
+def test_a_worker_that_gets_no_processor_asks_for_its_share(nursery):
+    worker = stop_in_the_middle(nursery)
+    try:
+        while not has_pending(worker.pid, signal.SIGALRM):  # it looks before it goes on, and has had nothing
+            time.sleep(0.01)
+        time.sleep(0.3)  # however much it had before
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    while policy_of(worker.pid) == os.SCHED_IDLE:
+        os.sched_yield()
+    assert policy_of(worker.pid) in (os.SCHED_BATCH, None)
+    assert nursery.run(worker)["reason"] == "done"
+
+
 def test_a_worker_is_killed_before_search_and_runs_behind_it(nursery):
     worker = stop_in_the_middle(nursery)
     try:
         assert pathlib.Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000"
         assert os.getpriority(os.PRIO_PROCESS, worker.pid) >= 10
-        assert os.sched_getscheduler(worker.pid) == os.SCHED_BATCH
+        assert os.sched_getscheduler(worker.pid) in ((os.SCHED_IDLE, os.SCHED_BATCH) if may_leave_idle() else (os.SCHED_BATCH,))
         assert subprocess.run(["ionice", "-p", str(worker.pid)], capture_output=True, text=True, check=True).stdout.startswith("idle")
     finally:
         os.kill(worker.pid, signal.SIGCONT)
