@@ -94,6 +94,7 @@ void handle_search(struct session *session, const Mayfly__Envelope *e)
         return;
     }
     server->searches++;
+    server->searching++;
     session_add_pending(session, &s->pending, e->request, cancel);
     search_begin(s);
 }

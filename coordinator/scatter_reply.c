@@ -11,6 +11,7 @@ enum { LOGGED_QUERY = 256 };
 void search_free(struct search *s)
 {
     struct server *server = s->server;
+    server->searching--;
     for (uint32_t i = 0; s->parts && i < s->count; i++) {
         shards_abandon(server->shards, &s->parts[i].ticket);
         search_let_go(&s->parts[i]);

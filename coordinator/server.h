@@ -52,6 +52,7 @@ struct server {
     uint32_t threshold_tag;   /* given out last */
 
     uint64_t searches, operations; /* since start */
+    uint32_t searching;            /* searches under way */
     struct latency latency;        /* of searches that were answered, or failed */
 };
 

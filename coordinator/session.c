@@ -86,6 +86,8 @@ static void close_session(struct session *s)
         }
     }
     s->all->count--;
+    if (s->awaits_turn)
+        session_leave_turns(s);
     uv_close((uv_handle_t *)&s->handle.stream, on_closed);
 }
 
@@ -97,8 +99,6 @@ struct outgoing {
     char *data;
     size_t size;
 };
-
-static void start_reading(struct session *s);
 
 /* Between two writes it is the log alone that holds a client up. */
 static bool must_wait(const struct session *s)
@@ -120,7 +120,7 @@ static void on_written(uv_write_t *write, int status)
         return;
     }
     if (s->paused && s->queued < RESUME_BELOW && !must_wait(s))
-        start_reading(s);
+        session_start_reading(s);
     drain_if_idle(s);
 }
 
@@ -144,7 +144,7 @@ static void flush(struct session *s)
         if (!all)
             close_session(s);
         else if (s->paused && !must_wait(s))
-            start_reading(s); /* it was paused for what is gone now */
+            session_start_reading(s); /* it was paused for what is gone now */
         return;
     }
     *o = (struct outgoing){.data = out.data, .size = out.len - sent};
@@ -158,9 +158,8 @@ static void flush(struct session *s)
     }
 }
 
-static void flush_all(uv_prepare_t *prepare)
+static void flush_all(struct sessions *all)
 {
-    struct sessions *all = prepare->data;
     while (all->dirty) {
         struct session *s = all->dirty;
         all->dirty = s->next_dirty;
@@ -172,6 +171,12 @@ static void flush_all(uv_prepare_t *prepare)
         if (!s->closing)
             drain_if_idle(s);
     }
+}
+
+static void end_turn(uv_prepare_t *prepare)
+{
+    flush_all(prepare->data);
+    sessions_give_turns(prepare->data);
 }
 
 static void mark_dirty(struct session *s)
@@ -275,7 +280,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     struct session *s = handle->data;
     (void)suggested;
-    *out = uv_buf_init(s->all->buffer, READ_BUFFER); /* one for all: it is consumed before the next read */
+    /* One for all: it is consumed before the next read. Without one there is no read, but on_read is called. */
+    *out = session_has_turn(s) ? uv_buf_init(s->all->buffer, READ_BUFFER) : uv_buf_init(NULL, 0);
 }
 
 void session_hold(struct session *s)
@@ -321,17 +327,23 @@ static bool take(struct session *s, struct str input)
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 {
     struct session *s = stream->data;
+    if (got == UV_ENOBUFS) {
+        session_await_turn(s);
+        return;
+    }
     s->wrote = false;
     if (got < 0)
         close_session(s);
     else if (got > 0 && !s->draining && take(s, (struct str){buffer->base, (size_t)got}))
         session_pause_if_full(s); /* also in the middle of a frame */
+    if (got > 0)
+        session_took(s, (size_t)got);
 }
 
-static void start_reading(struct session *s)
+void session_start_reading(struct session *s)
 {
     s->paused = false;
-    if (!s->closing && !s->held && !(s->draining && !s->pending))
+    if (!s->closing && !s->held && !s->awaits_turn && !(s->draining && !s->pending))
         uv_read_start(&s->handle.stream, on_alloc, on_read);
 }
 
@@ -347,7 +359,7 @@ void sessions_resume_writers(struct sessions *all)
 {
     for (struct session *s = all->first; s; s = s->next)
         if (s->paused && s->queued < RESUME_BELOW)
-            start_reading(s);
+            session_start_reading(s);
 }
 
 void sessions_open_index(struct sessions *all)
@@ -400,7 +412,7 @@ static void begin(struct session *s)
     if (s->all->count > s->all->server->config.max_connections)
         refuse_connection(s);
     else
-        start_reading(s);
+        session_start_reading(s);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -470,9 +482,11 @@ int sessions_open(struct server *s, struct sessions **out)
     int err = all->buffer ? arena_init(&all->arena, REQUEST_MEMORY, 0) : -ENOMEM;
     if (!err)
         err = uv_prepare_init(s->loop, &all->prepare);
+    if (!err)
+        err = uv_timer_init(s->loop, &all->turn_timer);
     all->prepare.data = all;
     if (!err)
-        err = uv_prepare_start(&all->prepare, flush_all);
+        err = uv_prepare_start(&all->prepare, end_turn);
     if (!err)
         *out = all;
     return err;

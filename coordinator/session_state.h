@@ -1,4 +1,4 @@
-/* session_state.h - a connection from the inside.  Used by session.c (bytes) and dispatch.c (requests). */
+/* session_state.h - a connection from the inside.  Used by session.c (bytes), session_turns.c (who sends many) and dispatch.c (requests). */
 #ifndef COORDINATOR_SESSION_STATE_H
 #define COORDINATOR_SESSION_STATE_H
 
@@ -10,6 +10,7 @@
 #include "coordinator/listen.h"
 #include "coordinator/server.h"
 #include "coordinator/session.h"
+#include "coordinator/turns.h"
 #include "proto/frame.h"
 
 enum {
@@ -42,7 +43,10 @@ struct session {
     struct session *next_dirty;
     struct pending *pending;
     struct write_stream *body_of; /* whose body the frame's body is; NULL: nobody's */
-    bool wrote; /* in what was read last */
+    bool wrote;       /* in what was read last */
+    bool greedy;      /* that was documents, and as much as is read at once */
+    bool awaits_turn; /* to be read from again */
+    struct session *next_waiting;
     bool holds; /* one of its streams holds something: nothing is read until it has been given on */
     bool greeted, asked, paused, closing, draining, overflown, frame_is_last, frame_is_write;
     bool is_unix;
@@ -62,6 +66,9 @@ struct sessions {
     struct handover *heir; /* NULL: connections are closed when they are let go of */
     bool stop_streams;     /* no more is read of a write stream under way */
     uv_prepare_t prepare;
+    struct turns turns;
+    struct session *waiting; /* for a turn */
+    uv_timer_t turn_timer;
     struct arena arena;  /* of one request */
     struct str envelope; /* of that request, as it came: for who wants it in an arena of its own */
     char *buffer;        /* one for all reads */
@@ -78,5 +85,13 @@ void session_hold(struct session *s);
 void session_fatal(struct session *s, const char *code, const char *message);
 void session_end(struct session *s); /* nothing more is read; closed when everything is out */
 void session_pause_if_full(struct session *s);
+void session_start_reading(struct session *s);
+
+/* session_turns.c */
+bool session_has_turn(const struct session *s);
+void session_took(struct session *s, size_t bytes);
+void session_await_turn(struct session *s);
+void session_leave_turns(struct session *s);
+void sessions_give_turns(struct sessions *all); /* before the loop waits */
 
 #endif

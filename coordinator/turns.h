@@ -1,0 +1,25 @@
+/* turns.h - how much of bulk loads is taken in one turn of the loop, so that whoever asks meanwhile waits for no more.
+ *
+ * Of clients that send documents as fast as they are read, TURN_BYTES are taken in a turn, of all of them together; then they
+ * wait, and go on by turns. While a search is under way they have a turn every TURN_EVERY_US only: its shards want the
+ * processors that bulk loads keep busy in the coordinator, in its log and in themselves. Pure: session.c does it. */
+#ifndef COORDINATOR_TURNS_H
+#define COORDINATOR_TURNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TURN_BYTES = 256 << 10, TURN_EVERY_US = 2000 };
+
+struct turns {
+    size_t left; /* bytes that may still be taken in this turn */
+    uint64_t given_us;
+};
+
+void turns_take(struct turns *t, size_t bytes);
+
+/* A turn of the loop begins, in which those who wait may take some again, or not yet. */
+bool turns_begin(struct turns *t, bool is_searching, uint64_t now_us);
+
+#endif
