@@ -31,10 +31,20 @@ void slice_ask(unsigned slice_us)
         (void)set(slice_us, policy, getpriority(PRIO_PROCESS, 0));
 }
 
+/* A sandbox may forbid the one call, and allow those that there were before it. */
+static int set_policy(unsigned slice_us, int policy, int nice)
+{
+    const struct sched_param none = {.sched_priority = 0};
+    if (set(slice_us, policy, nice) == 0)
+        return 0;
+    int rc = sched_setscheduler(0, policy, &none);
+    (void)setpriority(PRIO_PROCESS, 0, nice);
+    return rc;
+}
+
 void slice_ask_as_batch(unsigned slice_us, int nice)
 {
-    if (set(slice_us, SCHED_BATCH, nice) != 0)
-        (void)setpriority(PRIO_PROCESS, 0, nice);
+    (void)set_policy(slice_us, SCHED_BATCH, nice);
 }
 
 /* To leave SCHED_IDLE is allowed to whoever may lower his nice value. */
@@ -47,7 +57,7 @@ static bool may_lower(int nice)
 
 bool slice_be_idle(int nice)
 {
-    return may_lower(nice) && set(0, SCHED_IDLE, nice) == 0;
+    return may_lower(nice) && set_policy(0, SCHED_IDLE, nice) == 0;
 }
 
 bool slice_is_idle(void)
