@@ -10,17 +10,11 @@
 #include "coordinator/log_room.h"
 #include "coordinator/session.h"
 
-enum { PAGE = 4096, SMALLEST_REGION = 1 << 20, LEAST_REGIONS = 64 };
+enum { PAGE = 4096, LEAST_REGIONS = 64, LOGGING_MOST = 4 * OPLOG_GROUP };
 
 static uint64_t budget(const struct ingest *g)
 {
     return g->server->config.region_memory;
-}
-
-size_t held_region_size(const struct ingest *g)
-{
-    uint64_t share = budget(g) / 8;
-    return share > REGION_SIZE ? REGION_SIZE : share < SMALLEST_REGION ? SMALLEST_REGION : (size_t)share;
 }
 
 /* A region is a descriptor too: not more than half of those that there are. */
@@ -94,6 +88,12 @@ static bool is_above(const struct ingest *g, uint64_t bytes, size_t regions)
 static bool is_too_much(const struct ingest *g)
 {
     return is_above(g, budget(g) / 8 * 7, g->most_regions);
+}
+
+/* While the log cannot be written who writes is told so, and does not wait. */
+static bool log_is_behind(const struct ingest *g)
+{
+    return g->logging_bytes > LOGGING_MOST && oplog_is_hurried(g->server->log) && !oplog_usable(g->server->log);
 }
 
 static void count(struct load *l, uint64_t bytes)
@@ -183,8 +183,9 @@ static void wait_or_go_on(struct ingest *g)
 {
     uint64_t most = budget(g), quota = g->server->config.log_quota;
     if (!g->full) {
-        g->full = is_too_much(g) || log_is_above(g, quota / 2);
-    } else if (!is_above(g, most / 4 * 3, g->most_regions / 4 * 3) && !log_is_above(g, quota / 16 * 7)) {
+        g->full = is_too_much(g) || log_is_above(g, quota / 2) || log_is_behind(g);
+    } else if (!is_above(g, most / 4 * 3, g->most_regions / 4 * 3) && !log_is_above(g, quota / 16 * 7) &&
+               !log_is_behind(g)) {
         g->full = false;
         sessions_resume_writers(g->server->sessions);
     }

@@ -4,6 +4,8 @@
  *                   still first, then the youngest, which will run last, small ones at the very end
  *   above 7/8       clients that write are not read from, until it is 3/4 again
  *   log above 1/2   of its quota while regions are dropped: likewise, so that a fast client waits and is not refused
+ *   log behind      by four of its groups while it is hurried (oplog.h): likewise, so that a small one does not wait for all
+ *                   that a fast client has sent
  *   log short       of room, and some is coming: log_room.h
  *
  * What was dropped is read from the log again when a job wants it. Documents that are being received count, and cannot be
@@ -14,8 +16,6 @@
 #include <stddef.h>
 
 #include "coordinator/ingest_state.h"
-
-size_t held_region_size(const struct ingest *g); /* of a region for several operations */
 
 void held_init(struct ingest *g);
 void held_opened(struct load *l);

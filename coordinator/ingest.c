@@ -203,6 +203,7 @@ static void on_logged(void *context)
     keep_descriptor(&b->region); /* nothing else is needed from here on */
     held_logged(l);
     g->logging--;
+    g->logging_bytes -= b->bytes;
     g->server->operations += l->count;
     struct task *task = tasks_find(g->server->tasks, b->task);
     if (task) {
@@ -240,18 +241,24 @@ static int seal_region(struct load *l)
                              .index = b->stream->index->number,
                              .edition = b->stream->numbering,
                              .shard = b->stream->shard,
+                             .crc = l->crc,
                              .first = b->first,
                              .bytes = b->bytes,
                              .task = b->task};
-    h.crc = crc32c(0, b->region.base + BATCH_HEADER, b->bytes);
     batch_header_encode(b->region.base, &h);
     b->region.used = BATCH_HEADER + b->bytes;
     int err = region_seal(&b->region);
     return err ? err : region_map_sealed(&b->region, b->region.fd, b->region.used);
 }
 
+static void make_crc(struct load *l)
+{
+    l->crc = crc32c(0, l->bundle.region.base + BATCH_HEADER, l->bundle.bytes);
+}
+
 int ingest_seal(struct load *l)
 {
+    make_crc(l);
     int err = seal_region(l);
     keep_descriptor(&l->bundle.region);
     return err;
@@ -266,6 +273,16 @@ static enum operation_kind kind_of(const struct bundle *b)
     return first.kind;
 }
 
+/* The rest of what came at once, behind a region that was filled with it, is nobody's single update. */
+static bool is_rest(const struct load *l)
+{
+    const struct load *before = NULL;
+    for (const struct load *one = l->intake ? l->intake->loads : l; one && one != l; one = one->next)
+        if (one->bundle.stream == l->bundle.stream)
+            before = one;
+    return before && before->bundle.state == BUNDLE_LOGGING && !before->bundle.small;
+}
+
 static void finish_load(struct load *l)
 {
     struct bundle *b = &l->bundle;
@@ -274,7 +291,7 @@ static void finish_load(struct load *l)
     enum operation_kind kind = kind_of(b);
     b->alone = kind == OPERATION_FILTER;
     b->ordered = b->alone || kind == OPERATION_PATCH;
-    b->small = b->bytes <= SMALL_BUNDLE && !b->alone; /* it may look through the whole index */
+    b->small = b->bytes <= SMALL_BUNDLE && !b->alone && !is_rest(l); /* one by filter may look through the whole index */
     l->counted = b->alone && b->stream->shard > 0 ? 0 : l->count;
     b->state = BUNDLE_LOGGING;
     b->stream->unapplied++;
@@ -305,8 +322,12 @@ static void send_to_log(struct load *l)
                                   .task = b->task,
                                   .first = b->first,
                                   .count = l->count,
-                                  .operations = {b->region.base + BATCH_HEADER, b->bytes}};
+                                  .operations = {b->region.base + BATCH_HEADER, b->bytes},
+                                  .small = b->small || b->alone,
+                                  .has_crc = true,
+                                  .crc = l->crc};
     l->ingest->logging++;
+    l->ingest->logging_bytes += b->bytes;
     require(oplog_append(l->ingest->server->log, &e, on_logged, l) == 0);
 }
 
@@ -324,6 +345,7 @@ static void seal(struct load *l)
 static void seal_all(uv_prepare_t *prepare)
 {
     struct ingest *g = prepare->data;
+    jobs_start_built(g->server->jobs);
     held_check(g);
     if (oplog_is_writing(g->server->log))
         return;
@@ -425,8 +447,7 @@ struct load *ingest_room(struct intake *i, struct stream *s, size_t size)
         return l;
     if (!close_open(s))
         return NULL;
-    size_t usual = held_region_size(g), capacity = size + BATCH_HEADER > usual ? size + BATCH_HEADER : usual;
-    l = new_load(g, s, i->task, capacity);
+    l = new_load(g, s, i->task, size + BATCH_HEADER > REGION_SIZE ? size + BATCH_HEADER : REGION_SIZE);
     if (!l)
         return NULL;
     append_load(i, l);
@@ -446,6 +467,7 @@ void ingest_added(struct load *l, size_t size)
         require(close_open(s));
         l->bundle.first = s->next_sequence;
     }
+    l->crc = crc32c(l->crc, l->bundle.region.base + BATCH_HEADER + l->bundle.bytes, size); /* while it is in the cache */
     l->bundle.bytes += size;
     l->count++;
     s->next_sequence++;
@@ -474,6 +496,7 @@ static struct load *new_logged(struct ingest *g, struct stream *stream, uint64_t
 
 static void give_logged(struct load *l)
 {
+    make_crc(l);
     finish_load(l);
     keep_descriptor(&l->bundle.region);
     held_logged(l);

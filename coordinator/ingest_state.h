@@ -5,9 +5,12 @@
 #include <uv.h>
 
 #include "coordinator/ingest.h"
+#include "coordinator/oplog_queue.h"
+#include "coordinator/oplog_record.h"
 #include "coordinator/server.h"
 
-enum { REGION_SIZE = 8 << 20, SMALL_BUNDLE = 64 << 10 };
+/* A region is one record of the log, and no more than a group of it. */
+enum { REGION_SIZE = BATCH_HEADER + OPLOG_MAX_PAYLOAD, SMALL_BUNDLE = 64 << 10 };
 
 struct load_list { /* by age: held.c */
     struct load *oldest, *youngest;
@@ -23,6 +26,7 @@ struct load {
     uint64_t first_position;
     uint32_t count;
     uint32_t counted; /* of them in its task: one by filter stands in every stream, and is one */
+    uint32_t crc;     /* of the operations */
     struct load_list *list; /* it stands in: held or dropped */
     struct load *older, *younger;
     struct load *next_wanted;
@@ -41,7 +45,7 @@ struct ingest {
     struct server *server;
     struct load *open; /* every unsealed one */
     struct intake *intakes;
-    uint64_t logging;
+    uint64_t logging, logging_bytes; /* loads, and of operations in them */
     uint64_t bytes; /* of memory, in so many regions */
     size_t regions, most_regions;
     uint64_t unlogged;                 /* of the bytes: not in the log yet */

@@ -400,6 +400,14 @@ void jobs_build(struct jobs *j, struct bundle *b)
     sj->waiting_end = &b->next;
     if (sj->queued_end < b->end)
         sj->queued_end = b->end;
+    j->has_built = true;
+}
+
+void jobs_start_built(struct jobs *j)
+{
+    if (!j->has_built)
+        return;
+    j->has_built = false;
     jobs_dispatch(j);
 }
 

@@ -15,8 +15,10 @@
 
 struct jobs;
 
-/* A logged bundle to be applied. Bundles of one stream may be applied in any order and several at once. */
+/* A logged bundle to be applied, with others that come in this turn of the loop: jobs_start_built. Bundles of one stream
+ * may be applied in any order and several at once. */
 void jobs_build(struct jobs *j, struct bundle *b);
+void jobs_start_built(struct jobs *j); /* at the end of a turn */
 
 /* What a bundle's on_wanted asked for: its region is there, or region.fd is still -1 and it will be asked for again. */
 void jobs_fetched(struct jobs *j, struct bundle *b);

@@ -171,6 +171,7 @@ struct jobs {
     uint64_t next_number, served;
     uint64_t exits[EXIT_REASONS];
     struct worker_counts workers;
+    bool has_built; /* jobs_start_built has something to look at */
     bool surveyed, stopping;
     struct survey *survey;
     struct backup_run *backup; /* that waits for its worker */

@@ -9,18 +9,11 @@
 #include "common/logger.h"
 #include "coordinator/oplog_carry.h"
 #include "coordinator/oplog_files.h"
+#include "coordinator/oplog_queue.h"
 #include "coordinator/oplog_read.h"
 #include "coordinator/oplog_writer.h"
 
-enum { ROLL_AT = 64 << 20, ROLL_SHARE = 8, RETRY_MS = 200, RETRY_MOST_MS = 5000 };
-
-struct append {
-    struct append *next;
-    struct oplog_entry entry;
-    uint64_t from, to; /* bytes of the file, once it is written */
-    oplog_done *done;
-    void *context;
-};
+enum { ROLL_AT = 64 << 20, ROLL_SHARE = 8, RETRY_MS = 200, RETRY_MOST_MS = 5000, HURRY_MS = 1000 };
 
 struct oplog {
     uv_loop_t *loop;
@@ -29,7 +22,9 @@ struct oplog {
     uint64_t epoch, quota;
     struct oplog_files files;
     struct oplog_writer writer;
-    struct append *waiting, **waiting_end, *writing;
+    struct oplog_queue waiting;
+    struct append *writing;
+    uint64_t hurried_until; /* loop time: a small append has come */
     struct carry *carry; /* under way */
     bool carrying;       /* the group is a part of it */
     bool in_pool;
@@ -87,12 +82,10 @@ static void take_waiting(struct oplog *l, bool carry_first)
 {
     if (l->writing || l->carrying)
         return;
-    if (l->carry && (carry_first || !l->waiting)) {
+    if (l->carry && (carry_first || !l->waiting.first)) {
         l->carrying = true;
     } else {
-        l->writing = l->waiting;
-        l->waiting = NULL;
-        l->waiting_end = &l->waiting;
+        l->writing = oplog_queue_take(&l->waiting, oplog_is_hurried(l));
     }
     start_writing(l);
 }
@@ -196,10 +189,16 @@ int oplog_append(struct oplog *l, const struct oplog_entry *e, oplog_done *done,
     if (!a)
         return -ENOMEM;
     *a = (struct append){.entry = *e, .done = done, .context = context};
-    *l->waiting_end = a;
-    l->waiting_end = &a->next;
+    oplog_queue_put(&l->waiting, a);
+    if (e->small)
+        l->hurried_until = uv_now(l->loop) + HURRY_MS;
     take_waiting(l, false);
     return 0;
+}
+
+bool oplog_is_hurried(const struct oplog *l)
+{
+    return uv_now(l->loop) < l->hurried_until;
 }
 
 bool oplog_is_writing(const struct oplog *l)
@@ -233,7 +232,7 @@ int oplog_open(uv_loop_t *loop, const char *directory, uint64_t epoch, uint64_t 
     if (!l)
         return -ENOMEM;
     *l = (struct oplog){.loop = loop, .epoch = epoch, .quota = quota, .retry_ms = RETRY_MS};
-    l->waiting_end = &l->waiting;
+    oplog_queue_init(&l->waiting);
     l->retry.data = l;
     int err = uv_timer_init(loop, &l->retry);
     if (!err)

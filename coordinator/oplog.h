@@ -1,6 +1,6 @@
 /* oplog.h - the log: accepted operations that are not applied yet, on disk: log/<n>.log.
  *
- * Append-only files of records with CRC-32C; one fdatasync per group, in libuv's pool, at most one in flight; a file is
+ * Append-only files of records with CRC-32C; one fdatasync per group (oplog_queue.h), in libuv's pool, at most one in flight; a file is
  * unlinked when every stream has applied past it; what a stuck stream still needs of old ones is carried over to a new one
  * (oplog_carry.h). When it is opened, a torn tail is cut; damage before what is whole is
  * reported and stepped over. After a failed sync the log is poisoned: writes are refused until it is reopened. The
@@ -29,6 +29,9 @@ struct oplog_entry {
     uint64_t first; /* sequence number of its first operation */
     uint32_t count;
     struct str operations; /* whole operations (proto/batch.h), as in a region */
+    bool small;            /* it goes ahead of what is not: oplog_queue.h */
+    bool has_crc;          /* of those who copied them in: else it is made when they are written */
+    uint32_t crc;          /* CRC-32C of the operations */
 };
 
 /* Opens the directory and looks at every record. `quota` is bytes on disk. */
@@ -41,6 +44,7 @@ void oplog_close(struct oplog *l); /* it is idle */
 typedef void oplog_done(void *context);
 int oplog_append(struct oplog *l, const struct oplog_entry *e, oplog_done *done, void *context);
 bool oplog_is_writing(const struct oplog *l); /* a group is in flight: later appends will share the next sync */
+bool oplog_is_hurried(const struct oplog *l); /* small appends have come of late: groups are short, for those that come next */
 
 bool oplog_is_idle(const struct oplog *l); /* nothing of it is in libuv's pool */
 

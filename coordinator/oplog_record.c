@@ -58,7 +58,7 @@ void oplog_encode_header(uint8_t to[OPLOG_RECORD_HEADER], const struct oplog_rec
     const struct oplog_entry *e = &r->entry;
     memset(to, 0, OPLOG_RECORD_HEADER);
     store_u32(to + R_MAGIC, RECORD_MAGIC);
-    store_u32(to + R_BODY_CRC, crc32c(0, e->operations.ptr, e->operations.len));
+    store_u32(to + R_BODY_CRC, e->has_crc ? e->crc : crc32c(0, e->operations.ptr, e->operations.len));
     store_u32(to + R_PAYLOAD, (uint32_t)e->operations.len);
     to[R_FLAGS] = (uint8_t)r->flags;
     store_u32(to + R_INDEX, e->stream.index);
@@ -131,6 +131,7 @@ bool oplog_split(const struct oplog_entry *e, size_t *at, struct oplog_record *o
     out->flags = OPLOG_FIRST | OPLOG_LAST;
     out->entry.count = count;
     out->entry.operations = (struct str){e->operations.ptr + *at, take};
+    out->entry.has_crc = e->has_crc && take == e->operations.len;
     *at += take;
     return take > 0;
 }

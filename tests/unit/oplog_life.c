@@ -120,13 +120,13 @@ void append(struct life *l, struct oplog_stream s, uint64_t first, uint32_t coun
 {
     const struct oplog_entry e = {.stream = s, .task = 7, .first = first, .count = count, .operations = operations};
     assert_int_equal(oplog_append(l->log, &e, count_done, l), 0);
+    l->appended++;
 }
 
 void append_and_wait(struct life *l, struct oplog_stream s, uint64_t first, uint32_t count, struct str operations)
 {
-    int before = l->done;
     append(l, s, first, count, operations);
-    while (l->done == before)
+    while (l->done < l->appended)
         uv_run(&l->loop, UV_RUN_ONCE);
 }
 

@@ -20,7 +20,7 @@ struct life {
     uv_loop_t loop;
     struct oplog *log;
     uint64_t epoch;
-    int done; /* appends that were said to be durable */
+    int appended, done; /* appends, and those of them that were said to be durable */
 };
 
 /* For cmocka's cases. */
