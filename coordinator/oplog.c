@@ -29,6 +29,9 @@ struct oplog {
     bool carrying;       /* the group is a part of it */
     bool in_pool;
     unsigned readings; /* in the pool */
+    uv_work_t freeing; /* of removed files, in the pool */
+    struct removed_files removed;
+    bool is_freeing;
     uint64_t roll_at;
     int result;  /* of the group in the pool */
     int failure; /* of the last group; 0: usable */
@@ -64,6 +67,33 @@ static void in_pool(uv_work_t *work)
 
 /* ------------------------------------------------------------------------------------------------------------- in the
  * loop */
+
+static void free_in_pool(uv_work_t *work)
+{
+    struct oplog *l = work->data;
+    oplog_files_free_removed(&l->removed);
+}
+
+static void free_removed(struct oplog *l);
+
+static void after_freeing(uv_work_t *work, int status)
+{
+    (void)status;
+    struct oplog *l = work->data;
+    l->is_freeing = false;
+    free_removed(l);
+}
+
+/* After whatever may have unlinked some. */
+static void free_removed(struct oplog *l)
+{
+    if (l->is_freeing || !l->files.removed.count)
+        return;
+    l->is_freeing = true;
+    l->removed = oplog_files_take_removed(&l->files);
+    l->freeing.data = l;
+    require(uv_queue_work(l->loop, &l->freeing, free_in_pool, after_freeing) == 0);
+}
 
 static void after_pool(uv_work_t *work, int status);
 
@@ -126,6 +156,7 @@ static void finish_carry(struct oplog *l)
     if (!carry_done(l->carry, &l->files, &l->writer))
         return;
     l->carry = NULL;
+    free_removed(l);
     look_for_carry(l, false);
 }
 
@@ -208,7 +239,7 @@ bool oplog_is_writing(const struct oplog *l)
 
 bool oplog_is_idle(const struct oplog *l)
 {
-    return !l->in_pool && !l->readings;
+    return !l->in_pool && !l->readings && !l->is_freeing;
 }
 
 int oplog_usable(const struct oplog *l)
@@ -304,6 +335,7 @@ int oplog_read(struct oplog *l, const struct oplog_reading *what)
 void oplog_end_reading(struct oplog *l)
 {
     oplog_files_end_reading(&l->files);
+    free_removed(l);
     look_for_carry(l, false);
 }
 
@@ -329,6 +361,7 @@ void oplog_trim(struct oplog *l, const struct oplog_stream *s, uint64_t sequence
 {
     close_if_full(l);
     oplog_files_trim(&l->files, s, sequence, open_file(l));
+    free_removed(l);
     look_for_carry(l, false);
 }
 
@@ -346,6 +379,7 @@ void oplog_hold(struct oplog *l)
 void oplog_release(struct oplog *l)
 {
     oplog_files_hold(&l->files, false, open_file(l));
+    free_removed(l);
     look_for_carry(l, false);
 }
 
@@ -369,6 +403,7 @@ void oplog_drop_index(struct oplog *l, uint32_t index)
 {
     close_if_full(l);
     oplog_files_drop(&l->files, index, open_file(l));
+    free_removed(l);
 }
 
 uint64_t oplog_tail(const struct oplog *l, const struct oplog_stream *s)

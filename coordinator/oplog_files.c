@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,10 +109,39 @@ static bool is_needed(const struct oplog_files *f, struct log_file *file)
     return false;
 }
 
+struct removed_files oplog_files_take_removed(struct oplog_files *f)
+{
+    struct removed_files taken = f->removed;
+    f->removed = (struct removed_files){NULL, 0};
+    return taken;
+}
+
+void oplog_files_free_removed(struct removed_files *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        close(r->fds[i]);
+    free(r->fds);
+    *r = (struct removed_files){NULL, 0};
+}
+
+/* As long as it is open, to unlink it is only to take away its name. */
+static void keep_open(struct oplog_files *f, const char *path)
+{
+    struct removed_files *r = &f->removed;
+    int *grown = realloc(r->fds, (r->count + 1) * sizeof *grown);
+    if (!grown)
+        return;
+    r->fds = grown;
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd >= 0)
+        r->fds[r->count++] = fd;
+}
+
 static void remove_file(struct oplog_files *f, size_t at)
 {
     char path[OPLOG_PATH];
     oplog_path(f->directory, f->files[at].number, path);
+    keep_open(f, path);
     if (unlink(path) < 0 && errno != ENOENT)
         log_warn("a log file that nobody needs could not be removed: %s", path);
     f->bytes -= f->files[at].bytes;
@@ -314,6 +344,8 @@ int oplog_files_open(struct oplog_files *f, const char *directory)
 
 void oplog_files_close(struct oplog_files *f)
 {
+    struct removed_files removed = oplog_files_take_removed(f);
+    oplog_files_free_removed(&removed);
     oplog_scan_finish(&f->scan);
     for (size_t i = 0; i < f->count; i++)
         free(f->files[i].extents);

@@ -44,6 +44,12 @@ struct damage {
     uint64_t first, end, task;
 };
 
+/* Descriptors of files that were unlinked. To close the last of one frees tens of megabytes, which takes milliseconds. */
+struct removed_files {
+    int *fds;
+    size_t count;
+};
+
 struct oplog_files {
     char directory[4000];
     struct log_file *files; /* by number */
@@ -61,6 +67,8 @@ struct oplog_files {
     struct oplog_scan scan;
     struct damage *damages;
     size_t damage_count;
+
+    struct removed_files removed;
 };
 
 int oplog_files_open(struct oplog_files *f, const char *directory);
@@ -71,6 +79,9 @@ void oplog_path(const char *directory, uint64_t number, char out[OPLOG_PATH]);
 void oplog_note(struct oplog_files *f, uint64_t number, const struct oplog_entry *e, uint64_t from, uint64_t to);
 void oplog_claim(struct oplog_files *f, const struct oplog_stream *s, uint64_t end); /* numbers below it were given */
 void oplog_note_size(struct oplog_files *f, uint64_t number, uint64_t bytes);
+
+struct removed_files oplog_files_take_removed(struct oplog_files *f);
+void oplog_files_free_removed(struct removed_files *r); /* in the pool */
 
 /* Unlinks what nobody needs; `open` is the file that is written now, which stays. */
 void oplog_files_trim(struct oplog_files *f, const struct oplog_stream *s, uint64_t sequence, uint64_t open);
