@@ -355,24 +355,6 @@ void session_pause_if_full(struct session *s)
     uv_read_stop(&s->handle.stream);
 }
 
-void sessions_resume_writers(struct sessions *all)
-{
-    for (struct session *s = all->first; s; s = s->next)
-        if (s->paused && s->queued < RESUME_BELOW)
-            session_start_reading(s);
-}
-
-void sessions_open_index(struct sessions *all)
-{
-    struct session *next;
-    for (struct session *s = all->first; s; s = next) {
-        next = s->next;
-        if (s->holds)
-            write_give_held(s);
-    }
-    sessions_resume_writers(all);
-}
-
 /* -------------------------------------------------------------------------------------------------------------
  * accepting */
 

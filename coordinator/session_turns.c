@@ -1,7 +1,8 @@
-/* Sessions that send documents as fast as they are read: by turns (turns.h). */
+/* Sessions that write: who sends documents as fast as they are read goes on by turns (turns.h), who waits for room when it is there. */
 #include "coordinator/session_state.h"
 
 #include "common/clock.h"
+#include "coordinator/requests.h"
 
 enum { AT_ONCE = TURN_BYTES / READ_BUFFER };
 
@@ -68,4 +69,22 @@ void sessions_give_turns(struct sessions *all)
         given++;
     }
     wake_in(all, 0);
+}
+
+void sessions_resume_writers(struct sessions *all)
+{
+    for (struct session *s = all->first; s; s = s->next)
+        if (s->paused && s->queued < RESUME_BELOW)
+            session_start_reading(s);
+}
+
+void sessions_open_index(struct sessions *all)
+{
+    struct session *next;
+    for (struct session *s = all->first; s; s = next) {
+        next = s->next;
+        if (s->holds)
+            write_give_held(s);
+    }
+    sessions_resume_writers(all);
 }
