@@ -75,6 +75,12 @@ def await_ends(pids, limit):
         assert ready, f"process {pid} has not ended within {limit} s"
 
 
+def needs_hooks():
+    """Of a build whose workers obey worker/hooks.h; asked of the build, never of what a worker does."""
+    if os.environ.get("MAYFLY_TEST_HOOKS", "").upper() not in ("ON", "1", "TRUE", "YES"):
+        pytest.skip("built without MAYFLY_TEST_HOOKS")
+
+
 def built_with_allocators():
     """Under a sanitizer malloc is its own, and memory is not what it is."""
     return not os.environ.get("MAYFLY_SANITIZE")
