@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/cli/emit.h"
 #include "client/cli/prometheus.h"
@@ -28,18 +29,44 @@ static int readiness(const char *state)
     return STATUS_REFUSED;
 }
 
+/* As long as nobody is there, or it is not ready: a server that was just started. What is said of it then is the caller's. */
+static void await_ready(struct cli *c, uint64_t seconds)
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    Mayfly__Ping ping = MAYFLY__PING__INIT;
+    REQUEST(request, ping, PING, ping);
+    struct mayfly_failure failure;
+    struct mayfly_answer answer;
+    c->endpoint.client = "mayfly " MAYFLY_VERSION;
+    for (uint64_t until = clock_us() + seconds * 1000000; clock_us() < until; nanosleep(&pause, NULL)) {
+        if (!c->connection && mayfly_connect(&c->connection, &c->endpoint, &failure))
+            continue;
+        if (mayfly_call(c->connection, &request, MAYFLY__ENVELOPE__MESSAGE_PONG, &answer, &failure)) {
+            mayfly_close(c->connection);
+            c->connection = NULL;
+        } else if (readiness(answer.envelope->pong->state) == STATUS_DONE) {
+            return;
+        }
+    }
+}
+
 int command_ping(struct cli *c)
 {
     Mayfly__Ping ping = MAYFLY__PING__INIT;
     REQUEST(request, ping, PING, ping);
     struct mayfly_answer answer;
-    int status = report_connect(c);
+    uint32_t seconds;
+    int status = args_number(c, "wait", 0, 1, 86400, &seconds);
+    if (!status && args_option(c, "wait"))
+        await_ready(c, seconds);
+    if (!status)
+        status = report_connect(c);
     uint64_t began = clock_us();
     if (!status)
         status = report_call(c, &request, MAYFLY__ENVELOPE__MESSAGE_PONG, &answer);
     if (status)
         return status;
-    status = args_flag(c, "ready") ? readiness(answer.envelope->pong->state) : STATUS_DONE;
+    status = args_flag(c, "ready") || args_option(c, "wait") ? readiness(answer.envelope->pong->state) : STATUS_DONE;
     if (!c->json) {
         puts(answer.envelope->pong->state);
         return status;

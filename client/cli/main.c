@@ -70,6 +70,7 @@ static const struct option tasks_options[] = {
 
 static const struct option ping_options[] = {
     {"ready", NULL, "exit with 4 if it is starting, 5 if degraded, 6 if stopping"},
+    {"wait", "SECONDS", "wait until it is ready, at most so long; then as with --ready"},
     {0},
 };
 

@@ -106,6 +106,16 @@ def test_what_the_server_refuses_has_status_1(fake, run):
     assert "unauthorized" in errors
 
 
+def test_ping_waits_for_a_server_that_is_just_started(make_server):
+    server = make_server(start=False, shards=1)
+    command = [str(BIN / "mayfly"), "--socket", str(server.socket), "ping", "--wait"]
+    assert subprocess.run([*command, "1"], capture_output=True, timeout=60, check=False).returncode == 3
+    assert subprocess.run([*command, "0"], capture_output=True, timeout=60, check=False).returncode == 2
+    with subprocess.Popen([*command, "60"], stdout=subprocess.PIPE, text=True) as waiting:
+        server.start(wait=False)
+        assert waiting.communicate(timeout=90)[0] == "ready\n" and waiting.returncode == 0
+
+
 def test_ping_says_the_state(run):
     assert run("ping")[0] == "ready\n"
     assert json.loads(run("--json", "ping")[0])["state"] == "ready"
