@@ -27,6 +27,7 @@ static void fill_text(const struct part *p, Mayfly__Internal__QueryText *text, M
     place->index = s->index->number;
     place->edition = s->edition;
     place->shard = p->shard;
+    place->name = s->index->name;
     text->place = place;
     text->settings_id = s->index->settings_id;
     text->settings = settings_of(p);

@@ -54,10 +54,13 @@ enum fetch_rules fetch_find_rules(struct shard *s, const Mayfly__Internal__Place
 void fetch_fail_damaged(struct reply *out, const struct snapshot *from, size_t segment, const char *part, int err)
 {
     const struct snapshot_segment *s = &from->segments[segment];
+    const Mayfly__Internal__Place none = MAYFLY__INTERNAL__PLACE__INIT, *p = out->place ? out->place : &none;
     char where[FAULT_TEXT];
+    struct place_fault whole;
     segment_fault_text(&(struct segment_fault){s->core->id, segment_damaged(s->segment, part), s->core->image}, where);
-    log_error("a segment is damaged, what needs this of it cannot be answered: %s: %s", where, err_str(err));
-    reply_fail(out, CODE_INDEX_DAMAGED, "%s: %s", where, err_str(err));
+    places_name_file(&(struct place_id){.index = p->index, .edition = p->edition, .name = p->name}, p->shard, where, &whole);
+    log_error("a segment is damaged, what needs this of it cannot be answered: %s: %s", whole.text, err_str(err));
+    reply_fail(out, CODE_INDEX_DAMAGED, "%s: %s", whole.text, err_str(err));
 }
 
 /* The body as it is to be sent. A document that is cut first lies in the scratch arena, so that the answer holds only
@@ -170,13 +173,14 @@ bool fetch_newest(struct shard *s, const Mayfly__Internal__Place *place, struct 
         reply_fail(out, CODE_INTERNAL, "the request is not for shard %u", s->number);
         return false;
     }
-    int err = places_snapshot(s->places, place->index, place->edition, &snapshot, &fault);
+    const struct place_id which = {.index = place->index, .edition = place->edition, .name = place->name};
+    int err = places_snapshot(s->places, &which, &snapshot, &fault);
     if (err) {
         bool short_of_something = err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EAGAIN;
         reply_fail(out, short_of_something ? CODE_UNAVAILABLE : CODE_INDEX_DAMAGED, "%s", fault.text);
         return false;
     }
-    reply_keep(out, snapshot);
+    reply_keep(out, snapshot, place);
     return true;
 }
 
@@ -190,7 +194,7 @@ void fetch_documents(struct shard *s, const struct request *r, struct reply *out
         return; /* it comes again: what is held stays */
     struct snapshot *held = holds_find(s->holds, prepared_by);
     if (held)
-        reply_keep(out, snapshot_hold(held));
+        reply_keep(out, snapshot_hold(held), m->place);
     if (found == FETCH_RULES_FOUND && (held || fetch_newest(s, m->place, out)))
         fetch_from(s, out->snapshot, m, rules, out);
     holds_drop(s->holds, prepared_by);

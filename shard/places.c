@@ -14,6 +14,7 @@
 
 enum {
     MAX_DIRECTORY = 64,
+    MAX_NAME = 128 + 1,
     RESERVED = 64, /* descriptors and mappings for everything else */
     LOOKS_MOST = 3,
     PER_INDEX = 3,        /* core.mdb takes two, its lock file one */
@@ -21,8 +22,9 @@ enum {
 };
 
 struct place {
-    uint32_t index, edition;
+    uint32_t index, edition, shard;
     char directory[MAX_DIRECTORY];
+    char name[MAX_NAME]; /* of its index, when it was last asked for */
     struct core *core;
     struct snapshot *snapshot; /* NULL before the first look */
     uint64_t used;             /* when, in calls */
@@ -167,9 +169,24 @@ static void make_room(struct places *p, const struct place *wanted)
 /* ------------------------------------------------------------------------------------------------------------ looking
  */
 
+static void make_directory_name(const struct place_id *which, uint32_t shard, char out[MAX_DIRECTORY])
+{
+    snprintf(out, MAX_DIRECTORY, "indexes/%" PRIu32 "/%" PRIu32 "/%" PRIu32, which->index, which->edition, shard);
+}
+
+void places_name_file(const struct place_id *which, uint32_t shard, const char *file, struct place_fault *out)
+{
+    char directory[MAX_DIRECTORY];
+    make_directory_name(which, shard, directory);
+    snprintf(out->text, sizeof out->text, "%s%.128s%s%s/%.160s", which->name[0] ? "index " : "", which->name,
+             which->name[0] ? ": " : "", directory, file);
+}
+
 static int fail(struct place *place, const char *file, int err, struct place_fault *fault)
 {
-    snprintf(fault->text, sizeof fault->text, "%s/%s: %s", place->directory, file, err_str(err));
+    struct place_fault where;
+    places_name_file(&(struct place_id){place->index, place->edition, place->name}, place->shard, file, &where);
+    snprintf(fault->text, sizeof fault->text, "%.300s: %s", where.text, err_str(err));
     if (place->failed != err)
         log_error("an index cannot be searched, others go on: %s", fault->text);
     place->failed = err;
@@ -222,15 +239,22 @@ static int look(struct place *place, struct place_fault *fault)
     return err ? fail(place, l.file, err, fault) : 0;
 }
 
-static int open_place(struct places *p, uint32_t index, uint32_t edition, struct place **out, struct place_fault *fault)
+static void take_name(struct place *place, const char *name)
+{
+    if (name[0] && strncmp(place->name, name, sizeof place->name - 1) != 0)
+        snprintf(place->name, sizeof place->name, "%s", name);
+}
+
+static int open_place(struct places *p, const struct place_id *which, struct place **out, struct place_fault *fault)
 {
     struct place *place = calloc(1, sizeof *place);
     if (!place)
         return -ENOMEM;
-    place->index = index;
-    place->edition = edition;
-    snprintf(place->directory, sizeof place->directory, "indexes/%" PRIu32 "/%" PRIu32 "/%" PRIu32, index, edition,
-             p->shard);
+    place->index = which->index;
+    place->edition = which->edition;
+    take_name(place, which->name);
+    place->shard = p->shard;
+    make_directory_name(which, p->shard, place->directory);
     int err = core_open_reader(place->directory, &place->core);
     if (!err)
         err = add(p, place);
@@ -245,12 +269,11 @@ static int open_place(struct places *p, uint32_t index, uint32_t edition, struct
     return 0;
 }
 
-int places_snapshot(struct places *p, uint32_t index, uint32_t edition, struct snapshot **out,
-                    struct place_fault *fault)
+int places_snapshot(struct places *p, const struct place_id *which, struct snapshot **out, struct place_fault *fault)
 {
     snprintf(fault->text, sizeof fault->text, "out of memory");
-    struct place *place = find(p, index, edition);
-    int err = place ? 0 : open_place(p, index, edition, &place, fault);
+    struct place *place = find(p, which->index, which->edition);
+    int err = place ? 0 : open_place(p, which, &place, fault);
     if (err == -ENOENT) {
         *out = snapshot_hold(&p->empty);
         return 0;
@@ -258,6 +281,7 @@ int places_snapshot(struct places *p, uint32_t index, uint32_t edition, struct s
     if (err || !place)
         return err;
     place->used = ++p->calls;
+    take_name(place, which->name);
     err = p->frozen && place->snapshot ? 0 : look(place, fault);
     if (err)
         return err;

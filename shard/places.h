@@ -11,15 +11,20 @@
 struct places;
 
 struct place_fault { /* why an index cannot be used */
-    char text[256];  /* names the file */
+    char text[400]; /* names the index, as far as it is known, and the file */
 };
 
 int places_open(uint32_t shard, struct places **out);
 
 /* The newest generation, with a reference for the caller; an index without core.mdb is empty. ERR_CORRUPT, ERR_VERSION
  * or another failure with the file in `fault`. */
-int places_snapshot(struct places *p, uint32_t index, uint32_t edition, struct snapshot **out,
-                    struct place_fault *fault);
+struct place_id {
+    uint32_t index, edition;
+    const char *name; /* that the index has now; "": not known */
+};
+/* "index films: indexes/7/1/0/FILE": of whom damage is told. */
+void places_name_file(const struct place_id *which, uint32_t shard, const char *file, struct place_fault *out);
+int places_snapshot(struct places *p, const struct place_id *which, struct snapshot **out, struct place_fault *fault);
 
 /* Looks at an index that is open whether it has moved on; does nothing for others. */
 void places_refresh(struct places *p, uint32_t index, uint32_t edition);

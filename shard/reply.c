@@ -19,8 +19,9 @@ void reply_finish(struct reply *r)
     r->snapshot = NULL;
 }
 
-void reply_keep(struct reply *r, struct snapshot *s)
+void reply_keep(struct reply *r, struct snapshot *s, const Mayfly__Internal__Place *place)
 {
+    r->place = place;
     snapshot_release(r->snapshot);
     r->snapshot = s;
 }

@@ -18,6 +18,7 @@ struct reply {
     struct str *documents;
     size_t document_count, document_room;
     uint64_t document_bytes;
+    const Mayfly__Internal__Place *place; /* of the snapshot, as it was asked for: the request's. NULL: none yet */
     struct snapshot *snapshot; /* held until the answer is sent: ids and documents may be views into its files */
 };
 
@@ -25,7 +26,7 @@ void reply_init(struct reply *r, struct arena *arena, uint64_t request);
 void reply_finish(struct reply *r); /* once it is sent, or given up */
 
 /* Takes over a reference. */
-void reply_keep(struct reply *r, struct snapshot *s);
+void reply_keep(struct reply *r, struct snapshot *s, const Mayfly__Internal__Place *place);
 
 /* Sets one of the messages that a shard sends; it stays the caller's, in the arena. */
 void reply_prepared(struct reply *r, Mayfly__Internal__Prepared *m);

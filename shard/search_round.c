@@ -62,7 +62,7 @@ bool search_find_generation(struct search *s, const Mayfly__Internal__Place *pla
 {
     struct snapshot *held = prepared_by ? holds_find(s->shard->holds, prepared_by) : NULL;
     if (held && held->view->generation == generation)
-        reply_keep(s->out, snapshot_hold(held));
+        reply_keep(s->out, snapshot_hold(held), place);
     else if (!fetch_newest(s->shard, place, s->out))
         return false;
     s->snapshot = s->out->snapshot;

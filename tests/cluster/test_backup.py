@@ -441,6 +441,10 @@ def test_an_index_that_is_refused_is_backed_up_as_it_is(two, directory):
 def test_a_damaged_segment_is_found_and_named(two, directory):
     segment = next(two.data.glob("indexes/1/1/1/seg-*.mdb"))
     flip(segment, *range(200, segment.stat().st_size - 200, 997))
+    with two.client() as client, pytest.raises(mayfly.Failure) as failure:
+        client.search("books", "amber", no_partial=True)
+    name = f"index books: indexes/1/1/1/{segment.name}, "
+    assert failure.value.code == "index_damaged" and name in str(failure.value) and name in two.log()
     damaged_backup(two, directory / "backup", f"shard 1: {segment.name}: ")
     with restored_with_damage(directory / "backup", directory / "other"):
         pass
