@@ -31,6 +31,8 @@
  *   B  0x11  block index      table: 16 bytes of each dictionary block (below)
  *   P  0x20  postings         stream of lists (below)
  *   O  0x21  positions        stream of lists (below)
+ *   Q  0x22  pairs            stream of buckets (below)
+ *   N  0x23  pair places      table: u64 place of each bucket
  *   L  0x30  length codes     array: u8 of each document
  *   S  0x31  stamps           array: u64 of each document
  *   I  0x40  records          stream of { u16 id's length, u32 ranges' size, id, ranges }; ranges: v field, v first
@@ -116,7 +118,24 @@
  * Positions of more than EXTENT_PAYLOAD bytes are a run of extents, so that a writer holds one at a time. No block's
  * positions straddle two of them: offset o in the list is offset o % EXTENT_PAYLOAD in the (o / EXTENT_PAYLOAD)th part
  * behind the first. What follows a block that ends an extent is at the next multiple. A single block above
- * EXTENT_PAYLOAD has an extent that counts as several parts, the others being empty. */
+ * EXTENT_PAYLOAD has an extent that counts as several parts, the others being empty.
+ *
+ * Pairs
+ *
+ * Where two words stand side by side, roughly: for each two stems that at least `pair_least` documents each have, the ranges
+ * in which a document has the second one at the position behind the first. Range = document >> `pair_shift`; there are at
+ * most PAIR_RANGES. pair_least 0: nothing is known. What is not listed stands nowhere; what is listed may stand in fewer
+ * ranges, since a pair is known by bits of its hash alone.
+ *
+ *   x = (XXH64 of the first stem's key ^ XXH64 of the second's, rotated left by 29) * 0x9e3779b97f4a7c15
+ *   y = (x ^ x >> 32) * 0xff51afd7ed558ccd,   hash = y ^ y >> 29
+ *
+ * There are 2^b buckets: the upper b bits of the hash say which one, the 8 bits behind them are the tag.
+ *
+ *   bucket:  | v: pairs | tags u8, rising, equal ones are alternatives | an entry each |
+ *   entry:   | ranges << 4 | bits |                          gaps, packed in so many bits (0 to 10), the first as it is
+ *            | 15 << 4 | bits | v: ranges - 15 | gaps |      15 ranges and more
+ *            | BITMAP | a bit per range, in bytes |          where that is not larger */
 #ifndef INDEX_FORMAT_H
 #define INDEX_FORMAT_H
 
@@ -134,6 +153,8 @@ enum section {
     SECTION_BLOCKS = 0x11,
     SECTION_POSTINGS = 0x20,
     SECTION_POSITIONS = 0x21,
+    SECTION_PAIRS = 0x22,
+    SECTION_PAIR_PLACES = 0x23,
     SECTION_LENGTHS = 0x30,
     SECTION_STAMPS = 0x31,
     SECTION_IDS = 0x40,
@@ -157,6 +178,8 @@ enum {
     RECORD_HEAD = 6,
     TERMS_PER_BLOCK = 64,
     MAX_KEY = 1 + 512,
+    PAIR_RANGES = 1024,
+    PAIR_BITMAP = 15, /* an entry's first byte */
 };
 
 static_assert((TABLE_PAYLOAD + PIECE - 1) / PIECE == 2, "a table's checksums are as many as it has room for");
@@ -173,11 +196,12 @@ struct toc {
     uint32_t parts_dictionary, parts_postings, parts_positions, parts_ids, parts_bodies; /* extents of each stream */
     uint32_t blocks;                                                                     /* of the dictionary */
     uint32_t body_blocks;
+    uint32_t pair_least, pair_shift, pair_buckets, parts_pairs;
     uint16_t analyzer; /* length of its identity */
     uint16_t fields;
 };
 
-static_assert(sizeof(struct toc) == 80, "the TOC is as drawn");
+static_assert(sizeof(struct toc) == 96, "the TOC is as drawn");
 
 /* The format's version in which the section's bytes changed last: others are refused, never misread. Whoever changes
  * them counts FORMAT_VERSION up and says so here; a test has checksums of what each version makes of the same
@@ -185,10 +209,10 @@ static_assert(sizeof(struct toc) == 80, "the TOC is as drawn");
 static inline uint8_t section_version(enum section s)
 {
     static const uint8_t versions[] = {
-        [SECTION_TOC] = 1,         [SECTION_DICTIONARY] = 6, [SECTION_BLOCKS] = 1,         [SECTION_POSTINGS] = 3,
+        [SECTION_TOC] = 6,         [SECTION_DICTIONARY] = 6, [SECTION_BLOCKS] = 1,         [SECTION_POSTINGS] = 3,
         [SECTION_POSITIONS] = 2,   [SECTION_LENGTHS] = 1,    [SECTION_STAMPS] = 1,         [SECTION_IDS] = 2,
         [SECTION_ID_PLACES] = 1,   [SECTION_HASHES] = 1,     [SECTION_HASH_DOCUMENTS] = 1, [SECTION_BODIES] = 6,
-        [SECTION_BODY_BLOCKS] = 5, [SECTION_BODY_ENDS] = 1,
+        [SECTION_BODY_BLOCKS] = 5, [SECTION_BODY_ENDS] = 1,  [SECTION_PAIRS] = 6,          [SECTION_PAIR_PLACES] = 6,
     };
     return (unsigned)s < sizeof versions ? versions[s] : 0; /* what is no section has none */
 }

@@ -10,6 +10,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "index/dictionary.h"
+#include "index/pairs.h"
 #include "index/segment_parts.h"
 
 /* ------------------------------------------------------------------------------------------------------------- opening
@@ -56,6 +57,14 @@ static int read_names(struct segment *s, const uint8_t *at, const uint8_t *end)
     return at == end ? 0 : ERR_CORRUPT;
 }
 
+static bool are_pairs_right(const struct toc *t)
+{
+    if (t->pair_least == 0)
+        return t->pair_buckets == 0 && t->parts_pairs == 0;
+    bool is_power = t->pair_buckets > 0 && (t->pair_buckets & (t->pair_buckets - 1)) == 0;
+    return is_power && t->pair_shift < 32 && pair_range_count(t->documents, t->pair_shift) <= PAIR_RANGES;
+}
+
 static int read_toc(struct segment *s)
 {
     struct extent e;
@@ -70,6 +79,8 @@ static int read_toc(struct segment *s)
     memcpy(&s->toc, e.payload, sizeof s->toc);
     if (s->toc.version != FORMAT_VERSION)
         return ERR_VERSION;
+    if (!are_pairs_right(&s->toc))
+        return ERR_CORRUPT;
     return read_names(s, e.payload + sizeof s->toc, e.payload + e.size);
 }
 
@@ -100,6 +111,7 @@ static int open_tables(struct segment *s)
         {SECTION_BODY_ENDS, n, 8, &s->body_ends},
         {SECTION_BODY_BLOCKS, s->toc.body_blocks, 16, &s->body_blocks},
         {SECTION_BLOCKS, s->toc.blocks, DICTIONARY_INDEX, &s->blocks},
+        {SECTION_PAIR_PLACES, s->toc.pair_buckets, 8, &s->pair_places},
     };
     int err = 0;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !err; i++)
@@ -119,6 +131,7 @@ static int open_streams(struct segment *s)
         {SECTION_POSITIONS, s->toc.parts_positions, &s->positions},
         {SECTION_IDS, s->toc.parts_ids, &s->ids},
         {SECTION_BODIES, s->toc.parts_bodies, &s->bodies},
+        {SECTION_PAIRS, s->toc.parts_pairs, &s->pairs},
     };
     int err = 0;
     for (size_t i = 0; i < sizeof streams / sizeof streams[0] && !err; i++)
@@ -168,6 +181,8 @@ static const char *name_of(enum section section)
         {SECTION_BLOCKS, "block index"},
         {SECTION_POSTINGS, "postings"},
         {SECTION_POSITIONS, "positions"},
+        {SECTION_PAIRS, "pairs"},
+        {SECTION_PAIR_PLACES, "pair places"},
         {SECTION_LENGTHS, "length codes"},
         {SECTION_STAMPS, "stamps"},
         {SECTION_IDS, "records"},
@@ -213,6 +228,25 @@ static int open_segment(struct segment *s, bool checks_arrays)
         return err;
     err = check_arrays(s);
     return err ? err : sample_blocks(s);
+}
+
+int segment_open_written(struct store_writer *w, const struct written_lists *lists, struct segment **out)
+{
+    struct segment *s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    s->kernels = kernels_best();
+    s->toc.documents = lists->documents;
+    int err = store_open_written(w, &s->store);
+    if (!err)
+        err = open_stream(s, SECTION_POSTINGS, lists->parts_postings, &s->postings);
+    if (!err)
+        err = open_stream(s, SECTION_POSITIONS, lists->parts_positions, &s->positions);
+    if (err)
+        segment_close(s);
+    else
+        *out = s;
+    return err;
 }
 
 struct opening {
@@ -297,14 +331,15 @@ int segment_verify_image(struct image *image, const char **out_section)
     return err ? err : verify(s, out_section);
 }
 
-enum { STREAMS = 11 };
+enum { STREAMS = 13 };
 
 static void list_streams(const struct segment *s, const struct parts *out[STREAMS])
 {
     const struct parts *const streams[STREAMS] = {
         &s->dictionary,      &s->postings,          &s->positions,    &s->ids,
         &s->bodies,          &s->id_places.parts,   &s->hashes.parts, &s->hash_documents.parts,
-        &s->body_ends.parts, &s->body_blocks.parts, &s->blocks.parts,
+        &s->body_ends.parts, &s->body_blocks.parts, &s->blocks.parts, &s->pairs,
+        &s->pair_places.parts,
     };
     memcpy(out, streams, sizeof streams);
 }

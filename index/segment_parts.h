@@ -1,5 +1,5 @@
 /* segment_parts.h - an open segment from the inside: its extents, resolved.  Used by segment.c, segment_documents.c, bodies.c,
- * terms.c, postings.c, typo.c. */
+ * terms.c, postings.c, pairs.c, pairs_scan.c, typo.c; segment_writer.c. */
 #ifndef INDEX_SEGMENT_PARTS_H
 #define INDEX_SEGMENT_PARTS_H
 
@@ -26,10 +26,16 @@ struct segment {
     struct str analyzer;
     struct str *fields;
     struct extent lengths, stamps;
-    struct table id_places, hashes, hash_documents, body_ends, body_blocks, blocks;
+    struct table id_places, hashes, hash_documents, body_ends, body_blocks, blocks, pair_places;
     uint64_t *sampled; /* prefixes of every SAMPLED_BLOCKS-th block: near each other, where the index is spread out */
-    struct parts dictionary, postings, positions, ids, bodies;
+    struct parts dictionary, postings, positions, ids, bodies, pairs;
 };
+
+/* The lists of a segment that is being written, so far, by terms that the caller has. The writer must live longer. */
+struct written_lists {
+    uint32_t documents, parts_postings, parts_positions;
+};
+int segment_open_written(struct store_writer *w, const struct written_lists *lists, struct segment **out);
 
 /* `size` bytes at a place, checked. */
 int segment_view(const struct segment *s, const struct parts *p, uint64_t place, uint32_t size, const uint8_t **out);

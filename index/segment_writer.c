@@ -9,7 +9,9 @@
 #include "index/dictionary.h"
 #include "index/documents_out.h"
 #include "index/fields_out.h"
+#include "index/pairs_out.h"
 #include "index/postings_out.h"
+#include "index/segment_parts.h"
 
 struct segment_writer {
     struct store_writer *store;
@@ -17,6 +19,10 @@ struct segment_writer {
     struct dictionary_out dictionary;
     struct stream_writer postings, positions;
     struct postings_out list;
+    struct pairs_options pairs_options;
+    struct pairs_out pairs;
+    struct pairs_written pairs_written;
+    struct written_lists lists; /* once all are written */
     char key[MAX_KEY]; /* of the open term; length 0: none */
     size_t key_length;
     struct fields_out fields;
@@ -33,6 +39,7 @@ static void free_writer(struct segment_writer *w)
     stream_writer_close(&w->postings);
     stream_writer_close(&w->positions);
     postings_out_free(&w->list);
+    pairs_out_free(&w->pairs);
     fields_out_free(&w->fields);
     free(w->analyzer);
     free(w);
@@ -46,6 +53,7 @@ int segment_writer_open(const char *path, const struct segment_options *options,
     if (!w)
         return -ENOMEM;
     w->id = options->id;
+    w->pairs_options = options->image ? (struct pairs_options){0} : options->pairs;
     w->analyzer = strndup(options->analyzer.ptr ? options->analyzer.ptr : "", options->analyzer.len);
     struct store_options store = {.path = path, .transaction = options->transaction, .image = options->image};
     int err = w->analyzer ? store_create(&store, &w->store) : -ENOMEM;
@@ -110,6 +118,7 @@ static void begin_terms(struct segment_writer *w)
     int err = documents_out_finish(&w->documents);
     w->list.average_length = documents_out_average_length(&w->documents);
     w->list.lengths = &w->documents.lengths;
+    pairs_out_begin(&w->pairs, w->documents.count, &w->pairs_options);
     if (!err)
         err = dictionary_out_open(&w->dictionary, w->store);
     if (!err)
@@ -138,8 +147,11 @@ static void end_term(struct segment_writer *w)
     }
     if (e.documents && !e.inlined.len)
         e.postings = place_list(&w->postings, &w->list.body);
+    struct str key = {w->key, w->key_length};
+    if (w->key[0] == TERM_STEM)
+        pairs_out_word(&w->pairs, key, &e);
     if (e.documents) /* a term that nobody has is left out */
-        keep_first(w, dictionary_out_add(&w->dictionary, (struct str){w->key, w->key_length}, &e));
+        keep_first(w, dictionary_out_add(&w->dictionary, key, &e));
     w->key_length = 0;
 }
 
@@ -212,12 +224,16 @@ static void put_toc(struct segment_writer *w)
         .first_stamp = w->documents.first_stamp,
         .last_stamp = w->documents.last_stamp,
         .parts_dictionary = stream_writer_finish(&w->dictionary.stream),
-        .parts_postings = stream_writer_finish(&w->postings),
-        .parts_positions = stream_writer_finish(&w->positions),
+        .parts_postings = w->lists.parts_postings,
+        .parts_positions = w->lists.parts_positions,
         .parts_ids = w->documents.ids.part,
         .parts_bodies = w->documents.bodies.part,
         .blocks = w->dictionary.blocks,
         .body_blocks = w->documents.body_block_count,
+        .pair_least = w->pairs_written.least,
+        .pair_shift = w->pairs_written.shift,
+        .pair_buckets = w->pairs_written.buckets,
+        .parts_pairs = w->pairs_written.parts,
         .analyzer = (uint16_t)strlen(w->analyzer),
         .fields = (uint16_t)w->fields.count,
     };
@@ -231,6 +247,31 @@ static void put_toc(struct segment_writer *w)
     bytes_out_free(&bytes);
 }
 
+/* What they needed is freed before pairs need it. */
+static void finish_lists(struct segment_writer *w)
+{
+    w->lists = (struct written_lists){
+        .documents = w->documents.count,
+        .parts_postings = stream_writer_finish(&w->postings),
+        .parts_positions = stream_writer_finish(&w->positions),
+    };
+    stream_writer_close(&w->postings);
+    stream_writer_close(&w->positions);
+    postings_out_free(&w->list);
+}
+
+/* Of lists that are read back. */
+static int put_pairs(struct segment_writer *w)
+{
+    struct segment *written;
+    int err = segment_open_written(w->store, &w->lists, &written);
+    if (err)
+        return err;
+    err = pairs_out_put(&w->pairs, written, w->store, &w->pairs_written);
+    segment_close(written);
+    return err;
+}
+
 static void write_end(struct segment_writer *w)
 {
     begin_terms(w);
@@ -240,6 +281,9 @@ static void write_end(struct segment_writer *w)
     dictionary_out_finish(&w->dictionary);
     if (w->dictionary.failed)
         keep_first(w, -ENOMEM);
+    finish_lists(w);
+    if (w->pairs.least && !segment_writer_error(w))
+        keep_first(w, put_pairs(w));
     put_toc(w);
 }
 

@@ -16,11 +16,18 @@
 struct image;
 struct segment_writer;
 
+/* Lists of pairs are made when all terms are written, of large segments. */
+struct pairs_options {
+    size_t memory;   /* that it may take; 0: none are made */
+    uint32_t wanted; /* segments of so many documents get them; 0: of PAIRS_DOCUMENTS (pairs_out.h) */
+};
+
 struct segment_options {
     uint64_t id;
     size_t transaction; /* bytes written before a commit */
     struct str analyzer; /* analyzer_identity */
-    size_t image; /* above 0: one of at most so many bytes is to be an image */
+    size_t image; /* above 0: one of at most so many bytes is to be an image, and has no pairs */
+    struct pairs_options pairs; /* whether it gets lists of word pairs (pairs.h) */
 };
 
 /* `path`, of the file, must not exist (O_EXCL). Memory comes from malloc, in a worker its arena. */

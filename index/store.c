@@ -11,12 +11,14 @@
 #include "common/err.h"
 #include "index/image.h"
 #include "index/store_file.h"
+#include "index/store_writer.h"
 
 enum { OS_PAGE = 4096 };
 
 struct store {
-    struct store_file *file; /* one of the two */
+    struct store_file *file; /* one of the three */
     struct image *image;
+    struct store_writer *writer;
     uint32_t pieces; /* of extents that were resolved */
     uint32_t room;   /* bits in `checked` */
     uint64_t *checked;
@@ -26,6 +28,8 @@ struct store {
 
 static int find(const struct store *s, enum section section, uint32_t part, struct str *out)
 {
+    if (s->writer)
+        return store_find_written(s->writer, section, part, out);
     return s->file ? store_file_find(s->file, section, part, out) : image_find(s->image, section, part, out);
 }
 
@@ -56,6 +60,17 @@ int store_open_image(struct image *image, struct store **out)
     return 0;
 }
 
+int store_open_written(struct store_writer *w, struct store **out)
+{
+    int err = store_write_out(w);
+    struct store *s = err ? NULL : calloc(1, sizeof *s);
+    if (!s)
+        return err ? err : -ENOMEM;
+    s->writer = w;
+    *out = s;
+    return 0;
+}
+
 void store_close(struct store *s)
 {
     if (!s)
@@ -68,6 +83,8 @@ void store_close(struct store *s)
 
 uint64_t store_bytes(const struct store *s)
 {
+    if (s->writer)
+        return UINT64_MAX; /* nobody has counted them yet */
     return s->file ? store_file_bytes(s->file) : s->image->size;
 }
 

@@ -18,6 +18,7 @@ bool store_is_damage(int err);
 
 struct image;
 struct store;
+struct store_writer;
 
 /* Kernels may read KERNEL_OVERREAD bytes behind a payload: checksums and the rest of its page follow, or the next page,
  * and behind LMDB's last page there is the seal's, which is mapped with them. */
@@ -30,6 +31,7 @@ struct extent {
 
 int store_open(const char *path, struct store **out);
 int store_open_image(struct image *image, struct store **out); /* takes a reference of its own */
+int store_open_written(struct store_writer *w, struct store **out); /* what it has written so far; it must live longer */
 void store_close(struct store *s); /* accepts NULL */
 uint64_t store_bytes(const struct store *s);
 struct image *store_image(const struct store *s); /* NULL: it is a file */

@@ -213,6 +213,38 @@ int store_error(const struct store_writer *w)
     return w->err;
 }
 
+/* A page behind the last one, as the seal will be, for whoever reads a little too far. */
+static int lengthen(const struct store_writer *w)
+{
+    MDB_envinfo info;
+    int rc = mdb_env_info(w->env, &info);
+    if (rc)
+        return lmdb_error(rc);
+    return truncate(w->path, (off_t)((info.me_last_pgno + 2) * w->page)) < 0 ? -errno : 0;
+}
+
+int store_write_out(struct store_writer *w)
+{
+    if (!w->err && !w->image)
+        w->err = next_transaction(w);
+    if (!w->err && !w->image)
+        w->err = lengthen(w);
+    return w->err;
+}
+
+/* Values are never written again, and the map never moves. */
+int store_find_written(const struct store_writer *w, enum section section, uint32_t part, struct str *out)
+{
+    uint8_t key[STORE_KEY];
+    MDB_val k = {STORE_KEY, key}, v;
+    make_key(key, section, part);
+    int rc = w->image ? MDB_NOTFOUND : mdb_get(w->txn, w->dbi, &k, &v);
+    if (rc)
+        return rc == MDB_NOTFOUND ? -ENOENT : lmdb_error(rc);
+    *out = (struct str){.ptr = v.mv_data, .len = v.mv_size};
+    return 0;
+}
+
 static int sync_directory_of(const char *path)
 {
     char directory[MAX_PATH];

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/str.h"
 #include "index/format.h"
 
 struct image;
@@ -35,6 +36,11 @@ int store_error(const struct store_writer *w);
 int store_finish(struct store_writer *w, uint64_t *out_bytes, struct image **out_image);
 void store_abandon(struct store_writer *w);
 size_t store_memory(const struct store_writer *w); /* what the open transaction may hold at most */
+
+/* What was put into a file so far is written, and can be found: in the mapping, header and all, as long as the writer is
+ * there. -ENOENT also of an image. */
+int store_write_out(struct store_writer *w);
+int store_find_written(const struct store_writer *w, enum section section, uint32_t part, struct str *out);
 
 /* The file that would have been written in place of an image. */
 int store_write_file(const struct store_options *options, const struct image *image, uint64_t *out_bytes);

@@ -12,6 +12,7 @@
 #include "common/bytes.h"
 #include "common/hash.h"
 #include "index/bodies.h"
+#include "index/pairs.h"
 #include "index/postings.h"
 #include "index/segment_parts.h"
 #include "index/store.h"
@@ -24,10 +25,11 @@ enum { DOCUMENTS = 700, EDIT = 4, MOST_POSITIONS = 1 << 12 };
 static const enum section sections[] = {
     SECTION_TOC,     SECTION_DICTIONARY, SECTION_BLOCKS,      SECTION_POSTINGS,       SECTION_POSITIONS,
     SECTION_LENGTHS, SECTION_STAMPS,     SECTION_IDS,         SECTION_ID_PLACES,      SECTION_HASHES,
-    SECTION_BODIES,  SECTION_BODY_ENDS,  SECTION_BODY_BLOCKS, SECTION_HASH_DOCUMENTS,
+    SECTION_BODIES,  SECTION_BODY_ENDS,  SECTION_BODY_BLOCKS, SECTION_HASH_DOCUMENTS, SECTION_PAIRS,
+    SECTION_PAIR_PLACES,
 };
 
-enum { TOC = 0 /* its number among them */, READ_TERMS = 1, READ_DOCUMENTS = 2 };
+enum { TOC = 0 /* its number among them */, READ_TERMS = 1, READ_DOCUMENTS = 2, READ_PAIRS = 4 };
 
 enum { SECTIONS = sizeof sections / sizeof sections[0] };
 
@@ -56,7 +58,12 @@ static void write_term(struct segment_writer *w, uint32_t term, bool is_stem)
 
 static void write_good(void)
 {
-    struct segment_options options = {.id = 1, .transaction = 1 << 20, .analyzer = STR("fuzz")};
+    struct segment_options options = {
+        .id = 1,
+        .transaction = 1 << 20,
+        .analyzer = STR("fuzz"),
+        .pairs = {.memory = 1 << 20, .wanted = 1},
+    };
     struct segment_result result;
     struct segment_writer *w;
     char id[16], key[16];
@@ -101,6 +108,8 @@ static void find_extents(struct segment *s)
         s->body_ends.parts.extents,
         s->body_blocks.parts.extents,
         s->hash_documents.parts.extents,
+        s->pairs.extents,
+        s->pair_places.parts.extents,
     };
     if (store_extent(s->store, SECTION_TOC, 0, &seed.toc))
         abort();
@@ -299,6 +308,20 @@ static void read_terms(const struct segment *s)
     find_misspelt(s);
 }
 
+/* The ranges of many words: each bucket is come to. */
+static void read_pairs(const struct segment *s)
+{
+    char first[16], second[16];
+    for (uint32_t n = 0; n < 150; n++) {
+        struct pair_ranges ranges;
+        memset(&ranges, 0xff, sizeof ranges);
+        struct str before = {first, (size_t)snprintf(first, sizeof first, "s%04u", n)};
+        struct str behind = {second, (size_t)snprintf(second, sizeof second, "s%04u", n * 7 % 150)};
+        if (segment_pairs_least(s) && segment_pair_ranges(s, before, behind, &ranges) == 0)
+            pair_ranges_have(&ranges, segment_pairs_shift(s), n, segment_documents(s));
+    }
+}
+
 static void read_file(void)
 {
     struct segment *s;
@@ -306,6 +329,7 @@ static void read_file(void)
     if (segment_open(seed.bad, &s) == 0) {
         read_documents(s);
         read_terms(s);
+        read_pairs(s);
         segment_close(s);
     }
     unlink(seed.bad);
@@ -329,6 +353,8 @@ static void read_changed(unsigned changed)
         READ_DOCUMENTS,
         READ_DOCUMENTS,
         READ_DOCUMENTS,
+        READ_PAIRS,
+        READ_PAIRS,
     };
     unsigned read = 0;
     for (size_t i = 0; i < SECTIONS; i++)
@@ -337,6 +363,8 @@ static void read_changed(unsigned changed)
         read_documents(seed.segment);
     if (read & READ_TERMS)
         read_terms(seed.segment);
+    if (read & READ_PAIRS)
+        read_pairs(seed.segment);
 }
 
 static int segment_fuzz(const uint8_t *data, size_t size)

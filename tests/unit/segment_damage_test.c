@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "common/err.h"
 #include "common/hash.h"
 #include "index/format.h"
+#include "index/pairs.h"
 #include "index/postings.h"
 #include "random.h"
 #include "segment_model.h"
@@ -87,6 +89,18 @@ static void read_terms(struct reading *r, const struct segment *s)
     note(r, c.err);
 }
 
+static void read_pairs(struct reading *r, const struct segment *s)
+{
+    for (uint32_t first = 0; segment_pairs_least(s) && first < TERMS; first++) {
+        char keys[2][16];
+        struct str before = {keys[0], model_key(first, keys[0])}, behind = {keys[1], model_key((first + 1) % TERMS, keys[1])};
+        struct pair_ranges ranges;
+        memset(&ranges, 0xff, sizeof ranges);
+        note(r, segment_pair_ranges(s, before, behind, &ranges));
+        add(r, &ranges, sizeof ranges);
+    }
+}
+
 static struct reading read_all(const char *path)
 {
     struct reading r = {0};
@@ -99,6 +113,7 @@ static struct reading read_all(const char *path)
     add(&r, segment_analyzer(s).ptr, segment_analyzer(s).len);
     read_documents(&r, s);
     read_terms(&r, s);
+    read_pairs(&r, s);
     r.section = segment_damaged(s, NULL);
     segment_close(s);
     return r;
@@ -154,11 +169,13 @@ static const struct {
     uint8_t version;
     uint32_t crc;
 } sections[] = {
-    {SECTION_TOC, "TOC", 1, 0xd10d2c6e},
+    {SECTION_TOC, "TOC", 6, 0x7dfe5819},
     {SECTION_DICTIONARY, "dictionary", 6, 0x31efc253},
     {SECTION_BLOCKS, "block index", 1, 0xc3c59b91},
     {SECTION_POSTINGS, "postings", 3, 0x067c6e41},
     {SECTION_POSITIONS, "positions", 2, 0x54486a37},
+    {SECTION_PAIRS, "pairs", 6, 0xf0b41536},
+    {SECTION_PAIR_PLACES, "pair places", 6, 0x23c5d283},
     {SECTION_LENGTHS, "length codes", 1, 0xd772eaab},
     {SECTION_STAMPS, "stamps", 1, 0xa84e86eb},
     {SECTION_IDS, "records", 2, 0xc307261f},

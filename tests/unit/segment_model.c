@@ -91,7 +91,12 @@ struct model model_make(uint32_t documents, size_t transaction)
     struct model m = {.directory = "/tmp/mayfly-segment-XXXXXX", .documents = documents};
     assert_non_null(mkdtemp(m.directory));
     snprintf(m.path, sizeof m.path, "%s/seg-7.mdb", m.directory);
-    struct segment_options options = {.id = 7, .transaction = transaction, .analyzer = STR("test 1")};
+    struct segment_options options = {
+        .id = 7,
+        .transaction = transaction,
+        .analyzer = STR("test 1"),
+        .pairs = {.memory = 1 << 20, .wanted = 1},
+    };
     struct segment_writer *w;
     assert_int_equal(segment_writer_open(m.path, &options, &w), 0);
     for (uint32_t field = 0; field < 4; field++) {

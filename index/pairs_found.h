@@ -1,0 +1,61 @@
+/* pairs_found.h - the pairs that were found, each with the ranges it was found in, in memory of a fixed size: of a part of
+ * all hashes, as large as there is room for.  Used by pairs_out.c. */
+#ifndef INDEX_PAIRS_FOUND_H
+#define INDEX_PAIRS_FOUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "index/pairs_out.h"
+
+struct found_pair {
+    uint32_t words; /* ordinals of both, the first one's shifted by 16; 0: free */
+    uint32_t last;  /* range + 1 */
+    uint32_t count; /* of ranges */
+};
+
+enum { RECENT_PAIRS = 1 << 16, WAITING_PAIRS = 32 };
+
+struct pairs_found {
+    const struct paired_word *words;
+    uint64_t low, high; /* upper 32 bits of hashes, that and below that */
+    /* In the order of hashes, but for those that found their places taken: they stand a little further on, at the end
+     * behind the last place. */
+    struct found_pair *table;
+    size_t slots, room, count;
+    uint64_t scale; /* from a hash to its place */
+    uint32_t *recent, range; /* most of what is found was found in the same range before */
+    struct {
+        uint32_t words;
+        struct found_pair *place; /* on its way into the cache */
+    } waiting[WAITING_PAIRS];
+    size_t waiting_count;
+    uint32_t *log; /* slots of the table, one for each range of each pair, by ranges */
+    size_t logged, log_room;
+    uint32_t *range_ends; /* in the log */
+    uint32_t ranges;
+    bool is_full;
+};
+
+int pairs_found_open(struct pairs_found *f, const struct paired_word *words, size_t memory, uint32_t ranges);
+void pairs_found_close(struct pairs_found *f);
+
+/* Forgets all; from now on those whose hashes are in [low, high) count. */
+void pairs_found_begin(struct pairs_found *f, uint64_t low, uint64_t high);
+
+/* Ordinals count from 1. Ranges rise. */
+void pairs_found_add(struct pairs_found *f, uint32_t first, uint32_t second, uint32_t range);
+
+/* When all were added; is_full may become true once more. */
+void pairs_found_end(struct pairs_found *f);
+
+/* How much of the room is used, and of all ranges how many were looked at until it was full. */
+double pairs_found_used(const struct pairs_found *f);
+double pairs_found_done(const struct pairs_found *f);
+
+/* Takes all that was found, by rising hash. The visitor's value other than 0 ends it and is returned. */
+typedef int pairs_visitor(void *context, uint64_t hash, const uint16_t *ranges, uint32_t count);
+int pairs_found_visit(struct pairs_found *f, pairs_visitor *visit, void *context);
+
+#endif
