@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "index/query_phrase.h"
+
 enum { CLOCK_EVERY = 16 /* blocks */ };
 
 struct all {
@@ -292,6 +294,25 @@ static int32_t lead_bound(struct all *x, uint32_t block, uint32_t end, int32_t l
     return least > 0 ? clause_bound(x->lead, x->from, end) : x->lead->bound;
 }
 
+/* Whether a document from x->from on to `end` can have all phrases, as far as lists of pairs tell. */
+static bool may_have_phrases(const struct all *x, uint32_t end)
+{
+    for (size_t i = 0; i < x->required_count; i++) {
+        const struct clause *c = x->required[i];
+        if (c->kind == CLAUSE_PHRASE && !phrase_may_be(c, x->from, end))
+            return false;
+    }
+    return true;
+}
+
+/* Nothing of the lead's block is a hit: as if all of it had been looked at. */
+static void pass_over(struct all *x, uint32_t block, int32_t least)
+{
+    const struct posting_list *l = &x->lead->lists[0].list;
+    if (least == 0 && is_complete(x))
+        x->s->prune->tried += block + 1 < l->blocks ? (uint32_t)POSTING_BLOCK : l->documents - block * POSTING_BLOCK;
+}
+
 static void walk_blocks(struct all *x)
 {
     struct scope *scope = &x->s->scope;
@@ -306,7 +327,9 @@ static void walk_blocks(struct all *x)
         uint32_t end = block + 1 < blocks ? list_last(&l->list, block) + 1 : scope->documents;
         int32_t least = least_score(x, x->from), bound = lead_bound(x, block, end, least);
         x->pruned |= least > 0;
-        if (bound + others >= least && (least == 0 || can_reach(x, bound, x->from, end, least))) {
+        if (!may_have_phrases(x, end)) {
+            pass_over(x, block, least);
+        } else if (bound + others >= least && (least == 0 || can_reach(x, bound, x->from, end, least))) {
             size_t tried = take_block(x, l, block, least - others - (bound - scored_block_bound(l, block)));
             finish_batch(x, tried, least, rest);
         }

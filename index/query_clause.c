@@ -64,6 +64,8 @@ void clause_rewind(struct clause *c)
 int32_t clause_bound(struct clause *c, uint32_t from, uint32_t end)
 {
     int32_t most = ABSENT, sum = 0;
+    if (c->kind == CLAUSE_PHRASE && !phrase_may_be(c, from, end))
+        return ABSENT;
     for (size_t i = 0; i < c->list_count; i++) {
         int32_t bound = scored_bound(&c->lists[i], from, end);
         most = bound > most ? bound : most;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "index/pairs.h"
 #include "index/score.h"
 #include "index/will_need.h"
 
@@ -18,6 +19,9 @@ struct phrase {
     uint32_t *lists;  /* of each element: its list */
     uint32_t *from;  /* of each element: place in its list's positions */
     struct standing *standing; /* of each list */
+    bool has_ranges; /* it stands only there, as far as pairs of its words tell */
+    unsigned shift;
+    struct pair_ranges ranges;
     bool in_field;
     uint32_t field, field_weight;
 
@@ -63,11 +67,43 @@ static size_t rank_elements(const struct clause *c, uint32_t *out)
     return count;
 }
 
-/* Each distinct word once, the rarest first; false if one is not in the segment. */
+static bool is_pair(const struct clause *c, size_t element)
+{
+    const struct tree_leaf *leaf = c->leaf;
+    const uint32_t *documents = c->phrase->from, least = segment_pairs_least(c->scope->segment);
+    return leaf->elements[element + 1].offset == leaf->elements[element].offset + 1 &&
+           documents[first_alike(leaf, element)] >= least && documents[first_alike(leaf, element + 1)] >= least;
+}
+
+/* False if two of the words stand nowhere side by side; documents of all words are known. */
+static bool find_ranges(struct clause *c)
+{
+    struct phrase *p = c->phrase;
+    const struct segment *s = c->scope->segment;
+    bool has_any = true;
+    p->has_ranges = false;
+    for (size_t i = 0; segment_pairs_least(s) > 0 && i + 1 < c->leaf->element_count && has_any; i++) {
+        if (!is_pair(c, i))
+            continue;
+        if (!p->has_ranges)
+            memset(&p->ranges, 0xff, sizeof p->ranges);
+        p->has_ranges = true;
+        p->shift = segment_pairs_shift(s);
+        int err = segment_pair_ranges(s, c->leaf->elements[i].key, c->leaf->elements[i + 1].key, &p->ranges);
+        if (err)
+            scope_fail(c->scope, err, "pairs");
+        has_any = !err && pair_ranges_have(&p->ranges, p->shift, 0, c->scope->documents);
+    }
+    return has_any;
+}
+
+/* Each distinct word once, the rarest first; false if the phrase is not in the segment. */
 static bool open_lists(struct clause *c)
 {
     uint32_t *ranked = c->phrase->lists; /* it is set once the lists are known */
     size_t count = rank_elements(c, ranked);
+    if (count == 0 || !find_ranges(c))
+        return false;
     for (; c->list_count < count; c->list_count++) {
         const struct tree_element *e = &c->leaf->elements[ranked[c->list_count]];
         struct scored_list *l = &c->lists[c->list_count];
@@ -75,8 +111,8 @@ static bool open_lists(struct clause *c)
             return false;
         c->bound += l->bound;
     }
-    c->cost = count > 0 ? c->lists[0].list.documents : 0;
-    return count > 0;
+    c->cost = c->lists[0].list.documents;
+    return true;
 }
 
 /* Of a phrase in any field there is nothing to find. */
@@ -190,15 +226,22 @@ static void keep_those_with(struct clause *c, size_t list, const struct candidat
     p->count = count;
 }
 
+bool phrase_may_be(const struct clause *c, uint32_t from, uint32_t end)
+{
+    const struct phrase *p = c->phrase;
+    return !p->has_ranges || pair_ranges_have(&p->ranges, p->shift, from, end);
+}
+
 /* Sums have in front what the candidates had before. */
 static void keep_those_with_all(struct clause *c, const struct candidates *few)
 {
     struct phrase *p = c->phrase;
-    p->count = few->count;
-    memcpy(p->documents, few->documents, few->count * sizeof *p->documents);
+    p->count = 0;
     for (size_t i = 0; i < few->count; i++) {
-        p->numbers[i] = (uint32_t)i;
-        p->sums[i] = few->scores ? few->scores[i] : 0;
+        p->documents[p->count] = few->documents[i];
+        p->numbers[p->count] = (uint32_t)i;
+        p->sums[p->count] = few->scores ? few->scores[i] : 0;
+        p->count += !p->has_ranges || pair_ranges_have_one(&p->ranges, p->shift, few->documents[i]);
     }
     for (size_t list = 0; list < c->list_count && p->count > 0; list++)
         keep_those_with(c, list, few);

@@ -8,6 +8,9 @@
 /* With scope and leaf set; fills in the rest. */
 void phrase_open(struct clause *c);
 
+/* False if no document in [from, end) has it, as far as lists of pairs tell. */
+bool phrase_may_be(const struct clause *c, uint32_t from, uint32_t end);
+
 void phrase_look_up(struct clause *c, const struct candidates *candidates);
 
 #endif

@@ -167,7 +167,12 @@ static struct segment_result write_segment(const struct block_corpus *c, uint32_
     char path[SNAPSHOT_PATH_MAX];
     struct segment_writer *w;
     struct segment_result result;
-    struct segment_options options = {.id = segment + 1, .transaction = 4 << 20, .analyzer = STR("plain")};
+    struct segment_options options = {
+        .id = segment + 1,
+        .transaction = 4 << 20,
+        .analyzer = STR("plain"),
+        .pairs = {.memory = 1 << 16, .wanted = 1000}, /* all pairs in one pass have no room */
+    };
     snapshot_segment_path(c->directory, segment + 1, path, sizeof path);
     assert_int_equal(segment_writer_open(path, &options, &w), 0);
     assert_int_equal(segment_writer_field(w, STR("title")), 0);

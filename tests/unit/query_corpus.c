@@ -175,7 +175,12 @@ static struct segment_result write_segment(struct corpus *c, uint32_t segment)
     char path[SNAPSHOT_PATH_MAX];
     struct segment_writer *w;
     struct segment_result result;
-    struct segment_options options = {.id = segment + 1, .transaction = 1 << 20, .analyzer = STR("plain")};
+    struct segment_options options = {
+        .id = segment + 1,
+        .transaction = 1 << 20,
+        .analyzer = STR("plain"),
+        .pairs = {.memory = 1 << 20, .wanted = 1},
+    };
     snapshot_segment_path(c->directory, segment + 1, path, sizeof path);
     assert_int_equal(segment_writer_open(path, &options, &w), 0);
     for (int field = 0; field < CORPUS_FIELDS; field++)
