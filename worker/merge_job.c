@@ -14,6 +14,8 @@
 #include "worker/report.h"
 #include "worker/words.h"
 
+enum { REST_OF_MERGE = 16 << 20, SHARE_OF_PAIRS = 4, LARGEST_PAIRS = 64 << 20 };
+
 /* MERGE: several segments, files and images, to one, in bounded memory, and the commit that puts it in their place. It is a
  * file; where it is a fold of small images and small enough, one image. */
 
@@ -95,13 +97,23 @@ static void open_output(struct merging *m)
     job_must(m->worker, err, "the merged segment cannot be opened");
 }
 
+/* Lists of pairs come last: a part of what the rest of a merge leaves. More makes them no faster. */
+static size_t memory_of_pairs(const struct worker *w)
+{
+    uint64_t cap = w->job->memory_cap, share = cap > REST_OF_MERGE ? (cap - REST_OF_MERGE) / SHARE_OF_PAIRS : 1;
+    return share < LARGEST_PAIRS ? (size_t)share : (size_t)LARGEST_PAIRS;
+}
+
 static void write_output(struct merging *m)
 {
     struct worker *w = m->worker;
-    struct segment_options options = {.id = w->job->segment,
-                                      .transaction = w->transaction,
-                                      .analyzer = m->analyzer,
-                                      .image = w->job->fold ? IMAGE_MOST : 0};
+    struct segment_options options = {
+        .id = w->job->segment,
+        .transaction = w->transaction,
+        .analyzer = m->analyzer,
+        .image = w->job->fold ? IMAGE_MOST : 0,
+        .pairs = {.memory = memory_of_pairs(w)}, /* of an image none are made */
+    };
     struct segment_result result;
     size_t culprit = w->job->n_inputs;
     words_stage(w->words, STAGE_WRITING);

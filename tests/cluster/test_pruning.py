@@ -82,8 +82,9 @@ def test_pruned_equals_exhaustive(index, tmp_path, capsys):
         print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     head, *lines = done.stdout.splitlines()
-    found = re.fullmatch(r"(\d+) documents in (\d+) segments, (\d+) deleted", head)
-    assert (int(found[1]), int(found[2])) == (documents, segments) and int(found[3]) > documents // 10
+    found = re.fullmatch(r"(\d+) documents in (\d+) segments, (\d+) with pairs, (\d+) deleted", head)
+    assert (int(found[1]), int(found[2])) == (documents, segments) and int(found[4]) > documents // 10
+    assert int(found[3]) == (DOCUMENTS is None)  # the largest, which was merged
     compared = [line for line in lines if ": skipped: " not in line]
     assert compared
     for line in compared:

@@ -28,6 +28,7 @@
 #include "forms.h"
 #include "index/core.h"
 #include "index/kernels.h"
+#include "index/pairs.h"
 #include "index/score.h"
 #include "index/store.h"
 #include "proto/select.h"
@@ -284,7 +285,7 @@ static void open_level(struct check *c, size_t level)
 static void open_index(struct check *c)
 {
     static struct analysis *analysis; /* lives with the process */
-    uint64_t deleted = 0;
+    uint64_t deleted = 0, paired = 0;
     must(analysis_load(&analysis), "loading the analysis data");
     must(analyzer_open(analysis, str_of("en"), NULL, 0, &c->analyzer), "English");
     must(core_open_reader(c->directory, &c->core), c->directory);
@@ -293,10 +294,12 @@ static void open_index(struct check *c)
         open_level(c, level);
     const struct core_view *view = c->snapshots[LEVELS - 1]->view; /* portable: they are always there */
     weight_norms(c->norms, length_decoded, view->documents, view->total_length);
-    for (size_t i = 0; i < view->segment_count; i++)
+    for (size_t i = 0; i < view->segment_count; i++) {
         deleted += view->segments[i].deleted;
-    printf("%" PRIu64 " documents in %zu segments, %" PRIu64 " deleted\n", view->documents, view->segment_count,
-           deleted);
+        paired += segment_pairs_least(c->snapshots[LEVELS - 1]->segments[i].segment) > 0;
+    }
+    printf("%" PRIu64 " documents in %zu segments, %" PRIu64 " with pairs, %" PRIu64 " deleted\n", view->documents,
+           view->segment_count, paired, deleted);
 }
 
 static void close_index(struct check *c)
