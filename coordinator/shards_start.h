@@ -5,34 +5,7 @@
 #include <uv.h>
 
 #include "common/arena.h"
-#include "common/buf.h"
-#include "coordinator/child.h"
-#include "coordinator/holdings.h"
-#include "coordinator/shards.h"
-#include "proto/frame.h"
-
-struct flight { /* a request that is not answered yet */
-    struct flight *next;
-    uint64_t request;
-    struct shard_caller caller;
-};
-
-struct reader { /* one shard process */
-    struct child child;
-    struct shards *shards;
-    uint32_t shard, number;
-    uint32_t turn;     /* in the first of a shard: searches that were given to any of them */
-    char texts[4][24]; /* of its arguments */
-    uv_poll_t *poll;   /* of this life; freed in its close callback */
-    int watched;       /* what for */
-    struct frame_reader frames;
-    struct buf out, envelope, body;
-    struct holdings holdings;
-    struct flight *flights;
-    uint32_t in_flight;
-    uint64_t busy_until; /* in beats of `shards`: before that it need not answer */
-    bool dirty; /* has something to flush in this loop turn */
-};
+#include "coordinator/reader.h"
 
 struct shards_options {
     uint32_t shards, readers;
@@ -51,7 +24,7 @@ struct shards {
     uint32_t made;                     /* that ever were: those behind `count` have ended, or do so */
     uint64_t requests, beats;
     struct arena arena; /* of one answer */
-    char *buffer;       /* one for all reads */
+    char *buffer;       /* one for all reads, of READER_BUFFER */
     uv_prepare_t prepare;
     void (*on_change)(void *context); /* a reader became ready or died */
     void *context;
@@ -65,8 +38,8 @@ int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards *
 void shards_start(struct shards *s);
 void shards_reconfigure(struct shards *s, uint64_t query_memory); /* also starts again what was given up */
 
-/* While the server runs: more of them, or fewer; those that are there go on. -EAGAIN: some that are wanted again have not
- * ended yet. */
+/* While the server runs: more of them, or fewer; those that are there go on. -EAGAIN: some that are wanted again have
+ * not ended yet. */
 int shards_resize(struct shards *s, uint32_t shards);
 bool shards_are_used(const struct shards *s, uint32_t from); /* a request is with one from that shard on */
 void shards_sweep(struct shards *s); /* once a second: buffers that nothing is in go */
