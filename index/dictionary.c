@@ -210,7 +210,7 @@ static const uint8_t *get_length(const uint8_t *at, const uint8_t *end, uint32_t
     return at;
 }
 
-bool dictionary_long_text(const struct dictionary_block *b, uint32_t term, const uint8_t *at, struct dictionary_text *t)
+bool dictionary_longer_text(const struct dictionary_block *b, uint32_t term, const uint8_t *at, struct dictionary_text *t)
 {
     uint8_t head = b->heads[term];
     *t = (struct dictionary_text){.shared = head >> 4, .rest = head & NIBBLE, .last = b->lasts[term]};

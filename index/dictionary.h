@@ -87,7 +87,17 @@ static inline bool dictionary_is_long(uint8_t head)
 }
 
 /* The text of a term, long or not, that begins at `at`; false if it is damaged. */
-bool dictionary_long_text(const struct dictionary_block *b, uint32_t term, const uint8_t *at, struct dictionary_text *t);
+bool dictionary_longer_text(const struct dictionary_block *b, uint32_t term, const uint8_t *at, struct dictionary_text *t);
+static inline bool dictionary_long_text(const struct dictionary_block *b, uint32_t term, const uint8_t *at,
+                                        struct dictionary_text *t)
+{
+    uint8_t head = b->heads[term];
+    if (head >= 0xf0 || at >= b->text_end || *at >= 0x80)
+        return dictionary_longer_text(b, term, at, t);
+    *t = (struct dictionary_text){.shared = head >> 4, .rest = 15u + *at, .bytes = at + 1, .last = b->lasts[term]};
+    return t->rest - 1 <= (size_t)(b->text_end - t->bytes) && (t->shared == 0) == (term == 0);
+}
+
 static inline bool dictionary_short_text(const struct dictionary_block *b, uint32_t term, const uint8_t *at,
                                          struct dictionary_text *t)
 {

@@ -78,28 +78,58 @@ static inline bool ends_with(const uint8_t *text_end, const uint8_t *bytes_end, 
     return i >= own;
 }
 
+static bool has_length(uint64_t lengths, uint32_t length)
+{
+    return lengths >> (length < 63 ? length : 63) & 1;
+}
+
+/* The same of long terms, whose texts are read one after the other. */
+static uint64_t longs_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths, const uint8_t *end,
+                             uint32_t count)
+{
+    const uint8_t *next = b->longs;
+    uint64_t kept = 0;
+    for (uint32_t at = 0; terms >> at; at += STEP) {
+        uint32_t here = b->terms - at < STEP ? b->terms - at : STEP;
+        for (uint64_t left = step_at(b, at, here).is_long; left; left &= left - 1) {
+            uint32_t i = at + (uint32_t)__builtin_ctzll(left) / 8;
+            struct dictionary_text t;
+            if (!dictionary_long_text(b, i, next, &t))
+                return kept | (terms & UINT64_MAX << i); /* as will be found when their keys are read */
+            next = t.bytes + t.rest - 1;
+            if (terms >> i & 1 && has_length(lengths, t.shared + t.rest) &&
+                ends_with(next, end, t.rest < count ? t.rest : count))
+                kept |= (uint64_t)1 << i;
+        }
+        if (at + STEP == TERMS_PER_BLOCK)
+            break;
+    }
+    return kept;
+}
+
 uint64_t dictionary_texts_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths,
                                  const uint8_t *bytes, uint32_t count)
 {
     size_t place = 0, room = (size_t)(b->longs - b->texts);
-    uint64_t kept = 0;
+    uint64_t kept = 0, longs = 0;
     for (uint32_t at = 0; terms; at += STEP, terms >>= STEP) {
         uint32_t here = b->terms - at < STEP ? b->terms - at : STEP;
         struct step s = step_at(b, at, here);
         uint64_t short_ones = ~(s.is_long * 255);
         uint64_t behind = ((s.rests & short_ones) - (BYTES_OF_ONE & short_ones)) * BYTES_OF_ONE; /* each text */
-        for (uint64_t left = terms & 255; left; left &= left - 1) {
+        uint64_t here_long = gather_bits(s.is_long) & terms;
+        longs |= here_long << at;
+        for (uint64_t left = terms & 255 & ~here_long; left; left &= left - 1) {
             uint32_t bit = 8 * (uint32_t)__builtin_ctzll(left);
             uint32_t rest = s.rests >> bit & 15, length = rest + (s.shared >> bit & 15);
             size_t end = place + (behind >> bit & 255);
-            bool is_long = s.is_long >> bit & 1;
-            if (is_long ? lengths >> LONG != 0 : (lengths >> length & 1 && end <= room && end + 1 >= rest &&
-                                          ends_with(b->texts + end, bytes + count, rest < count ? rest : count)))
+            if (lengths >> length & 1 && end <= room && end + 1 >= rest &&
+                ends_with(b->texts + end, bytes + count, rest < count ? rest : count))
                 kept |= (uint64_t)1 << (at + bit / 8);
         }
         place += step_size(&s, here);
     }
-    return kept;
+    return lengths >> LONG && longs ? kept | longs_ending(b, longs, lengths, bytes + count, count) : kept;
 }
 
 bool dictionary_lengths(const struct dictionary_block *b, uint16_t lengths[TERMS_PER_BLOCK])

@@ -44,8 +44,8 @@ static inline uint32_t dictionary_length(uint8_t head)
 /* Those that are long, or whose keys have at most so many bytes. */
 uint64_t dictionary_up_to(const struct dictionary_block *b, uint32_t length);
 
-/* Of a set of terms, those that are long or have one of the lengths, and whose texts, as far as they go, end with those
- * bytes, of which the last is known to be theirs. */
+/* Of a set of terms, those that have one of the lengths (bit 63: or more), and whose texts, as far as they go, end with
+ * those bytes, of which the last is known to be theirs. */
 uint64_t dictionary_texts_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths,
                                  const uint8_t *bytes, uint32_t count);
 
