@@ -48,3 +48,18 @@ def try_another_instance():
     assert pathlib.Path("/var/lib/mayfly-two/catalog.mdb").exists()
     run("systemctl", "stop", "mayfly@two.socket", "mayfly@two.service")
     pathlib.Path("/etc/mayfly/two.conf").unlink()
+
+
+
+def try_links():
+    """As docs/OPERATING.md has it: data and backups in one place that the unit may write to; a backup is links, and costs nothing."""
+    before = CONFIG.read_text()
+    run("systemctl", "stop", "mayfly.socket", UNIT)
+    CONFIG.write_text(before + f"\ndata = {DATA}/data\n")
+    run("systemctl", "start", UNIT)
+    run("mayfly", "add", "films", "-", "--wait", "searchable", input=documents(0, 5000))
+    run("mayfly", "backup", f"{DATA}/today")
+    assert {path.stat().st_nlink for path in (DATA / "today").rglob("seg-*")} == {2}
+    CONFIG.write_text(before)
+    run("systemctl", "restart", UNIT)
+    run("rm", "-rf", f"{DATA}/today", f"{DATA}/data")
