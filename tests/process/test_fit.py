@@ -3,6 +3,7 @@ import pathlib
 import signal
 import tempfile
 
+import mayfly
 import pytest
 from watch import Watch
 
@@ -98,3 +99,22 @@ def test_a_limit_above_ours_counts_too(group, make_server):
     with server.client() as m:
         assert m.budget().limit == 2000 * MIB
     server.stop()
+
+
+def test_more_shards_than_fit_are_refused_by_name(group, make_server):
+    """While both numbers are there, their processes count; once the limit is higher they are let in."""
+    group.limit(2000 * MIB)
+    server = make_server(start=False, readers=1, config={"worker-cap": "rlimit"})
+    group.enter(server)
+    server.start()
+    with server.client() as m:
+        m.add("books", [{"id": n, "title": "water"} for n in range(100)], wait="searchable")
+        with pytest.raises(mayfly.Failure, match="its control group may have 2000M") as failure:
+            m.reshard(40)
+        assert failure.value.code == "budget" and m.stats().shards == 2
+        shards = next(line.count for line in m.budget().lines if line.what == "heap")
+        assert m.wait_task(m.reshard(1, wait=False).task).status == "succeeded"  # fewer always fit
+        group.limit(8000 * MIB)
+        assert m.wait_task(m.reshard(4, wait=False).task).status == "succeeded"
+        after = next(line.count for line in m.budget().lines if line.what == "heap")
+        assert (shards, after) == (2, 4) and m.search("books", "water").estimated_total == 100
