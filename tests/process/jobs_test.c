@@ -273,9 +273,16 @@ static struct bundle *make_bundle(struct life *l, const char *prefix, unsigned c
     return b;
 }
 
+/* In a turn of the loop of its own. */
+static void build(struct life *l, struct bundle *b)
+{
+    jobs_build(l->jobs, b);
+    jobs_start_built(l->jobs);
+}
+
 static void add(struct life *l, const char *prefix, unsigned count)
 {
-    jobs_build(l->jobs, make_bundle(l, prefix, count, -1, NULL));
+    build(l, make_bundle(l, prefix, count, -1, NULL));
 }
 
 static void applies_and_surveys(void **state)
@@ -327,7 +334,7 @@ static void small_ones_share_a_commit(void **state)
     for (unsigned i = 0; i < 10; i++) {
         struct bundle *b = make_bundle(&l, (char[]){(char)('a' + i), 0}, 1, -1, NULL);
         b->small = true;
-        jobs_build(l.jobs, b);
+        build(&l, b);
     }
     RUN_UNTIL(&l, l.applied == 10 && jobs_running(l.jobs) == 0);
     assert_int_equal(jobs_worker_counts(l.jobs)->started - before, 2);
@@ -424,8 +431,8 @@ static void quarantines_what_kills_workers(void **state)
     make_data(&l);
     setenv("MAYFLY_TEST_KILL_ID", "poison", 1);
     begin(&l, "manual");
-    jobs_build(l.jobs, make_bundle(&l, "a", 40, 17, "poison"));
-    jobs_build(l.jobs, make_bundle(&l, "b", 1, 0, "poison"));
+    build(&l, make_bundle(&l, "a", 40, 17, "poison"));
+    build(&l, make_bundle(&l, "b", 1, 0, "poison"));
     RUN_UNTIL(&l, l.applied == 2 && jobs_running(l.jobs) == 0);
     unsetenv("MAYFLY_TEST_KILL_ID");
     assert_int_equal(l.refused, 2);
