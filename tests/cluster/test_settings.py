@@ -408,6 +408,7 @@ def test_a_disk_without_room_for_it_is_said_before_it_begins(directory, small_di
 
 
 def test_it_ends_where_the_disk_comes_to_its_reserve(directory, small_disk):
+    needs_hooks()
     with stopped(Server(directory / "0", shards=1)) as server:
         with server.start().client() as m:
             m.add("books", [*documents(500), {"id": "hog", "title": "red hog", "body": "tree"}], wait="searchable")
