@@ -1,6 +1,7 @@
 #include "index/core_view.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "common/err.h"
@@ -60,7 +61,7 @@ size_t core_view_heap(const struct core_view *v)
         const struct core_segment *s = &v->segments[i];
         bytes += s->chunk_count * sizeof(struct deletion_chunk *) + (s->image ? image_heap(s->image) : 0);
         for (size_t chunk = 0; s->chunks && chunk < s->chunk_count; chunk++)
-            bytes += s->chunks[chunk] ? sizeof(struct deletion_chunk) : 0;
+            bytes += malloc_usable_size(s->chunks[chunk]);
     }
     return bytes;
 }

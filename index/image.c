@@ -1,6 +1,7 @@
 #include "index/image.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +69,7 @@ void image_release(struct image *i)
 
 size_t image_heap(const struct image *i)
 {
-    return sizeof *i + i->size + KERNEL_OVERREAD;
+    return sizeof *i + malloc_usable_size(i->bytes);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- reading

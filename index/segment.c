@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -365,7 +366,7 @@ size_t segment_heap(const struct segment *s)
     size_t bytes = sizeof *s + s->toc.fields * sizeof *s->fields + segment_sampled(s) * sizeof *s->sampled +
                    store_heap(s->store);
     for (size_t i = 0; i < STREAMS; i++)
-        bytes += streams[i]->count * sizeof *streams[i]->extents;
+        bytes += malloc_usable_size(streams[i]->extents);
     return bytes;
 }
 
