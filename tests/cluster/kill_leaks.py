@@ -103,9 +103,12 @@ def table(server):
 
 
 def reader_slots(path):
-    """Pids in the reader table."""
-    out = subprocess.run([str(SLOTS), str(path)], capture_output=True, text=True, check=True).stdout
-    return [int(pid) for pid in out.split()]
+    """Pids in the reader table; none where an edition whose grace is over went meanwhile."""
+    ended = subprocess.run([str(SLOTS), str(path)], capture_output=True, text=True)
+    if ended.returncode and not path.exists():
+        return []
+    ended.check_returncode()
+    return [int(pid) for pid in ended.stdout.split()]
 
 
 def stale_slots(server, index):
