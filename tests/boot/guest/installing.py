@@ -16,8 +16,9 @@ def try_three_commands():
     """As a newcomer types them, who says yes to apt."""
     commands = block_of((PLACE / "README.md").read_text(), "## Three commands").splitlines()
     assert 1 <= len(commands) <= 3 and commands[0].startswith("apt install "), commands
-    HOME.mkdir()
-    shutil.copy(PLACE / "mayfly.deb", HOME / commands[0].split("/")[-1])
+    package = HOME / commands[0].split()[-1]
+    package.parent.mkdir(parents=True)
+    shutil.copy(PLACE / "mayfly.deb", package)
     for command in commands:
         said = run("/bin/bash", "-e", "-c", command, input="y\n", cwd=HOME, limit=APT).stdout
     assert said.splitlines()[0].endswith("metropolis"), said
