@@ -331,8 +331,9 @@ void job_fill_places(struct job *job, Mayfly__Internal__Job *m, const struct pla
 static struct region make_message(struct job *job, int *err)
 {
     Mayfly__Internal__Job message;
-    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
+    Mayfly__Internal__Place place;
     mayfly__internal__job__init(&message);
+    mayfly__internal__place__init(&place);
     fill_common(job, &message, &place);
     job->kind->fill(job, &message);
     struct region packed = pack(&message, err);

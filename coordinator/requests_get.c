@@ -44,11 +44,12 @@ static shards_answer on_looked_up;
 /* To any reader, or to another than the one that has it. */
 static int send_lookup(struct lookup *l, bool other)
 {
-    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
+    Mayfly__Internal__Place place;
     Mayfly__Internal__Lookup lookup = MAYFLY__INTERNAL__LOOKUP__INIT;
     Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
     const struct shard_caller caller = {.answer = on_looked_up, .context = l};
     struct shards *shards = l->server->shards;
+    mayfly__internal__place__init(&place);
     place.index = l->index;
     place.edition = l->edition;
     place.shard = l->shard;

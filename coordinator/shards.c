@@ -262,9 +262,10 @@ void shards_beat(struct shards *s, uint64_t limit_s)
 
 void shards_nudge(struct shards *s, uint32_t shard, uint32_t index, uint32_t edition, uint64_t generation)
 {
-    Mayfly__Internal__Place place = MAYFLY__INTERNAL__PLACE__INIT;
+    Mayfly__Internal__Place place;
     Mayfly__Internal__Nudge nudge = MAYFLY__INTERNAL__NUDGE__INIT;
     Mayfly__Internal__ShardEnvelope message = MAYFLY__INTERNAL__SHARD_ENVELOPE__INIT;
+    mayfly__internal__place__init(&place);
     place.index = index;
     place.edition = edition;
     place.shard = shard;

@@ -54,11 +54,13 @@ enum fetch_rules fetch_find_rules(struct shard *s, const Mayfly__Internal__Place
 void fetch_fail_damaged(struct reply *out, const struct snapshot *from, size_t segment, const char *part, int err)
 {
     const struct snapshot_segment *s = &from->segments[segment];
-    const Mayfly__Internal__Place none = MAYFLY__INTERNAL__PLACE__INIT, *p = out->place ? out->place : &none;
+    struct place_id which = {.name = ""};
+    if (out->place)
+        which = (struct place_id){.index = out->place->index, .edition = out->place->edition, .name = out->place->name};
     char where[FAULT_TEXT];
     struct place_fault whole;
     segment_fault_text(&(struct segment_fault){s->core->id, segment_damaged(s->segment, part), s->core->image}, where);
-    places_name_file(&(struct place_id){.index = p->index, .edition = p->edition, .name = p->name}, p->shard, where, &whole);
+    places_name_file(&which, out->place ? out->place->shard : 0, where, &whole);
     log_error("a segment is damaged, what needs this of it cannot be answered: %s: %s", whole.text, err_str(err));
     reply_fail(out, CODE_INDEX_DAMAGED, "%s: %s", whole.text, err_str(err));
 }
