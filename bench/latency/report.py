@@ -20,8 +20,9 @@ def say(seen):
     """Prints the table; whether the promise holds."""
     idle, indexing = medians(seen, "idle"), medians(seen, "indexing")
     most = FACTOR * idle["p99"] + MORE
+    spare = ", one of them kept from what indexes" if seen["spare"] else ""
     print(f"{seen['rate']:.0f} searches a second over {seen['documents']} documents, {len(seen['idle'])} windows of each kind, "
-          f"{seen['workers']} worker, {seen['cpus']} CPUs; {seen['added'] * seen['bytes'] / 1e6:.0f} MB were indexed\n")
+          f"{seen['workers']} worker, {seen['cpus']} CPUs{spare}; {seen['added'] * seen['bytes'] / 1e6:.0f} MB were indexed\n")
     print("| ms | idle | indexing | ratio |\n|---|---|---|---|")
     for name in SHARES:
         print(f"| {name} | {idle[name] * 1e3:.2f} | {indexing[name] * 1e3:.2f} | {indexing[name] / idle[name]:.2f} |")

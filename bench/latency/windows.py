@@ -16,8 +16,10 @@ LIMIT = 300  # seconds for anything that is waited for
 class Load:
     """A program that adds the same documents again and again, until it is told to stop."""
 
-    def __init__(self, server, path):
-        self.command = [str(BIN / "mayfly"), "--socket", str(server.socket), "add", INDEX, str(path), "--wait", "searchable"]
+    def __init__(self, server, path, cpus):
+        """On these CPUs."""
+        self.command = ["taskset", "-c", ",".join(map(str, sorted(cpus))), str(BIN / "mayfly"), "--socket", str(server.socket),
+                        "add", INDEX, str(path), "--wait", "searchable"]
         self.added = 0
         self.ending = False
         self.failure = None
@@ -66,12 +68,24 @@ def write_copy(documents, path):
 
 def window(server, client, queries, o, path):
     """(times, documents' rounds added) of one window; `path` of the documents to add, or None."""
-    load = Load(server, path) if path else None
+    load = Load(server, path, cpus_of_indexing(o)) if path else None
     times = pace(client, queries, o.rate, o.seconds)
     if load:
         load.stop()
         await_rest(client)
     return times, load.added if load else 0
+
+
+def cpus_of_indexing(o):
+    """All, or all but one."""
+    all_there = sorted(os.sched_getaffinity(0))
+    return set(all_there[:-1] if o.spare else all_there)
+
+
+def bind_workers(client, o):
+    """They are forked by the nursery, and have what it has."""
+    nursery, = (p for p in client.stats().processes if p.role == "nursery")
+    os.sched_setaffinity(nursery.pid, cpus_of_indexing(o))
 
 
 def measure(o, place):
@@ -81,9 +95,10 @@ def measure(o, place):
     queries = itertools.cycle(make_queries(documents, 5000))
     server = Server(place, shards=o.shards, readers=2, workers=o.workers, log_level="warn").start()
     seen = {"idle": [], "indexing": [], "added": 0, "bytes": size, "documents": len(documents),
-            "cpus": len(os.sched_getaffinity(0)), "workers": o.workers, "rate": o.rate}
+            "cpus": len(os.sched_getaffinity(0)), "workers": o.workers, "rate": o.rate, "spare": o.spare}
     try:
         with server.client(timeout=LIMIT) as client:
+            bind_workers(client, o)
             server.run("add", INDEX, path, "--wait", "searchable", timeout=LIMIT)
             await_rest(client)
             pace(client, queries, o.rate, o.seconds / 2)  # to warm up
