@@ -142,7 +142,7 @@ def test_a_promise_of_latency_is_told_from_a_broken_one(capsys):
     sys.path.insert(0, str(ROOT / "bench/latency"))
     import report
     seen = {"idle": [[0.001] * 99 + [0.010]] * 3, "indexing": [[0.002] * 99 + [0.0129]] * 2 + [[1.0] * 100], "added": 1, "bytes": 1,
-            "documents": 1, "cpus": 2, "workers": 1, "rate": 100}
+            "documents": 1, "cpus": 2, "workers": 1, "rate": 100, "spare": False}
     assert report.say(seen) and "| p99 | 10.00 | 12.90 | 1.29 |" in capsys.readouterr().out
     seen["indexing"][0] = [0.0131] * 100
     assert not report.say(seen)
