@@ -224,6 +224,15 @@ uint64_t index_documents(const struct index *i)
     return sum;
 }
 
+uint64_t index_bytes(const struct index *i)
+{
+    uint64_t bytes = 0;
+    for (uint32_t n = 0; n < i->shards; n++)
+        for (size_t k = 0; k < i->streams[n].segment_count; k++)
+            bytes += i->streams[n].segments[k].bytes;
+    return bytes;
+}
+
 struct stream *index_route(struct index *i, uint64_t hash)
 {
     return &i->streams[slot_shard(hash_slot(hash), i->shards)];

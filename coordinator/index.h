@@ -132,6 +132,7 @@ void index_hold(struct index *i);
 void index_release(struct index *i);
 
 uint64_t index_documents(const struct index *i);
+uint64_t index_bytes(const struct index *i); /* of its segments */
 struct stream *index_route(struct index *i, uint64_t hash); /* slot -> shard */
 
 /* Merges [first, end) into the applied ranges and raises the watermark. */

@@ -104,21 +104,12 @@ static void fill(struct job *job, Mayfly__Internal__Job *m)
     m->from = (uint32_t)job->backup->from;
 }
 
-static uint64_t segment_bytes(const struct index *i)
-{
-    uint64_t bytes = 0;
-    for (uint32_t n = 0; n < i->shards; n++)
-        for (size_t k = 0; k < i->streams[n].segment_count; k++)
-            bytes += i->streams[n].segments[k].bytes;
-    return bytes;
-}
-
 /* Where nothing can be linked; it counts where what is written is memory. */
 static uint64_t writes(const struct job *job)
 {
     uint64_t bytes = 0;
     for (const struct index *i = job->jobs->to.indexes->first; i; i = i->next)
-        bytes += segment_bytes(i);
+        bytes += index_bytes(i);
     return bytes;
 }
 

@@ -31,15 +31,6 @@ struct resharding {
 
 /* ----------------------------------------------------------------------------------------------- what can be had */
 
-static uint64_t bytes_of(const struct index *i)
-{
-    uint64_t bytes = 0;
-    for (uint32_t n = 0; n < i->shards; n++)
-        for (size_t k = 0; k < i->streams[n].segment_count; k++)
-            bytes += i->streams[n].segments[k].bytes;
-    return bytes;
-}
-
 static const struct stream *find_damaged(const struct indexes *all)
 {
     for (const struct index *i = all->first; i; i = i->next)
@@ -54,8 +45,8 @@ static uint64_t largest(const struct server *s, uint32_t shards)
 {
     uint64_t most = 0;
     for (const struct index *i = s->indexes.first; i; i = i->next)
-        if (i->shards != shards && bytes_of(i) > most)
-            most = bytes_of(i);
+        if (i->shards != shards && index_bytes(i) > most)
+            most = index_bytes(i);
     return most;
 }
 
