@@ -70,11 +70,6 @@ int analysis_remember_stems(struct analysis *shared)
     return shared->stems ? 0 : stem_cache_open(&shared->stems);
 }
 
-bool analyzer_knows(struct str language)
-{
-    return language_find(language) != NULL;
-}
-
 /* Snowball has no function that says its version; what it makes of these does. */
 static uint64_t fingerprint(struct sb_stemmer *stemmer)
 {

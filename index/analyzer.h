@@ -29,7 +29,6 @@ struct analyzer;
 int analyzer_open(struct analysis *shared, struct str language, const struct str *stop_words, size_t stop_word_count,
                   struct analyzer **out);
 void analyzer_close(struct analyzer *a); /* accepts NULL */
-bool analyzer_knows(struct str language);
 
 /* What an index must have been built with to be searched with this: "1 icu 72.1 snowball 2.2 en". */
 const char *analyzer_identity(const struct analyzer *a);

@@ -51,11 +51,6 @@ void column_out_put(const struct column_out *c, struct store_writer *store, enum
     store_end(store);
 }
 
-size_t column_out_memory(const struct column_out *c)
-{
-    return c->chunk_count * COLUMN_CHUNK * c->width + c->chunk_room * sizeof *c->chunks;
-}
-
 void column_out_free(struct column_out *c)
 {
     for (size_t i = 0; i < c->chunk_count; i++)

@@ -29,7 +29,6 @@ static inline uint8_t column_out_byte(const struct column_out *c, uint32_t i)
 }
 
 size_t column_out_chunk(const struct column_out *c, size_t chunk); /* values in it */
-size_t column_out_memory(const struct column_out *c);
 void column_out_free(struct column_out *c); /* accepts a zeroed one */
 
 #endif

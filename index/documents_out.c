@@ -165,13 +165,6 @@ int documents_out_finish(struct documents_out *d)
     return err;
 }
 
-size_t documents_out_memory(const struct documents_out *d)
-{
-    /* LMDB holds the stamps a second time while they are written. */
-    return column_out_memory(&d->lengths) + 2 * column_out_memory(&d->stamps) + column_out_memory(&d->hashes.entries) +
-           d->record.room;
-}
-
 float documents_out_average_length(const struct documents_out *d)
 {
     return d->total_length > d->count ? (float)d->total_length / (float)d->count : 1.0F;

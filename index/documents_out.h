@@ -40,6 +40,4 @@ int documents_out_finish(struct documents_out *d); /* and frees what only docume
 /* Until it is closed. */
 float documents_out_average_length(const struct documents_out *d); /* at least 1 */
 
-size_t documents_out_memory(const struct documents_out *d);
-
 #endif

@@ -64,11 +64,6 @@ int fields_out_number(struct fields_out *f, struct str name)
     return f->count == FIELDS_MAX ? ERR_FULL : add(f, slot, name);
 }
 
-size_t fields_out_memory(const struct fields_out *f)
-{
-    return f->names.room + (size_t)f->slot_count * 2 * sizeof *f->slots;
-}
-
 void fields_out_free(struct fields_out *f)
 {
     bytes_out_free(&f->names);

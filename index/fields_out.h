@@ -18,7 +18,6 @@ struct fields_out {
 
 /* The same name gives the same number; ERR_FULL past FIELDS_MAX, ERR_TOO_LARGE for a name above 65,535 bytes. */
 int fields_out_number(struct fields_out *f, struct str name);
-size_t fields_out_memory(const struct fields_out *f);
 void fields_out_free(struct fields_out *f); /* accepts a zeroed one */
 
 #endif

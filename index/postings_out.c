@@ -361,12 +361,6 @@ bool postings_out_end(struct postings_out *p, struct dictionary_entry *out)
     return true;
 }
 
-size_t postings_out_memory(const struct postings_out *p)
-{
-    return p->gaps.room + p->last.room + p->ends.room + p->position_ends.room + p->maxima.room + p->groups.room +
-           p->body.room + p->positions.room;
-}
-
 void postings_out_free(struct postings_out *p)
 {
     struct bytes_out *buffers[8];

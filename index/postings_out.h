@@ -50,7 +50,6 @@ void postings_out_add_run(struct postings_out *p, const struct posting_run *run)
  * out, or a list is beyond 2 GiB. */
 bool postings_out_end(struct postings_out *p, struct dictionary_entry *out);
 
-size_t postings_out_memory(const struct postings_out *p);
 void postings_out_free(struct postings_out *p);
 
 #endif

@@ -307,10 +307,3 @@ int segment_writer_finish(struct segment_writer *w, struct segment_result *out)
         *out = result;
     return err;
 }
-
-size_t segment_writer_memory(const struct segment_writer *w)
-{
-    return store_memory(w->store) + documents_out_memory(&w->documents) + fields_out_memory(&w->fields) +
-           postings_out_memory(&w->list) + (size_t)3 * EXTENT_PAYLOAD +
-           (size_t)3 * TABLE_PAYLOAD;
-}

@@ -98,7 +98,4 @@ int segment_writer_error(const struct segment_writer *w); /* the first failure s
 int segment_writer_finish(struct segment_writer *w, struct segment_result *out);
 void segment_writer_abandon(struct segment_writer *w);
 
-/* What one more document or term would add before finish: for the worker's soft mark. */
-size_t segment_writer_memory(const struct segment_writer *w);
-
 #endif

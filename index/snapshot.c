@@ -178,12 +178,6 @@ int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *o
     return snapshot_live(s, out);
 }
 
-int64_t snapshot_frequency(struct snapshot_segment *s, struct str key)
-{
-    struct term term;
-    return snapshot_term(s, key, &term);
-}
-
 /* The newest segments first: that is where most live versions of what changes often are. */
 bool snapshot_find(const struct snapshot *s, uint64_t hash, struct str id, size_t *out_segment, uint32_t *out_document,
                    int *err)

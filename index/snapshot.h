@@ -58,14 +58,11 @@ void snapshot_trim(const struct snapshot *s);
 enum { SNAPSHOT_PATH_MAX = 4096 };
 void snapshot_segment_path(const char *directory, uint64_t segment, char *out, size_t size);
 
-/* Live documents with the term in one segment: exact, counted when first asked for and kept with the file for later
- * generations, of which each new deletion costs a probe. Negative on damage. */
-int64_t snapshot_frequency(struct snapshot_segment *s, struct str key);
-
-/* The same of a term that is at hand, of that segment. */
+/* Live documents with a term that is at hand, of that segment: exact, counted when first asked for and kept with the file
+ * for later generations, of which each new deletion costs a probe. Negative on damage. */
 int64_t snapshot_live(struct snapshot_segment *s, const struct term *t);
 
-/* The same, and the term; its documents are 0 where it is not there. */
+/* The same of the term that has this key, and the term; its documents are 0 where it is not there. */
 int64_t snapshot_term(struct snapshot_segment *s, struct str key, struct term *out);
 
 /* The live version of an id: false if there is none, or *err, of what was found in *out_segment. */

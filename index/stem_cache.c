@@ -28,11 +28,6 @@ int stem_cache_open(struct stem_cache **out)
     return 0;
 }
 
-void stem_cache_close(struct stem_cache *c)
-{
-    free(c);
-}
-
 struct stem_entry *stem_cache_place(struct stem_cache *c, uint8_t language, struct str word)
 {
     return &c->entries[(hash64(word) + language) % PLACES];

@@ -11,7 +11,6 @@
 
 struct stem_cache;
 int stem_cache_open(struct stem_cache **out); /* malloc */
-void stem_cache_close(struct stem_cache *c);  /* accepts NULL */
 
 /* The place that a word of a language has. */
 struct stem_entry;

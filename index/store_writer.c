@@ -371,11 +371,6 @@ void store_abandon(struct store_writer *w)
     free(w);
 }
 
-size_t store_memory(const struct store_writer *w)
-{
-    return w->transaction + EXTENT_PAYLOAD;
-}
-
 int store_write_file(const struct store_options *options, const struct image *image, uint64_t *out_bytes)
 {
     struct store_options to_file = {.path = options->path, .transaction = options->transaction};

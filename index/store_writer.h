@@ -35,7 +35,6 @@ int store_error(const struct store_writer *w);
  * is synced, and its directory. The first failure of all, after which there is none. */
 int store_finish(struct store_writer *w, uint64_t *out_bytes, struct image **out_image);
 void store_abandon(struct store_writer *w);
-size_t store_memory(const struct store_writer *w); /* what the open transaction may hold at most */
 
 /* What was put into a file so far is written, and can be found: in the mapping, header and all, as long as the writer is
  * there. -ENOENT also of an image. */

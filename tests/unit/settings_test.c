@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "common/err.h"
-#include "index/analyzer.h"
 #include "index/languages.h"
 
 static struct arena arena;
@@ -189,7 +188,7 @@ static void languages_are_those_of_the_analyzer(void **state)
     size_t count = 0;
     (void)state;
     for (; settings_languages[count]; count++)
-        assert_true(analyzer_knows(str_of(settings_languages[count])));
+        assert_non_null(language_find(str_of(settings_languages[count])));
     assert_int_equal(count, language_count);
 }
 
