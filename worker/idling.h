@@ -1,5 +1,9 @@
 /* idling.h - a bulk worker has the processor when nobody else wants it (SCHED_IDLE), so that searches and single updates
- * never wait for it. Not at any price:
+ * never wait for it.
+ *
+ * The kernel alone does not see to that: once it runs, it may keep the processor to the next tick of the clock, 4 ms, before
+ * one that was there first (EEVDF, Linux 6.6 and later: to whom the scheduler owes time comes next, however little it is). So
+ * it yields four times a millisecond. Not at any price:
  *
  *   while it commits    somebody may wait for the lock that it holds
  *   when it starves     with less than a quarter of the time of late, it goes on as others do, with a high nice value
@@ -9,9 +13,11 @@
 #define WORKER_IDLING_H
 
 #include <stdint.h>
+#include <time.h>
 
-struct idling { /* when it was looked at last */
-    uint64_t wall_ns, used_ns;
+struct idling {
+    timer_t timer;
+    uint64_t wall_ns, used_ns; /* when it was looked at last */
 };
 
 void idling_begin(struct idling *i); /* it lasts as long as the process */
