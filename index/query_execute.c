@@ -16,7 +16,8 @@ struct execution {
     struct snapshot *snapshot;
     struct query_fault *fault;
     struct plan plan;
-    uint32_t *order; /* in which segments are scanned */
+    uint32_t *order; /* in which segments are scanned, those with live documents */
+    size_t segment_count;
     struct top top;
     uint64_t *counts;
     struct scan_window *window; /* of a union that cannot be pruned */
@@ -47,7 +48,7 @@ static void scan_segment(const struct plan *p, struct scan *s, size_t must, bool
 /* All segments once; the memory that cursors took is given back after each. */
 static int scan_all(struct execution *x, size_t must, bool incomplete_only)
 {
-    for (size_t n = 0; n < x->snapshot->segment_count && !x->partial; n++) {
+    for (size_t n = 0; n < x->segment_count && !x->partial; n++) {
         uint32_t i = x->order[n];
         const struct snapshot_segment *segment = &x->snapshot->segments[i];
         size_t mark = arena_mark(x->arena);
@@ -139,8 +140,8 @@ static void ask_for_lists(const struct execution *x)
 {
     struct page_ranges r;
     page_ranges_init(&r);
-    for (size_t i = 0; i < x->snapshot->segment_count; i++) {
-        const struct segment *s = x->snapshot->segments[i].segment;
+    for (size_t n = 0; n < x->segment_count; n++) {
+        const struct segment *s = x->snapshot->segments[x->order[n]].segment;
         uint64_t lead = documents_of_lead(x, s);
         if (lead == 0)
             continue;
@@ -175,7 +176,10 @@ static bool order_segments(struct execution *x)
     const struct snapshot *s = x->snapshot;
     x->order = arena_new_array(x->arena, s->segment_count, uint32_t);
     for (uint32_t i = 0; x->order && i < s->segment_count; i++) {
-        uint32_t documents = s->segments[i].core->documents, at = i;
+        if (snapshot_is_dead(&s->segments[i]))
+            continue;
+        size_t at = x->segment_count++;
+        uint32_t documents = s->segments[i].core->documents;
         for (; at > 0 && s->segments[x->order[at - 1]].core->documents < documents; at--)
             x->order[at] = x->order[at - 1];
         x->order[at] = i;

@@ -81,6 +81,8 @@ static int total_frequency(struct preparation *p, struct str key, uint64_t *out)
         return ERR_FULL;
     *out = 0;
     for (size_t i = 0; i < p->snapshot->segment_count; i++) {
+        if (snapshot_is_dead(&p->snapshot->segments[i]))
+            continue;
         int64_t live = snapshot_term(&p->snapshot->segments[i], key, &stems[i]);
         if (live < 0)
             return failed(p, i, "postings", live);
@@ -342,6 +344,8 @@ static int prepare_prefix(struct preparation *p)
     struct prefix_range ranges[2];
     int err = prefix_search_init(p->arena, &s);
     for (; !err && s.segment < p->snapshot->segment_count; s.segment++) {
+        if (snapshot_is_dead(&p->snapshot->segments[s.segment]))
+            continue;
         find_ranges(&s, keys, ranges);
         err = search_segment(&s, ranges);
         if (err && !s.err)
@@ -376,7 +380,8 @@ static void ask_for_dictionaries(const struct snapshot *s)
     struct page_ranges r;
     page_ranges_init(&r);
     for (size_t i = 0; i < s->segment_count; i++)
-        will_need_dictionary(s->segments[i].segment, &r);
+        if (!snapshot_is_dead(&s->segments[i]))
+            will_need_dictionary(s->segments[i].segment, &r);
     page_ranges_ask(&r);
 }
 
@@ -390,6 +395,8 @@ static int prepare_typos(struct preparation *p)
         ask_for_dictionaries(p->snapshot);
     int err = shortlist_init(p->arena, &s.list);
     for (; s.segment < p->snapshot->segment_count && !err; s.segment++) {
+        if (snapshot_is_dead(&p->snapshot->segments[s.segment]))
+            continue;
         err = typo_scan(&word, p->snapshot->segments[s.segment].segment, list_typo, &s);
         if (err && !s.err)
             return failed(p, s.segment, "dictionary", err);
@@ -437,7 +444,8 @@ static void ask_for_counts(const struct query *q, const struct snapshot_segment 
 {
     struct term term;
     int err = 0; /* whoever reads it in earnest will meet it again */
-    for (size_t k = 0; s->core->deleted > 0 && k < q->word_count; k++) {
+    bool counts = s->core->deleted > 0 && !snapshot_is_dead(s);
+    for (size_t k = 0; counts && k < q->word_count; k++) {
         if (segment_find_term(s->segment, q->words[k].key, &term, &err))
             will_need_list(s->segment, &term, UINT64_MAX, false, r);
     }
@@ -463,10 +471,11 @@ static void ask_for_words(const struct query *q, const struct snapshot *s)
     struct page_ranges r;
     page_ranges_init(&r);
     for (size_t i = 0; s->asks == ASKS_ALL && i < s->segment_count; i++)
-        will_need_index(s->segments[i].segment, &r);
+        if (!snapshot_is_dead(&s->segments[i]))
+            will_need_index(s->segments[i].segment, &r);
     page_ranges_ask(&r);
     for (size_t i = 0; i < s->segment_count; i++) {
-        for (size_t k = 0; k < q->word_count; k++)
+        for (size_t k = 0; k < q->word_count && !snapshot_is_dead(&s->segments[i]); k++)
             ask_for_word(s->segments[i].segment, &q->words[k], &r);
     }
     page_ranges_ask(&r);

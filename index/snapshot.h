@@ -20,6 +20,12 @@ struct snapshot_segment {
     uint64_t marks;                  /* deletions of the file's journal that this generation has */
 };
 
+/* All of its documents are deleted. Until a merge takes it away there is nothing that a query finds in it. */
+static inline bool snapshot_is_dead(const struct snapshot_segment *s)
+{
+    return s->core->deleted == s->core->documents;
+}
+
 struct snapshot {
     uint32_t references;
     struct core_view *view;

@@ -166,6 +166,31 @@ static void many_segments_with_deletions_do_too(void **state)
     check_random_queries(3, 60, 60, 3, 200);
 }
 
+/* Half of all segments have one document, which is deleted: there is nothing to look at. */
+static void segments_of_deleted_documents_are_passed_over(void **state)
+{
+    (void)state;
+    struct queried q;
+    size_t dead = 0;
+    queried_open(&q, 10, 60, 60, 2);
+    for (size_t i = 0; i < q.corpus.snapshot->segment_count; i++) {
+        struct snapshot_segment *s = &q.corpus.snapshot->segments[i];
+        s->segment = snapshot_is_dead(s) ? dead++, NULL : s->segment;
+    }
+    assert_true(dead > 10);
+    for (size_t i = 0; i < 200; i++) {
+        char text[2000];
+        add_query(&q.corpus, text, sizeof text);
+        check_query(&q, text, (enum query_match)(i % 4));
+    }
+    struct query_options options = {.match = MATCH_ANY};
+    struct query_word guessed;
+    struct query_fault fault;
+    assert_int_equal(query_parse(&q.arena, &q.analyzer, STR("linix"), &options, &q.query), 0);
+    assert_int_equal(query_guess(&q.arena, q.query, q.corpus.snapshot, &guessed, 0, &fault), 0);
+    queried_close(&q);
+}
+
 static void unions_go_on_over_windows(void **state)
 {
     (void)state;
@@ -216,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_segment_equals_the_obvious_evaluation),
         cmocka_unit_test(many_segments_with_deletions_do_too),
+        cmocka_unit_test(segments_of_deleted_documents_are_passed_over),
         cmocka_unit_test(unions_go_on_over_windows),
         cmocka_unit_test(all_kinds_of_queries_by_name),
     };
