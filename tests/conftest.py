@@ -75,9 +75,13 @@ def await_ends(pids, limit):
         assert ready, f"process {pid} has not ended within {limit} s"
 
 
+def has_hooks():
+    """Workers of this build obey worker/hooks.h; asked of the build, never of what a worker does."""
+    return os.environ.get("MAYFLY_TEST_HOOKS", "").upper() in ("ON", "1", "TRUE", "YES")
+
+
 def needs_hooks():
-    """Of a build whose workers obey worker/hooks.h; asked of the build, never of what a worker does."""
-    if os.environ.get("MAYFLY_TEST_HOOKS", "").upper() not in ("ON", "1", "TRUE", "YES"):
+    if not has_hooks():
         pytest.skip("built without MAYFLY_TEST_HOOKS")
 
 

@@ -3,6 +3,7 @@
 MAYFLY_LONG=1 takes 9,600 documents and 1,500 queries in place of 2,320 and 300; sanitizers get by with fewer.
 """
 import collections
+import functools
 import gzip
 import json
 import os
@@ -10,12 +11,19 @@ import random
 import re
 import subprocess
 
+import pytest
+
 from conftest import BIN, ndjson, note, shared
 
 LONG = os.environ.get("MAYFLY_LONG", "") not in ("", "0")
 SANITIZED = bool(os.environ.get("MAYFLY_SANITIZE"))
 DOCUMENTS, QUERIES, FOREIGN = (8000, 1500, 200) if LONG else (600, 100, 20) if SANITIZED else (2000, 300, 40)
 LIMIT = 60
+SETTINGS = {
+    "defaults": {},
+    "weights": {"fields": {"title": {"type": "text", "weight": 3}}, "searchable": ["title", "body"]},
+    "german": {"language": "de", "stop_words": ["und", "für", "der"], "fields": {"body": {"type": "text", "weight": 2}}},
+}
 LANGUAGES = ("de", "fr", "ja", "ru", "ko", "es", "zh_CN", "pl")
 
 # How a query is asked; the reference is run once for each.
@@ -25,6 +33,12 @@ FORMS = [Form("last", False, False, False), Form("all", False, False, False), Fo
          Form("frequency", True, False, True)]
 
 
+def parts(documents, count):
+    """All of them in so many parts, in order."""
+    return [documents[i * len(documents) // count:(i + 1) * len(documents) // count] for i in range(count)]
+
+
+@functools.cache
 def documents():
     """Package descriptions, and some text in other languages with ids of their own."""
     note(f"ranks are compared over {DOCUMENTS + len(LANGUAGES) * FOREIGN} documents and {QUERIES} queries"
@@ -173,6 +187,29 @@ def reference(place, operations, asked, settings=None, limit=LIMIT):
             qid, _, key, score, dropped = line.split("\t")
             found[qid].append((key, int(score), int(dropped)))
     return found
+
+
+class Story:
+    """What happens to an index, and what the reference says after each chapter, however the documents come."""
+
+    def __init__(self, place, settings):
+        self.settings = settings
+        self.documents = documents()
+        self.asked = queries(self.documents)
+        self.updated, self.gone, self.back = changes(self.documents)
+        operations = Operations()
+        operations.put(self.documents)
+        self.after_adding = reference(place, operations, self.asked, settings)
+        operations.put(self.updated)
+        operations.delete(self.gone)
+        operations.put(self.back)
+        self.after_changes = reference(place, operations, self.asked, settings)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """story(NAME) -> the one with these of SETTINGS."""
+    return functools.cache(lambda name: Story(tmp_path_factory.mktemp("story"), SETTINGS[name]))
 
 
 def expect_same(asked, found, expected, when):

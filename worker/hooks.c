@@ -51,3 +51,9 @@ void hooks_obey(struct str id)
     if (how && names("MAYFLY_TEST_HOG_ID", id))
         hog(how);
 }
+
+uint32_t hooks_pairs(void)
+{
+    const char *wanted = getenv("MAYFLY_TEST_PAIRS");
+    return wanted ? (uint32_t)strtoul(wanted, NULL, 10) : 0;
+}

@@ -10,6 +10,7 @@
 #include "index/merge.h"
 #include "index/resolve.h"
 #include "index/store_writer.h"
+#include "worker/hooks.h"
 #include "worker/idling.h"
 #include "worker/report.h"
 #include "worker/words.h"
@@ -112,7 +113,7 @@ static void write_output(struct merging *m)
         .transaction = w->transaction,
         .analyzer = m->analyzer,
         .image = w->job->fold ? IMAGE_MOST : 0,
-        .pairs = {.memory = memory_of_pairs(w)}, /* of an image none are made */
+        .pairs = {.memory = memory_of_pairs(w), .wanted = hooks_pairs()}, /* of an image none are made */
     };
     struct segment_result result;
     size_t culprit = w->job->n_inputs;

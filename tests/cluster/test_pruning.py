@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from conftest import BIN, ndjson, note, shared
+from conftest import BIN, has_hooks, ndjson, note, shared
 
 LONG = os.environ.get("MAYFLY_LONG", "") not in ("", "0")
 SANITIZED = bool(os.environ.get("MAYFLY_SANITIZE"))
@@ -61,7 +61,8 @@ def fill(client, documents):
 @pytest.fixture
 def index(make_server):
     """(directory of the only shard, documents, segments), its server stopped."""
-    server = make_server(shards=1, readers=1, config={"merge": "manual"})
+    fewer = {"MAYFLY_TEST_PAIRS": "1000"} if DOCUMENTS else {}  # else the merged segment is too small for lists of pairs
+    server = make_server(shards=1, readers=1, config={"merge": "manual"}, environment=fewer)
     with server.client() as client:
         client.create_index(INDEX)
         client.set_settings(INDEX, SETTINGS)
@@ -84,7 +85,7 @@ def test_pruned_equals_exhaustive(index, tmp_path, capsys):
     head, *lines = done.stdout.splitlines()
     found = re.fullmatch(r"(\d+) documents in (\d+) segments, (\d+) with pairs, (\d+) deleted", head)
     assert (int(found[1]), int(found[2])) == (documents, segments) and int(found[4]) > documents // 10
-    assert int(found[3]) == (DOCUMENTS is None)  # the largest, which was merged
+    assert int(found[3]) == (DOCUMENTS is None or has_hooks())  # the largest, which was merged
     compared = [line for line in lines if ": skipped: " not in line]
     assert compared
     for line in compared:

@@ -5,6 +5,7 @@ import pytest
 
 import nursery as harness
 import ranking
+from ranking import story  # noqa: F401, a fixture
 from test_shard import Shard
 
 PLACE = (1, 1, 0)
@@ -19,7 +20,6 @@ class Index:
         self.nursery.await_ready()
         self.shard = Shard(internal, directory)
         self.shard.receive()
-        self.operations = ranking.Operations()
         self.next, self.segment = 1, 1
         self.segments = []
 
@@ -36,11 +36,9 @@ class Index:
         self.segments.append(self.segment)
 
     def put(self, documents):
-        self.operations.put(documents)
         self.apply(harness.PUT, [(document["id"], document) for document in documents])
 
     def delete(self, ids):
-        self.operations.delete(ids)
         self.apply(harness.DELETE, [(key, b"") for key in ids])
 
     def merge(self):
@@ -71,31 +69,23 @@ class Index:
         self.nursery.close()
 
 
-SETTINGS = {
-    "defaults": {},
-    "weights": {"fields": {"title": {"type": "text", "weight": 3}}, "searchable": ["title", "body"]},
-}
-
-
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", ["defaults", "weights"])
 @pytest.mark.parametrize("batches", [1, 40])
-def test_one_shard_equals_the_reference(internal, directory, name, batches):  # noqa: F811
-    documents = ranking.documents()
-    asked = ranking.queries(documents)
-    index = Index(internal, directory, {**harness.SETTINGS, **SETTINGS[name]})
+def test_one_shard_equals_the_reference(internal, directory, story, name, batches):  # noqa: F811
+    told = story(name)
+    index = Index(internal, directory, {**harness.SETTINGS, **told.settings})
 
-    def check(when):
-        expected = ranking.reference(directory, index.operations, asked, SETTINGS[name])
-        ranking.expect_same(asked, {qid: index.search(text, form) for qid, text, form in asked}, expected, when)
+    def check(expected, when):
+        found = {qid: index.search(text, form) for qid, text, form in told.asked}
+        ranking.expect_same(told.asked, found, expected, when)
 
-    for i in range(batches):
-        index.put(documents[i::batches])
-    check("after adding")
-    updated, gone, back = ranking.changes(documents)
-    index.put(updated)
-    index.delete(gone)
-    index.put(back)
-    check("after updates and deletes")
+    for part in ranking.parts(told.documents, batches):
+        index.put(part)
+    check(told.after_adding, "after adding")
+    index.put(told.updated)
+    index.delete(told.gone)
+    index.put(told.back)
+    check(told.after_changes, "after updates and deletes")
     index.merge()
-    check("after merging")
+    check(told.after_changes, "after merging")
     index.close()
