@@ -17,15 +17,19 @@ else()
 endif()
 
 # A file of pytest cases as one test: tests/LABEL/test_NAME.py, CTest name LABEL.NAME.
-#   mayfly_pytest(LABEL NAME [TIMEOUT seconds] [ARGS ...])
+# COST is about how many seconds it takes: the longest begin first, so that none is left alone at the end.
+#   mayfly_pytest(LABEL NAME [TIMEOUT seconds] [COST seconds] [ARGS ...])
 function(mayfly_pytest label name)
-  cmake_parse_arguments(PARSE_ARGV 2 case "" "TIMEOUT" "ARGS")
+  cmake_parse_arguments(PARSE_ARGV 2 case "" "TIMEOUT;COST" "ARGS")
   if(NOT case_TIMEOUT)
     set(case_TIMEOUT 300)
   endif()
+  if(NOT case_COST)
+    set(case_COST 0)
+  endif()
   add_test(NAME ${label}.${name} COMMAND /usr/bin/python3 -B -m pytest -q -rs -p no:cacheprovider
     ${CMAKE_CURRENT_SOURCE_DIR}/test_${name}.py ${case_ARGS})
-  set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT ${case_TIMEOUT}
+  set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT ${case_TIMEOUT} COST ${case_COST}
     SKIP_REGULAR_EXPRESSION "\n[0-9]+ skipped in "
     ENVIRONMENT "MAYFLY_BIN=${PROJECT_BINARY_DIR}/bin;MAYFLY_SHARED=${MAYFLY_SHARED};MAYFLY_SANITIZE=${MAYFLY_SANITIZE};MAYFLY_BUILD_TYPE=${CMAKE_BUILD_TYPE};MAYFLY_TEST_HOOKS=${MAYFLY_TEST_HOOKS};PYTHONPATH=${PROJECT_SOURCE_DIR}/client/python:${PROJECT_BINARY_DIR}/client/python")
 endfunction()
