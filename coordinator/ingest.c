@@ -340,19 +340,25 @@ static void seal(struct load *l)
         send_to_log(l);
 }
 
-/* Before the loop sleeps: whatever is whole goes into the log, unless an append is in flight; then it goes with the
- * next group. */
+/* Its client has sent all: nothing more comes into the region, and the client waits. */
+static bool is_complete(const struct load *l)
+{
+    return l->intake && l->intake->received_all;
+}
+
+/* Before the loop sleeps: whatever is whole goes into the log. While an append is in flight what may still grow stays, and
+ * goes with a later group; not what is complete: a bulk load has full regions in the log's queue all the time, and as long as
+ * it lasts there may be an append in flight whenever this is looked at. */
 static void seal_all(uv_prepare_t *prepare)
 {
     struct ingest *g = prepare->data;
     jobs_start_built(g->server->jobs);
     held_check(g);
-    if (oplog_is_writing(g->server->log))
-        return;
+    bool is_writing = oplog_is_writing(g->server->log);
     struct load *next;
     for (struct load *l = g->open; l; l = next) {
         next = l->next_open;
-        if (!is_being_filled(l))
+        if (is_writing ? is_complete(l) : !is_being_filled(l))
             seal(l);
     }
 }

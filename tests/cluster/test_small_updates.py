@@ -7,9 +7,10 @@ import signal
 import threading
 
 import mayfly
+import mayfly_pb2 as pb
 import pytest
 
-from conftest import await_ends, await_figures, await_tasks
+from conftest import await_ends, await_figures, await_tasks, held_up
 
 INDEX = "notes"
 IMAGES_MOST, FOLD_AT = 40, 12  # in a shard's core.mdb, see index/core.h and coordinator/merge_policy.h
@@ -111,6 +112,54 @@ def test_shards_declare_the_images_that_they_hold(make_server):
         held = await_figures(client, lambda stats: any(i.uid == INDEX and i.heap for i in stats.indexes))
         index = next(i for i in held.indexes if i.uid == INDEX)
         assert index.heap >= bytes_of and index.mapped == 0
+
+
+class BulkLoad:
+    """One stream that sends as fast as it is read, until it is told to stop. `accepted`: bytes that the log has."""
+
+    PIECE = mayfly.pack_operations([(n, b'{"id":%d,"text":"%s"}' % (n, b"filler " * 300)) for n in range(256)])
+
+    def __init__(self, server):
+        self.client, self.accepted, self.is_over = server.client(), 0, threading.Event()
+        self.request = self.client.send(write=pb.Write(index="bulk", create=True, primary_key="id"))
+        self.threads = [threading.Thread(target=run) for run in (self.send, self.listen)]
+
+    def send(self):
+        while not self.is_over.is_set():
+            self.client.send(request=self.request, body=self.PIECE, write=pb.Write())
+        self.client.send(request=self.request, write=pb.Write(last=True))
+
+    def listen(self):
+        done = False
+        while not done:
+            written, _ = self.client.answer(self.request)
+            self.accepted, done = written.accepted * len(self.PIECE) // 256, written.done
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        for thread in self.threads:
+            thread.join()
+        self.client.close()
+
+
+def test_an_update_is_accepted_before_much_more_of_a_bulk_load_in_another_index(make_server):
+    """Counted in bytes of the bulk load, not in time: what one writes to the log the other waits for. While no worker runs there is
+    an append in flight all the time."""
+    server = make_server(shards=1)
+    with server.client() as client:
+        put(client, note(0))
+        with held_up(client), BulkLoad(server) as bulk:
+            most = 0
+            for n in range(40):
+                before = bulk.accepted
+                assert client.add(INDEX, [note(n)]).accepted == 1
+                most = max(most, bulk.accepted - before)
+        assert most < 24 << 20
 
 
 def add_until_killed(server, accepted, begun):
