@@ -49,6 +49,11 @@ int query_parse(struct arena *a, struct analyzer *analyzer, struct str text, con
 
 size_t query_words(const struct query *q);
 
+/* How many words each token adds to the query, tokens being what white space separates; one behind the other they add all of
+ * them. NULL where that would not be true of the same tokens in another query: some stand for something else than plain
+ * words, a word is repeated, nothing but stop words is there, or the prefix is none of the last token's. */
+const uint32_t *query_token_words(const struct query *q, size_t *out_count);
+
 struct query_candidate {
     struct str key;     /* of the dictionary */
     uint32_t distance;  /* 0: the word itself, through its stem; 1: another stem or word that begins with it */
@@ -57,6 +62,7 @@ struct query_candidate {
 };
 
 struct query_word {
+    struct str key; /* of the word itself, through its stem */
     uint32_t count; /* qtf */
     struct query_candidate *candidates;
     size_t candidate_count;

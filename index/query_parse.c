@@ -30,12 +30,13 @@ struct parser {
     struct tokens tokens;
     size_t at;
     struct query *query;
-    size_t word_room, leaf_room, item_room;
+    size_t word_room, leaf_room, item_room, token_room;
     struct parsed_word *text; /* words of the token in hand */
     size_t text_count, text_room;
     size_t words_seen;
     bool keep_stop_words;
     bool skipped_stop_words;
+    bool is_mixed; /* with what is no token of plain words */
     int err;
 };
 
@@ -384,6 +385,17 @@ static void plain_words(struct parser *p, struct str field, bool may_end_in_pref
     }
 }
 
+/* Those of a token at the top. */
+static void token_words(struct parser *p, struct str text, bool may_end_in_prefix)
+{
+    struct query *q = p->query;
+    size_t before = q->word_count;
+    read_words(p, text);
+    plain_words(p, (struct str){0}, may_end_in_prefix, false, NULL);
+    if (has_room(p, &q->token_words, q->token_count, &p->token_room, sizeof *q->token_words))
+        q->token_words[q->token_count++] = (uint32_t)(q->word_count - before);
+}
+
 /* The inside of a group, up to its end. */
 static struct tree_node *parse_sequence(struct parser *p, struct str field, bool silent)
 {
@@ -423,30 +435,79 @@ static void parse_top(struct parser *p)
     while (!p->err && p->at < p->tokens.count) {
         if (is_plain(p)) {
             const struct token *t = token_here(p, 0);
-            read_words(p, token_text(&p->tokens, t));
             p->at++;
-            plain_words(p, (struct str){0}, may_be_prefix(p, t), false, NULL);
+            token_words(p, token_text(&p->tokens, t), may_be_prefix(p, t));
         } else {
+            p->is_mixed = true;
             add_required(p, parse_alternatives(p, (struct str){0}, false));
         }
     }
 }
 
-static void parse_plain(struct parser *p, struct str text)
+static bool is_space(char c)
 {
-    read_words(p, text);
-    struct token last = {.kind = TOKEN_TEXT, .end = (uint32_t)text.len};
-    p->tokens.text = text;
-    bool open_end = text.len > 0 && !strchr(" \t\n\v\f\r", text.ptr[text.len - 1]);
-    plain_words(p, (struct str){0}, open_end && may_be_prefix(p, &last), false, NULL);
+    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static int parse_once(struct parser *p, struct str text)
+static bool is_ascii(struct str text)
 {
-    p->query = arena_new(p->arena, struct query);
-    if (!p->query)
-        return ERR_FULL;
-    p->query->match = p->options->match;
+    unsigned char all = 0;
+    for (size_t i = 0; i < text.len; i++)
+        all |= (unsigned char)text.ptr[i];
+    return all < 0x80;
+}
+
+/* The next token; empty: there is none. */
+static struct str next_token(struct str *rest)
+{
+    while (rest->len && is_space(*rest->ptr))
+        *rest = (struct str){rest->ptr + 1, rest->len - 1};
+    struct str token = {rest->ptr, 0};
+    while (token.len < rest->len && !is_space(rest->ptr[token.len]))
+        token.len++;
+    *rest = (struct str){rest->ptr + token.len, rest->len - token.len};
+    return token;
+}
+
+static bool ends_in_a_word(struct parser *p, struct str text)
+{
+    size_t seen = p->words_seen, length = 0;
+    while (length < text.len && !is_space(text.ptr[text.len - 1 - length]))
+        length++;
+    read_words(p, (struct str){text.ptr + text.len - length, length});
+    p->words_seen = seen;
+    return p->text_count > 0;
+}
+
+/* White space in ASCII is where words end, whatever stands beside it, so its tokens may be looked at one by one. */
+static void parse_plain(struct parser *p, struct str text)
+{
+    struct token last = {.kind = TOKEN_TEXT, .end = (uint32_t)text.len};
+    p->tokens.text = text;
+    bool prefix = text.len > 0 && !is_space(text.ptr[text.len - 1]) && may_be_prefix(p, &last);
+    p->is_mixed = !is_ascii(text) || (prefix && !ends_in_a_word(p, text));
+    if (p->is_mixed) {
+        read_words(p, text);
+        plain_words(p, (struct str){0}, prefix, false, NULL);
+        return;
+    }
+    for (struct str rest = text, token = next_token(&rest); token.len && !p->err; token = next_token(&rest))
+        token_words(p, token, prefix && rest.len == 0);
+}
+
+/* Whether what tokens add is what they would add in any query. */
+static bool tokens_stand_alone(const struct parser *p)
+{
+    const struct query *q = p->query;
+    bool alone = !p->is_mixed && !p->keep_stop_words && q->token_count > 0 &&
+                 (p->options->no_prefix || q->token_words[q->token_count - 1] > 0);
+    for (size_t i = 0; alone && i < q->word_count; i++)
+        alone = q->words[i].count == 1;
+    return alone;
+}
+
+static int parse_words(struct parser *p, struct str text)
+{
     if (p->options->plain_words) {
         parse_plain(p, text);
         return p->err;
@@ -458,13 +519,24 @@ static int parse_once(struct parser *p, struct str text)
     return p->err;
 }
 
+static int parse_once(struct parser *p, struct str text)
+{
+    p->query = arena_new(p->arena, struct query);
+    if (!p->query)
+        return ERR_FULL;
+    p->query->match = p->options->match;
+    int err = parse_words(p, text);
+    if (!err && !tokens_stand_alone(p))
+        p->query->token_count = 0;
+    return err;
+}
+
 static bool is_blank(struct str text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if (!strchr(" \t\n\v\f\r", text.ptr[i]) || text.ptr[i] == '\0')
-            return false;
-    }
-    return true;
+    size_t i = 0;
+    while (i < text.len && is_space(text.ptr[i]))
+        i++;
+    return i == text.len;
 }
 
 int query_parse(struct arena *a, struct analyzer *analyzer, struct str text, const struct query_options *options,
@@ -494,4 +566,10 @@ int query_parse(struct arena *a, struct analyzer *analyzer, struct str text, con
 size_t query_words(const struct query *q)
 {
     return q->word_count;
+}
+
+const uint32_t *query_token_words(const struct query *q, size_t *out_count)
+{
+    *out_count = q->token_count;
+    return q->token_count ? q->token_words : NULL;
 }

@@ -434,7 +434,8 @@ static void add_up(struct preparation *p, struct query_word *out)
         else
             p->found[kept++] = p->found[i];
     }
-    *out = (struct query_word){.count = p->word->count,
+    *out = (struct query_word){.key = p->word->key,
+                               .count = p->word->count,
                                .candidates = p->found,
                                .candidate_count = kept < QUERY_CANDIDATES ? kept : QUERY_CANDIDATES};
 }

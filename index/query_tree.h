@@ -64,6 +64,8 @@ struct query {
     size_t leaf_count;
     struct tree_item *items; /* in order */
     size_t item_count;
+    uint32_t *token_words; /* query_token_words */
+    size_t token_count;
 };
 
 #endif

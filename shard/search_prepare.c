@@ -1,6 +1,8 @@
 /* Round 1: what the words of a query stand for in this shard; and, where nobody has a word, what may be meant. */
 #include "shard/search.h"
 
+#include <string.h>
+
 #include "common/err.h"
 #include "shard/hold.h"
 #include "shard/search_round.h"
@@ -38,6 +40,8 @@ static Mayfly__Internal__Word *word_message(struct arena *a, const struct query_
     mayfly__internal__word__init(m);
     m->count = word->count;
     m->misspelt = word->misspelt;
+    if (!word->candidate_count || word->candidates[0].distance || word->candidates[0].edits)
+        m->key = message_data(word->key);
     m->n_candidates = word->candidate_count;
     m->candidates = candidate_messages(a, word);
     return m->candidates ? m : NULL;
@@ -45,6 +49,19 @@ static Mayfly__Internal__Word *word_message(struct arena *a, const struct query_
 
 /* ------------------------------------------------------------------------------------------------------------- Prepare
  */
+
+static bool fill_token_words(struct arena *a, const struct query *q, Mayfly__Internal__Prepared *m)
+{
+    size_t count;
+    const uint32_t *token_words = query_token_words(q, &count);
+    m->token_words = arena_new_array(a, count, uint32_t);
+    if (!m->token_words)
+        return false;
+    if (count)
+        memcpy(m->token_words, token_words, count * sizeof *token_words);
+    m->n_token_words = count;
+    return true;
+}
 
 static Mayfly__Internal__Prepared *prepared_message(struct search *s, const struct query_word *words)
 {
@@ -64,7 +81,7 @@ static Mayfly__Internal__Prepared *prepared_message(struct search *s, const stru
         if (!list[m->n_words])
             return NULL;
     }
-    return m;
+    return fill_token_words(a, s->query, m) ? m : NULL;
 }
 
 static bool prepare(struct search *s, Mayfly__Internal__Prepared **out)

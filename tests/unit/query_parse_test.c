@@ -76,6 +76,17 @@ static void write_words(struct buf *out, const struct query *q)
     }
 }
 
+/* How many words each token adds; a - where they do not stand alone. */
+static void write_tokens(struct buf *out, const struct query *q)
+{
+    size_t count;
+    const uint32_t *words = query_token_words(q, &count);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "%u", words[i]);
+    if (!words)
+        buf_printf(out, "-");
+}
+
 struct row {
     const char *text, *want;
 };
@@ -107,6 +118,36 @@ static void check_rows(const struct row *rows, size_t count, struct query_option
     check_rows(rows, sizeof rows / sizeof *rows, (struct query_options){__VA_ARGS__}, write_query)
 #define CHECK_WORDS(rows, ...)                                                                                         \
     check_rows(rows, sizeof rows / sizeof *rows, (struct query_options){__VA_ARGS__}, write_words)
+
+#define CHECK_TOKENS(rows, ...)                                                                                        \
+    check_rows(rows, sizeof rows / sizeof *rows, (struct query_options){__VA_ARGS__}, write_tokens)
+
+static void tokens_that_stand_alone_are_told(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"linux kernel", "11"},
+        {"the linux  kernel ", "011"},
+        {"foo-bar,baz ! x", "301"},
+        {"cat cat", "11"}, /* a word, and a prefix */
+        {"cat cats ", "-"},
+        {"linux !", "-"}, /* the prefix */
+        {"linux the", "-"},
+        {"the and", "-"}, /* nothing else: they count */
+        {"", "-"},
+        {"!", "-"},
+    };
+    static const struct row marked[] = {
+        {"a \"b c\"", "-"}, {"a -b", "-"}, {"a +b", "-"}, {"a x:b", "-"}, {"a AND b", "-"}, {"(a b) c", "-"}, {"NOT a", "-"},
+    };
+    static const struct row plain[] = {
+        {"a \"b c\"", "111"}, {"a -b", "11"}, {"a x:b", "12"}, {"x \xe6\xbc\xa2\xe5\xad\x97", "-"},
+    };
+    CHECK_TOKENS(rows, .match = MATCH_LAST);
+    CHECK_TOKENS(rows, .match = MATCH_ANY, .plain_words = true);
+    CHECK_TOKENS(marked, .match = MATCH_LAST);
+    CHECK_TOKENS(plain, .match = MATCH_LAST, .plain_words = true);
+}
 
 static void words_stand_side_by_side(void **state)
 {
@@ -344,6 +385,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_stand_side_by_side),
+        cmocka_unit_test(tokens_that_stand_alone_are_told),
         cmocka_unit_test(signs_and_operators_bind),
         cmocka_unit_test(operators_without_operands_are_text),
         cmocka_unit_test(groups_nest),
