@@ -9,7 +9,7 @@
 
 enum {
     MIB = 1 << 20,
-    /* Arenas of a request and of a shard's answer (96 MiB together), remembered weights (16 MiB), tasks (16 MiB),
+    /* Arenas of a request and of a shard's answer (96 MiB together), remembered weights and words (28 MiB), tasks (16 MiB),
      * and with room to spare streams, libuv. */
     COORDINATOR = 160 * MIB,
     CONNECTION = PAUSE_ABOVE + FRAME_MAX_ENVELOPE, /* an answer not taken, and a request that is not whole */

@@ -422,6 +422,7 @@ static void start_children(struct coordinator *c, int lock)
                                           .context = c};
     struct nursery_events events;
     s->weights = weights_cache_open((struct weights_limits){.entries = WEIGHTS_ENTRIES, .bytes = WEIGHTS_BYTES});
+    s->words = words_cache_open((struct words_limits){WORDS_ENTRIES, WORDS_BYTES, WORDS_COLLECTIONS});
     must(region_open_shared(&s->thresholds, "mayfly-thresholds", THRESHOLDS_SIZE), "cannot begin", "shared memory");
     shards.thresholds = s->thresholds.fd;
     must(jobs_open(&jobs, &s->jobs), "cannot begin", "jobs");
@@ -439,6 +440,7 @@ static void on_upkeep(uv_timer_t *timer)
     nursery_beat(&c->server.nursery, c->server.config.answer_timeout);
     shards_beat(c->server.shards, c->server.config.answer_timeout);
     weights_sweep(c->server.weights, &c->server.indexes);
+    words_sweep(c->server.words, &c->server.indexes);
     workspaces_sweep(&c->server.spare);
     shards_sweep(c->server.shards);
     heap_give_back(&c->heap);

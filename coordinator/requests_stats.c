@@ -46,14 +46,18 @@ static void after_pool(uv_work_t *work, int status)
     workspace_give_back(&server->spare, r->space);
 }
 
-static void fill_weights(const struct weights_cache *cache, Mayfly__Stats *out)
+static void fill_weights(const struct server *server, Mayfly__Stats *out)
 {
-    struct weights_counts c = weights_counts(cache);
+    struct weights_counts c = weights_counts(server->weights);
+    struct words_counts words = words_counts(server->words);
     out->weights_cached = c.entries;
     out->weights_bytes = c.bytes;
     out->weights_budget = WEIGHTS_BYTES;
-    out->weights_hits = c.hits;
+    out->weights_hits = c.hits + words.hits;
     out->weights_misses = c.misses;
+    out->words_cached = words.entries;
+    out->words_bytes = words.bytes;
+    out->words_budget = WORDS_BYTES;
 }
 
 static void fill_tasks(const struct tasks *tasks, Mayfly__Stats *out)
@@ -89,7 +93,7 @@ static int fill(const struct server *server, struct arena *arena, Mayfly__Stats 
     mayfly__stats__init(out);
     fill_traffic(server, out);
     fill_tasks(server->tasks, out);
-    fill_weights(server->weights, out);
+    fill_weights(server, out);
     return stats_collect(&from, arena, out);
 }
 

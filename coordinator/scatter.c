@@ -1,8 +1,8 @@
 /* The rounds of a search. One shard: one round. Several: Prepare to all; Guess, if a word is misspelt, which only all of
  * them together know; the candidates' frequencies added up; Execute with weights; the hits merged; Fetch to the winners'
- * shards. Execute is the first round where an equal search has left
- * its weights and nothing has changed since (weights_cache.h). Whoever fails or is late is left out of what follows, and
- * the answer is partial. */
+ * shards. Execute is the first round where all words are known (words_cache.h), or an equal search has left its weights
+ * (weights_cache.h), and nothing has changed since. Whoever fails or is late is left out of what follows, and the answer is
+ * partial. */
 #include "coordinator/scatter_state.h"
 
 #include <string.h>
@@ -150,8 +150,7 @@ static void restart(struct search *s)
     }
     for (uint32_t i = 0; i < s->count; i++)
         search_let_go(&s->parts[i]);
-    if (s->weighed)
-        weights_forget(s->server->weights, s->weighed);
+    search_forget_weights(s);
     s->counts = true;
     if (s->edition == s->index->edition || take_next_edition(s))
         search_begin(s);

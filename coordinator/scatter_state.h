@@ -1,5 +1,6 @@
 /* scatter_state.h - one search, over all shards of an index. Used by requests_search.c (its beginning), scatter.c (its
- * rounds), scatter_send.c, scatter_take.c and scatter_weigh.c (what a round consists of), scatter_reply.c (its end). */
+ * rounds), scatter_send.c, scatter_take.c, scatter_weigh.c and scatter_words.c (what a round consists of), scatter_reply.c (its
+ * end). */
 #ifndef COORDINATOR_SCATTER_STATE_H
 #define COORDINATOR_SCATTER_STATE_H
 
@@ -8,6 +9,7 @@
 #include "coordinator/server.h"
 #include "coordinator/session.h"
 #include "coordinator/weights_cache.h"
+#include "coordinator/words_cache.h"
 #include "coordinator/workspace.h"
 #include "proto/message.h"
 
@@ -47,6 +49,7 @@ struct search {
     bool moved;
     uint64_t settings_id;          /* by which the words were counted */
     const struct weighed *weighed; /* remembered: there is no first round; held */
+    bool composed;                 /* nor where the weights are put together of words that are known */
     bool counts;                   /* anew, whatever is remembered */
     uint32_t merged_without;       /* as many parts as had failed before the merge */
     uint32_t *misspelt;            /* words to be guessed, rising */
@@ -89,9 +92,21 @@ static inline bool search_counts(const struct part *p)
     return p->statistics && !p->failed;
 }
 
-/* Whether another search's weights are still good, and there need be no first round; then `weights` are those. */
+/* Whether all of its words are known, or another search's weights are still good, and there need be no first round; then
+ * `weights` are those. */
 bool search_remembers_weights(struct search *s);
+void search_forget_weights(struct search *s); /* a shard says that they are good no more */
 void search_release_weights(struct search *s);
+
+/* The same of words alone. */
+bool search_knows_words(struct search *s);
+void search_forget_words(struct search *s);
+
+/* What all shards counted, one for each word; false: not in words that stand alone. */
+bool search_keep_words(struct search *s, const struct known_word *words);
+
+/* Into a message, whose bytes are the terms' own; false: no memory. */
+bool search_fill_weighted(struct search *s, const struct weighted_word *w, Mayfly__Internal__Weighted *out);
 
 /* Whether a round for the documents follows. */
 static inline bool search_fetches(const struct search *s)

@@ -5,14 +5,26 @@
 #include "common/err.h"
 #include "proto/select.h"
 
-static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted *out)
+static size_t count_candidates(const struct search *s, size_t word)
 {
-    size_t total = 0, used = 0;
-    uint32_t qtf = 1;
+    size_t total = 0;
     for (uint32_t i = 0; i < s->count; i++)
         if (search_counts(&s->parts[i]))
             total += s->parts[i].statistics->words[word]->n_candidates;
-    struct candidate *candidates = arena_new_array(s->arena, total, struct candidate);
+    return total;
+}
+
+/* A shard that has the word itself has it as the first candidate, any other says what it is. */
+static struct str key_of(const Mayfly__Internal__Word *w)
+{
+    return w->key.len || !w->n_candidates ? message_bytes(w->key) : message_bytes(w->candidates[0]->term);
+}
+
+static int weigh_word(struct search *s, size_t word, struct known_word *out)
+{
+    size_t used = 0;
+    uint32_t qtf = 1;
+    struct candidate *candidates = arena_new_array(s->arena, count_candidates(s, word), struct candidate);
     if (!candidates)
         return ERR_FULL;
     for (uint32_t i = 0; i < s->count; i++) {
@@ -20,24 +32,26 @@ static int weigh_word(struct search *s, size_t word, Mayfly__Internal__Weighted 
             continue;
         const Mayfly__Internal__Word *w = s->parts[i].statistics->words[word];
         qtf = w->count;
+        out->key = key_of(w);
         for (size_t k = 0; k < w->n_candidates; k++) {
             const Mayfly__Internal__Candidate *c = w->candidates[k];
             candidates[used++] = (struct candidate){message_bytes(c->term), c->distance, c->edits, c->frequency};
         }
     }
-    struct weighted_word weighted;
-    int err = select_terms(s->arena, candidates, used, qtf, s->weights.documents, &weighted);
-    if (err)
-        return err;
-    out->frequency = weighted.frequency;
-    out->terms = message_list(s->arena, &mayfly__internal__weighted__term__descriptor, weighted.count);
+    return select_terms(s->arena, candidates, used, qtf, s->weights.documents, &out->terms);
+}
+
+bool search_fill_weighted(struct search *s, const struct weighted_word *w, Mayfly__Internal__Weighted *out)
+{
+    out->frequency = w->frequency;
+    out->terms = message_list(s->arena, &mayfly__internal__weighted__term__descriptor, w->count);
     if (!out->terms)
-        return ERR_FULL;
-    for (; out->n_terms < weighted.count; out->n_terms++) {
-        out->terms[out->n_terms]->term = message_data(weighted.terms[out->n_terms].term);
-        out->terms[out->n_terms]->weight = weighted.terms[out->n_terms].weight;
+        return false;
+    for (; out->n_terms < w->count; out->n_terms++) {
+        out->terms[out->n_terms]->term = message_data(w->terms[out->n_terms].term);
+        out->terms[out->n_terms]->weight = w->terms[out->n_terms].weight;
     }
-    return 0;
+    return true;
 }
 
 /* ----------------------------------------------------------------------------------------------------- misspelt words
@@ -118,13 +132,18 @@ static void add_up(struct search *s)
     }
 }
 
-static int weigh_words(struct search *s)
+static int weigh_words(struct search *s, struct known_word **out)
 {
     struct weighed *w = &s->weights;
+    struct known_word *known = arena_new_array(s->arena, w->word_count, struct known_word);
     w->words = message_list(s->arena, &mayfly__internal__weighted__descriptor, w->word_count);
-    int err = w->words ? 0 : ERR_FULL;
-    for (size_t i = 0; i < w->word_count && !err; i++)
-        err = weigh_word(s, i, w->words[i]);
+    int err = w->words && known ? 0 : ERR_FULL;
+    for (size_t i = 0; i < w->word_count && !err; i++) {
+        err = weigh_word(s, i, &known[i]);
+        if (!err && !search_fill_weighted(s, &known[i].terms, w->words[i]))
+            err = ERR_FULL;
+    }
+    *out = known;
     return err;
 }
 
@@ -147,12 +166,14 @@ static int note_generations(struct search *s, bool *out_all)
 
 int search_weigh(struct search *s)
 {
+    struct known_word *known;
     bool all = false;
     add_up(s);
-    int err = weigh_words(s);
+    int err = weigh_words(s, &known);
     if (!err)
         err = note_generations(s, &all);
-    if (!err && all && s->edition == s->index->edition && s->settings_id == s->index->settings_id)
+    if (!err && all && s->edition == s->index->edition && s->settings_id == s->index->settings_id &&
+        !search_keep_words(s, known))
         weights_keep(s->server->weights, s->index, s->request, &s->weights);
     return err;
 }
@@ -162,10 +183,19 @@ bool search_remembers_weights(struct search *s)
     s->settings_id = s->index->settings_id;
     if (s->counts)
         return false;
+    if (search_knows_words(s))
+        return true;
     s->weighed = weights_find(s->server->weights, s->index, s->request);
     if (s->weighed)
         s->weights = *s->weighed;
     return s->weighed != NULL;
+}
+
+void search_forget_weights(struct search *s)
+{
+    search_forget_words(s);
+    if (s->weighed)
+        weights_forget(s->server->weights, s->weighed);
 }
 
 void search_release_weights(struct search *s)

@@ -19,6 +19,7 @@
 #include "coordinator/shards.h"
 #include "coordinator/tasks.h"
 #include "coordinator/weights_cache.h"
+#include "coordinator/words_cache.h"
 #include "coordinator/workspace.h"
 #include "proto/latency.h"
 
@@ -48,6 +49,7 @@ struct server {
     struct backup *backup;   /* that is being made; NULL: none */
     struct workspaces spare; /* of searches that are over */
     struct weights_cache *weights; /* of searches over several shards */
+    struct words_cache *words;     /* and of the words that most of them are made of */
     struct region thresholds; /* proto/thresholds.h */
     uint32_t threshold_tag;   /* given out last */
 

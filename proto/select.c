@@ -72,6 +72,13 @@ static size_t choose_members(const struct candidate *c, size_t count, struct can
     return kept;
 }
 
+uint32_t select_weight(const struct weighted_term *t, uint32_t qtf, uint64_t documents)
+{
+    /* Shards answer from moments that differ by a commit: a frequency may exceed the count of documents. */
+    uint64_t df = t->frequency < documents ? t->frequency : documents;
+    return weight_of_term(qtf, df, documents) / (1 + t->edits);
+}
+
 int select_terms(struct arena *a, struct candidate *candidates, size_t count, uint32_t qtf, uint64_t documents,
                  struct weighted_word *out)
 {
@@ -84,10 +91,8 @@ int select_terms(struct arena *a, struct candidate *candidates, size_t count, ui
     if (!word.terms)
         return ERR_FULL;
     for (size_t i = 0; i < kept; i++) {
-        /* Shards answer from moments that differ by a commit: a frequency may exceed the count of documents. */
-        uint64_t df = best[i].frequency < documents ? best[i].frequency : documents;
-        uint32_t weight = weight_of_term(qtf, df, documents) / (1 + best[i].edits);
-        word.terms[i] = (struct weighted_term){best[i].term, weight};
+        word.terms[i] = (struct weighted_term){.term = best[i].term, .edits = best[i].edits, .frequency = best[i].frequency};
+        word.terms[i].weight = select_weight(&word.terms[i], qtf, documents);
         if (best[i].frequency > word.frequency)
             word.frequency = best[i].frequency;
     }

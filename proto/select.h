@@ -24,6 +24,8 @@ struct candidate {
 struct weighted_term {
     struct str term; /* the candidate's view */
     uint32_t weight;
+    uint32_t edits;
+    uint64_t frequency;
 };
 
 struct weighted_word {
@@ -31,6 +33,9 @@ struct weighted_word {
     size_t count;
     uint64_t frequency; /* the largest of its members' */
 };
+
+/* By its frequency and edits. */
+uint32_t select_weight(const struct weighted_term *t, uint32_t qtf, uint64_t documents);
 
 /* `candidates` is sorted in place. ERR_FULL past the arena's cap. */
 int select_terms(struct arena *a, struct candidate *candidates, size_t count, uint32_t qtf, uint64_t documents,

@@ -73,7 +73,7 @@ class Soak:
     def note_declared(self):
         """Bytes that the server says it holds because of what it was given and asked."""
         stats = self.reader.stats()
-        declared = {"coordinator": stats.weights_bytes + stats.tasks_bytes, "shards": sum(index.heap for index in stats.indexes)}
+        declared = {"coordinator": stats.weights_bytes + stats.words_bytes + stats.tasks_bytes, "shards": sum(index.heap for index in stats.indexes)}
         self.declared.append([time.monotonic(), declared])
         return declared
 
@@ -183,8 +183,8 @@ def ceiling(server, o, stats):
     said = server.run("--json", "budget", check=False)
     if said.returncode == 0:
         return json.loads(said.stdout), "mayfly budget"
-    fixed = stats.region_budget + WORKERS * o.worker_memory * MIB + SHARDS * READERS * 64 * MIB + stats.weights_budget
-    return {"total": fixed}, "workers, regions, query memory, weights"
+    fixed = stats.region_budget + WORKERS * o.worker_memory * MIB + SHARDS * READERS * 64 * MIB + stats.weights_budget + stats.words_budget
+    return {"total": fixed}, "workers, regions, query memory, weights, words"
 
 
 def soak(o, place):

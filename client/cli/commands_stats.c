@@ -211,6 +211,9 @@ static void print_json(const Mayfly__Stats *s)
     emit_member_number(&b, "weights_budget", s->weights_budget);
     emit_member_number(&b, "weights_hits", s->weights_hits);
     emit_member_number(&b, "weights_misses", s->weights_misses);
+    emit_member_number(&b, "words_cached", s->words_cached);
+    emit_member_number(&b, "words_bytes", s->words_bytes);
+    emit_member_number(&b, "words_budget", s->words_budget);
     emit_numbers(&b, "workers", stats_worker_numbers, s);
     emit_numbers(&b, "regions", stats_region_numbers, s);
     emit_latency(&b, s);
@@ -306,6 +309,8 @@ static void print_text(const Mayfly__Stats *s)
     printf("weights of %" PRIu64 " searches remembered in %s of %s, %" PRIu64 " searches used them, %" PRIu64 " did not\n",
            s->weights_cached, bytes_text(have, s->weights_bytes), bytes_text(most, s->weights_budget), s->weights_hits,
            s->weights_misses);
+    printf("and %" PRIu64 " of their words one by one in %s of %s\n", s->words_cached, bytes_text(have, s->words_bytes),
+           bytes_text(most, s->words_budget));
     printf("batch regions %s of %s in %" PRIu64 " of %" PRIu64 " memory files", bytes_text(have, s->region_bytes),
            bytes_text(most, s->region_budget), s->regions, s->memfds);
     printf(", log %s of %s\n\n", bytes_text(have, s->log_bytes), bytes_text(most, s->log_quota));

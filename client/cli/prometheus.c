@@ -243,6 +243,8 @@ void prometheus_print(const Mayfly__Stats *s)
     single("weights_hits_total", "counter", "Searches over several shards that needed no first round.",
            s->weights_hits);
     single("weights_misses_total", "counter", "Searches over several shards that needed one.", s->weights_misses);
+    single("words_bytes", "gauge", "Bytes of remembered words of searches.", s->words_bytes);
+    single("words_budget_bytes", "gauge", "Bytes that remembered words may take.", s->words_budget);
     single("connections", "gauge", "Open connections.", s->connections);
     single("start_time_seconds", "gauge", "When the server was started.", s->started_at / 1000000);
 }

@@ -3,6 +3,7 @@ answer is what it would be if nothing were remembered.
 """
 import contextlib
 import itertools
+import random
 import threading
 
 import pytest
@@ -26,8 +27,8 @@ def found(client, query, **options):
 
 
 def unremembered(query):
-    """The same words in a text that nobody asked for before."""
-    return " " * next(fresh) + query
+    """The same words in a text that nobody asked for before, with more than is looked up one by one."""
+    return " " * next(fresh) + "! " * 65 + query
 
 
 @contextlib.contextmanager
@@ -71,6 +72,30 @@ def test_answers_are_those_of_a_first_search_while_documents_change(make_server)
         stats = m.stats()
         assert stats.weights_hits > ROUNDS
         assert 0 < stats.weights_bytes <= stats.weights_budget
+
+
+def test_answers_of_known_words_are_those_of_a_first_search_while_documents_change(make_server):
+    """Words stand beside each other as they never did before: some repeated, misspelt, stop words, prefixes."""
+    words = ["common", "Commons", "rare", "odd", "even", "v3", "v", "rrare", "evven", "nowhere", "odd-even", "the", "!", "x"]
+    ordered = random.Random(7)
+    server = make_server(shards=3)
+    with server.client() as m:
+        m.create_index("books")
+        m.set_settings("books", {"language": "en"})
+        m.add("books", [{"id": i, "title": "the commons " + ("odd" if i % 2 else "even")} for i in range(50)], wait="searchable")
+        with askers(server.client, ["common rare odd", "the odd v3 even "], count=1):
+            for v in range(ROUNDS):
+                m.add("books", [{"id": f"own{v % 7}", "title": f"common v v{v}" + " rare" * (v % 3)}], wait="searchable")
+                if v % 5 == 4:
+                    m.delete("books", [f"own{(v - 2) % 7}", v], wait="searchable")
+                for _ in range(12):
+                    query = " ".join(ordered.choices(words, k=ordered.randint(1, 5))) + ordered.choice(["", " "])
+                    options = {"plain_words": ordered.random() < 0.5, "no_typos": ordered.random() < 0.3}
+                    again, once = found(m, query, **options), found(m, unremembered(query), **options)
+                    assert again == once, f"{query!r}, {options}, version {v}"
+        stats = m.stats()
+        assert stats.weights_hits > ROUNDS
+        assert 0 < stats.words_bytes <= stats.words_budget and stats.words_cached > 0
 
 
 def test_who_was_told_searchable_finds_what_he_wrote(make_server):

@@ -88,8 +88,12 @@ class Shard:
         words = [pb.Word(candidates=[pb.Candidate(term=b"a", frequency=5)], count=1)]
         if self.told(text, "prepare") == "misspelt":
             words = [pb.Word(count=1, misspelt=True)]
+        tokens = []
+        if "each" in text.split():  # every token is a word of its own
+            tokens = [1] * len(text.split())
+            words = [pb.Word(candidates=[pb.Candidate(term=token.encode(), frequency=5)], count=1) for token in text.split()]
         self.send(pb.ShardEnvelope(request=request, prepared=pb.Prepared(generation=generation, documents=10, total_length=100,
-                                                                         words=words)))
+                                                                         words=words, token_words=tokens)))
 
     def guess(self, request, message):
         if self.goes_wrong(request, message.text.query, "guess"):
@@ -113,6 +117,9 @@ class Shard:
             self.texts[request] = message.text.query
             if self.goes_wrong(request, message.text.query, "again"):
                 return
+        if "each" in message.text.query.split():
+            assert [word.terms[0].term.decode() for word in message.words] == message.text.query.split()
+            assert all(word.terms[0].weight > 0 and word.frequency == 10 for word in message.words)  # of both shards
         total = self.asked if "asks" in message.text.query else self.guessed if "total" in message.text.query else 3
         if "total" in message.text.query and not any(word.terms for word in message.words):
             total = 1000  # a word that stands for nothing

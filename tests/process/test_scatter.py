@@ -222,6 +222,51 @@ def test_a_partial_count_is_not_remembered(make_client):
     assert weights(client) == (0, 2)
 
 
+def test_a_search_of_known_words_needs_no_first_round(make_client):
+    client = make_client(readers=2)
+    plain = {"no_prefix": True}
+    first = search(client, "newest each a b", **plain)
+    assert weights(client) == (0, 1)
+    for query in ("newest each b", "b each newest a", " newest  each a"):
+        again = search(client, query, **plain)
+        assert again.ids == first.ids and not again.partial
+    assert weights(client) == (3, 1)
+    for options in ({"no_typos": True}, {"plain_words": True}, {"no_prefix": False}):
+        search(client, "newest each b", **{**plain, **options})  # are other words, or may be
+    assert weights(client) == (3, 4)
+    search(client, "b each newest", **plain)
+    search(client, "b each newest", match="all", offset=1, **plain)  # all else is no matter of words
+    search(client, "newest each c", **plain)
+    search(client, "newest each b \"a\"", **plain)
+    assert weights(client) == (5, 6)
+    search(client, "c each newest", **plain)
+    assert weights(client) == (6, 6)
+    stats = client.stats()
+    assert 0 < stats.words_cached < 20 and 0 < stats.words_bytes < stats.words_budget and stats.weights_cached == 1
+
+
+def test_a_prefix_is_known_as_such(make_client):
+    client = make_client()
+    search(client, "newest each a")
+    search(client, "each newest a")
+    assert weights(client) == (1, 1)
+    search(client, "each newest a ")  # a word
+    search(client, "newest each a ")
+    assert weights(client) == (2, 2)
+    search(client, "each a newest ")  # all of them words
+    assert weights(client) == (3, 2)
+
+
+def test_words_that_moved_on_are_counted_anew(make_client):
+    client = make_client()
+    for query in ("newest each moved@again@1 ", "each newest moved@again@1 ", "each moved@again@1 newest "):
+        assert search(client, query).ids == ["0-0", "1-0", "0-1", "1-1"]
+    assert weights(client) == (2, 1)
+    client.set_settings("books", {"displayed": ["from"]})
+    search(client, "newest each ")
+    assert weights(client) == (2, 2)
+
+
 @pytest.mark.parametrize("what, code", [("hang", "deadline"), ("die", "unavailable")])
 def test_who_fails_in_the_only_round_is_left_out(make_client, what, code):
     client = make_client()
