@@ -134,10 +134,18 @@ int fd_read_all(int fd, void *to, size_t size)
     return 0;
 }
 
+/* A kernel that is not preemptible has the processor to the end of a write: a megabyte is a millisecond. */
+enum { PIECE = 128 << 10 };
+
+static size_t piece_of(size_t size)
+{
+    return size < PIECE ? size : PIECE;
+}
+
 int fd_write_all(int fd, const void *from, size_t size)
 {
     for (const char *at = from; size;) {
-        ssize_t put = write(fd, at, size);
+        ssize_t put = write(fd, at, piece_of(size));
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
@@ -151,7 +159,7 @@ int fd_write_all(int fd, const void *from, size_t size)
 int fd_pwrite_all(int fd, const void *from, size_t size, off_t at)
 {
     for (const char *next = from; size;) {
-        ssize_t put = pwrite(fd, next, size, at);
+        ssize_t put = pwrite(fd, next, piece_of(size), at);
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)

@@ -32,6 +32,7 @@ struct oplog {
     uv_work_t freeing; /* of removed files, in the pool */
     struct removed_files removed;
     bool is_freeing;
+    bool are_read; /* by others in the pool, maybe: what is freed must stay whole until they are done */
     uint64_t roll_at;
     int result;  /* of the group in the pool */
     int failure; /* of the last group; 0: usable */
@@ -71,7 +72,7 @@ static void in_pool(uv_work_t *work)
 static void free_in_pool(uv_work_t *work)
 {
     struct oplog *l = work->data;
-    oplog_files_free_removed(&l->removed);
+    oplog_files_free_removed(&l->removed, l->are_read);
 }
 
 static void free_removed(struct oplog *l);
@@ -90,6 +91,7 @@ static void free_removed(struct oplog *l)
     if (l->is_freeing || !l->files.removed.count)
         return;
     l->is_freeing = true;
+    l->are_read = l->readings || l->carry; /* who begins later does not find them any more */
     l->removed = oplog_files_take_removed(&l->files);
     l->freeing.data = l;
     require(uv_queue_work(l->loop, &l->freeing, free_in_pool, after_freeing) == 0);

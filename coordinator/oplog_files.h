@@ -81,7 +81,7 @@ void oplog_claim(struct oplog_files *f, const struct oplog_stream *s, uint64_t e
 void oplog_note_size(struct oplog_files *f, uint64_t number, uint64_t bytes);
 
 struct removed_files oplog_files_take_removed(struct oplog_files *f);
-void oplog_files_free_removed(struct removed_files *r); /* in the pool */
+void oplog_files_free_removed(struct removed_files *r, bool are_read); /* in the pool */
 
 /* Unlinks what nobody needs; `open` is the file that is written now, which stays. */
 void oplog_files_trim(struct oplog_files *f, const struct oplog_stream *s, uint64_t sequence, uint64_t open);
