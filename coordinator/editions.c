@@ -12,6 +12,7 @@
 #include "common/logger.h"
 #include "coordinator/backup.h"
 #include "coordinator/edition_policy.h"
+#include "coordinator/hooks.h"
 #include "coordinator/ingest_trim.h"
 #include "coordinator/reshard.h"
 #include "coordinator/session.h"
@@ -315,7 +316,7 @@ static void give_up_closing(struct making *m)
     m->thinnings = 0;
     m->index->unapplied_most = SLOW_ABOVE;
     open_index(m->server, m->index);
-    uv_timer_start(&m->retry, on_turn, OPEN_LEAST_MS, 0);
+    uv_timer_start(&m->retry, on_turn, hooks_ms("MAYFLY_TEST_OPEN_LEAST_MS", OPEN_LEAST_MS), 0);
 }
 
 /* Everybody can be asked who is to be, and no backup is at its first part, for which the switch would wait. */
@@ -338,7 +339,7 @@ static void on_closing(uv_timer_t *timer)
         turn_again(m, RETRY_MS / 10);
     else if (ingest_seal_index(i) && ingest_is_drained(i))
         pause_builds(m);
-    else if (clock_us() - m->paused_us > (uint64_t)CLOSED_MOST_MS * 1000)
+    else if (clock_us() - m->paused_us > hooks_ms("MAYFLY_TEST_CLOSED_MOST_MS", CLOSED_MOST_MS) * 1000)
         give_up_closing(m);
     else
         turn_again(m, TURN_MS);

@@ -246,6 +246,34 @@ def make_server(directory):
             server.stop()
 
 
+@pytest.fixture
+def small_disk(directory):
+    """A file system of 200 MB for the data."""
+    place = directory / "0" / "data"
+    place.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200M", "none", place], capture_output=True).returncode:
+        pytest.skip("a file system cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+@contextlib.contextmanager
+def stopped(server):
+    """At the end, however that comes: nothing must be open on a file system that is taken away."""
+    try:
+        yield server
+    finally:
+        if server.is_running():
+            server.stop()
+
+
+def fill_disk(place, left):
+    """Until so many bytes are left."""
+    disk = os.statvfs(place)
+    with open(place / "filler", "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - left)
+
+
 def pytest_generate_tests(metafunc):
     """A file whose SHARDS are [1, 3] has its servers with one shard, and with three."""
     counts = getattr(metafunc.module, "SHARDS", None)

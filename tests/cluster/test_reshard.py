@@ -11,8 +11,9 @@ import time
 import pytest
 
 import mayfly
-from conftest import BIN, Server, await_figures, await_tasks, held_up
-from test_settings import QUERIES, WORDS, Traffic, answers, documents, everything, expect_equal_to_fresh
+from conftest import Server, await_figures, await_tasks, fill_disk, held_up, needs_hooks, stopped
+from test_settings import (HANGS, Traffic, answers, await_editions, await_hanging, documents, editions,
+                           everything, expect_equal_to_fresh, workers)
 
 
 def shards_of(client):
@@ -307,6 +308,66 @@ def test_what_is_refused(make_server):
         with pytest.raises(mayfly.Failure) as failure:
             m.reshard(3)
         assert failure.value.code == "index_damaged" and "books" in str(failure.value)
+
+
+def test_a_disk_without_room_is_said_before_it_begins(directory, small_disk):
+    with stopped(Server(directory / "0", shards=1, readers=1)) as server, server.start().client() as m:
+        m.add("books", documents(500), wait="searchable")
+        fill_disk(small_disk, 64 << 20)  # the reserve
+        with pytest.raises(mayfly.Failure) as failure:
+            m.reshard(2)
+        assert failure.value.code == "disk_full" and "reserve" in str(failure.value)
+        done = server.run("reshard", 2, check=False)
+        assert done.returncode == 1 and "disk_full" in done.stderr, done.stderr
+        assert [task.type for task in m.tasks()] == ["add"]
+        assert shards_of(m) == {"books": 1, None: 1} and processes(m) == [0] and editions(server) == [1]
+        (small_disk / "filler").unlink()
+        expect_done(m, 2)
+        assert len(everything(m, "books")) == 500
+
+
+HOG = {"id": "hog", "title": "red hog", "body": "tree"}
+
+
+def test_it_ends_where_the_disk_comes_to_its_reserve(directory, small_disk):
+    needs_hooks()
+    with stopped(Server(directory / "0", shards=1, readers=1)) as server:
+        with server.start().client() as m:
+            m.add("books", [*documents(500), HOG], wait="searchable")
+        server.stop()
+        server.environment = HANGS
+        with server.start().client() as m:
+            task = m.reshard(2, wait=False).task
+            await_hanging(m, task)
+            fill_disk(small_disk, 60 << 20)
+            for worker in workers(m):
+                os.kill(worker.pid, signal.SIGKILL)
+            ended = m.wait_task(task)
+            assert (ended.status, ended.failure.code) == ("failed", "disk_full"), ended
+            assert "books stays with 1 shards" in ended.failure.message
+            assert shards_of(m)["books"] == 1 and len(everything(m, "books")) == 501
+            await_editions(server, [1])
+
+
+def test_writes_do_not_wait_for_ever(make_server):
+    """What was accepted is not applied in time: the index opens again, and is closed again later."""
+    needs_hooks()
+    hasty = {**HANGS, "MAYFLY_TEST_CLOSED_MOST_MS": "200", "MAYFLY_TEST_OPEN_LEAST_MS": "200"}
+    server = make_server(shards=1, readers=1, environment=hasty, workers=4)
+    with server.client() as m:
+        m.add("books", documents(500), wait="searchable")
+        m.add("books", [HOG])  # its worker comes to no end
+        task = m.reshard(2, wait=False).task
+        while server.log().count("writes to an index wait too long") < 3:
+            m.add("books", documents(1, first=9000))  # each is accepted, at the latest when the index is open again
+            assert m.tasks(uid=task)[0].status == "processing" and shards_of(m)["books"] == 1
+        assert m.search("books", "red").hits
+    server.kill()
+    server.environment = {}
+    with server.start().client() as m:
+        assert m.wait_task(task).status == "succeeded" and shards_of(m)["books"] == 2
+        assert m.get("books", "d9000") and m.get("books", "hog")
+        expect_equal_to_fresh(m, "books", {})
 
 
 def test_command_and_configuration(make_server):

@@ -4,14 +4,13 @@ import json
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
 
 import pytest
 
 import mayfly
-from conftest import Server, await_figures, await_tasks, held_up, ndjson, needs_hooks
+from conftest import Server, await_figures, await_tasks, fill_disk, held_up, ndjson, needs_hooks, stopped
 
 WEIGHTS = {"fields": {"title": {"type": "text", "weight": 7}}}
 GERMAN = {"language": "de", "stop_words": ["der", "running"]}
@@ -367,37 +366,10 @@ def test_a_damaged_index_keeps_its_settings(make_server):
         assert m.tasks(uid=task.uid)[0].failure.code == "index_damaged"
 
 
-@pytest.fixture
-def small_disk(directory):
-    """A file system of 200 MB for the data."""
-    place = directory / "0" / "data"
-    place.mkdir(parents=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200M", "none", place], capture_output=True).returncode:
-        pytest.skip("a file system cannot be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
-
-
-@contextlib.contextmanager
-def stopped(server):
-    """At the end, however that comes: nothing must be open on a file system that is taken away."""
-    try:
-        yield server
-    finally:
-        if server.is_running():
-            server.stop()
-
-
-def fill(place, left):
-    disk = os.statvfs(place)
-    with open(place / "filler", "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - left)
-
-
 def test_a_disk_without_room_for_it_is_said_before_it_begins(directory, small_disk):
     with stopped(Server(directory / "0", shards=1)) as server, server.start().client() as m:
         m.add("books", documents(500), wait="searchable")
-        fill(small_disk, 64 << 20)  # the reserve
+        fill_disk(small_disk, 64 << 20)  # the reserve
         with pytest.raises(mayfly.Failure) as failure:
             m.set_settings("books", GERMAN)
         assert failure.value.code == "disk_full"
@@ -417,7 +389,7 @@ def test_it_ends_where_the_disk_comes_to_its_reserve(directory, small_disk):
         with server.start().client() as m:
             task = change(m, "books", GERMAN)
             await_hanging(m, task)
-            fill(small_disk, 60 << 20)
+            fill_disk(small_disk, 60 << 20)
             for worker in workers(m):
                 os.kill(worker.pid, signal.SIGKILL)
             ended = m.wait_task(task)
