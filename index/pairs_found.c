@@ -47,7 +47,7 @@ void pairs_found_begin(struct pairs_found *f, uint64_t low, uint64_t high)
     f->low = low;
     f->high = high;
     f->scale = ((uint64_t)f->slots << 32) / (high - low);
-    f->count = f->logged = f->waiting_count = 0;
+    f->count = f->logged = 0;
     f->is_full = false;
     f->range = UINT32_MAX;
     memset(f->table, 0, f->room * sizeof *f->table);
@@ -95,48 +95,45 @@ double pairs_found_done(const struct pairs_found *f)
     return f->is_full ? ((double)f->range + 0.5) / (double)f->ranges : 1;
 }
 
-void pairs_found_end(struct pairs_found *f)
-{
-    for (size_t i = 0; i < f->waiting_count; i++)
-        add_pair(f, f->waiting[i].words, f->waiting[i].place);
-    f->waiting_count = 0;
-}
-
 static void begin_range(struct pairs_found *f, uint32_t range)
 {
-    pairs_found_end(f);
     memset(f->recent, 0, RECENT_PAIRS * sizeof *f->recent);
     f->range = range;
 }
 
-/* Notes it. */
-static bool is_recent(struct pairs_found *f, uint32_t words)
+/* Leaves those that were not found of late, and notes them: in as many steps whatever they are, and without a branch. */
+static size_t leave_new(struct pairs_found *f, const uint32_t *pairs, size_t count, uint32_t *out)
 {
-    uint32_t *place = &f->recent[words * 0x9e3779b1u >> 16];
-    bool is_there = *place == words;
-    *place = words;
-    return is_there;
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *place = &f->recent[pairs[i] * 0x9e3779b1u >> 16];
+        out[left] = pairs[i];
+        left += *place != pairs[i];
+        *place = pairs[i];
+    }
+    return left;
 }
 static_assert(RECENT_PAIRS == 1 << (32 - 16), "places are the upper bits of 32");
 
-void pairs_found_add(struct pairs_found *f, uint32_t first, uint32_t second, uint32_t range)
+void pairs_found_add(struct pairs_found *f, const uint32_t *pairs, size_t count, uint32_t range)
 {
-    uint32_t words = first << 16 | second;
+    uint32_t new[PAIRS_AT_ONCE];
+    struct found_pair *places[PAIRS_AT_ONCE];
     if (f->is_full)
         return;
     if (range != f->range)
         begin_range(f, range);
-    if (is_recent(f, words))
-        return;
-    uint64_t upper = hash_of(f, words) >> 32;
-    if (upper < f->low || upper >= f->high)
-        return;
-    struct found_pair *place = f->table + ((upper - f->low) * f->scale >> 32);
-    __builtin_prefetch(place, 1);
-    f->waiting[f->waiting_count].words = words;
-    f->waiting[f->waiting_count++].place = place;
-    if (f->waiting_count == WAITING_PAIRS)
-        pairs_found_end(f);
+    size_t left = leave_new(f, pairs, count, new), here = 0;
+    for (size_t i = 0; i < left; i++) {
+        uint64_t upper = hash_of(f, new[i]) >> 32;
+        if (upper < f->low || upper >= f->high)
+            continue;
+        places[here] = f->table + ((upper - f->low) * f->scale >> 32);
+        __builtin_prefetch(places[here], 1);
+        new[here++] = new[i];
+    }
+    for (size_t i = 0; i < here; i++)
+        add_pair(f, new[i], places[i]);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the end

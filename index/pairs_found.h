@@ -10,12 +10,18 @@
 #include "index/pairs_out.h"
 
 struct found_pair {
-    uint32_t words; /* ordinals of both, the first one's shifted by 16; 0: free */
+    uint32_t words; /* found_words of both; 0: free */
     uint32_t last;  /* range + 1 */
     uint32_t count; /* of ranges */
 };
 
-enum { RECENT_PAIRS = 1 << 16, WAITING_PAIRS = 32 };
+enum { RECENT_PAIRS = 1 << 16, PAIRS_AT_ONCE = 256 };
+
+/* Ordinals of frequent words, from 1 on. */
+static inline uint32_t found_words(uint32_t first, uint32_t second)
+{
+    return first << 16 | second;
+}
 
 struct pairs_found {
     const struct paired_word *words;
@@ -26,11 +32,6 @@ struct pairs_found {
     size_t slots, room, count;
     uint64_t scale; /* from a hash to its place */
     uint32_t *recent, range; /* most of what is found was found in the same range before */
-    struct {
-        uint32_t words;
-        struct found_pair *place; /* on its way into the cache */
-    } waiting[WAITING_PAIRS];
-    size_t waiting_count;
     uint32_t *log; /* slots of the table, one for each range of each pair, by ranges */
     size_t logged, log_room;
     uint32_t *range_ends; /* in the log */
@@ -44,11 +45,8 @@ void pairs_found_close(struct pairs_found *f);
 /* Forgets all; from now on those whose hashes are in [low, high) count. */
 void pairs_found_begin(struct pairs_found *f, uint64_t low, uint64_t high);
 
-/* Ordinals count from 1. Ranges rise. */
-void pairs_found_add(struct pairs_found *f, uint32_t first, uint32_t second, uint32_t range);
-
-/* When all were added; is_full may become true once more. */
-void pairs_found_end(struct pairs_found *f);
+/* PAIRS_AT_ONCE of them at most. Ranges rise. */
+void pairs_found_add(struct pairs_found *f, const uint32_t *pairs, size_t count, uint32_t range);
 
 /* How much of the room is used, and of all ranges how many were looked at until it was full. */
 double pairs_found_used(const struct pairs_found *f);

@@ -13,11 +13,13 @@
 /* --------------------------------------------------------------------------------------------------------------- words
  */
 
-void pairs_out_begin(struct pairs_out *p, uint32_t documents, const struct pairs_options *options)
+void pairs_out_begin(struct pairs_out *p, const struct column_out *lengths, const struct pairs_options *options)
 {
+    uint32_t documents = (uint32_t)lengths->count;
     uint32_t wanted = options->wanted ? options->wanted : PAIRS_DOCUMENTS;
     uint32_t share = documents / PAIRS_SHARE;
     p->documents = documents;
+    p->lengths = lengths;
     p->memory = options->memory;
     p->count = 0;
     if (p->memory && documents >= wanted) /* frequent words' lists are not inlined */

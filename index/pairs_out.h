@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "index/column_out.h"
 #include "index/dictionary.h"
 #include "index/segment.h"
 
@@ -22,6 +23,7 @@ struct paired_word {
 
 struct pairs_out {
     uint32_t documents;
+    const struct column_out *lengths; /* codes, of all documents */
     uint32_t least; /* documents of a frequent word; 0: no pairs are listed */
     size_t memory;  /* that finding them may take */
     struct paired_word *words;
@@ -29,7 +31,8 @@ struct pairs_out {
     bool failed; /* out of memory */
 };
 
-void pairs_out_begin(struct pairs_out *p, uint32_t documents, const struct pairs_options *options);
+/* `lengths` must be there until the end. */
+void pairs_out_begin(struct pairs_out *p, const struct column_out *lengths, const struct pairs_options *options);
 
 /* Every stem with what the dictionary says of it. */
 void pairs_out_word(struct pairs_out *p, struct str key, const struct dictionary_entry *e);

@@ -5,24 +5,26 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "index/score.h"
 #include "index/segment_parts.h"
 #include "index/sort.h"
 
 enum {
-    LEAST_TOKENS = 1 << 14,
-    WINDOW_DOCUMENTS = 1 << 13, /* at most; at most 2^16 */
-    NEAR = 1 << 15,             /* positions below it are put to where they belong; others are sorted */
+    LEAST_TEXT = 1 << 14, /* words */
+    MOST_TEXT = 1 << 20,  /* what caches have room for: four times as much is slower */
+    FAR_SHARE = 8,        /* of the memory, for words behind their documents' rooms */
+    LEAST_FAR = 256,
+    MOST_FAR = 1 << 16,
+    WINDOW_DOCUMENTS = 1 << 14, /* at most; at most 2^16 */
+    LEAST_ROOM = 160,           /* of a document: a gap between fields is 100 */
 };
 
-/* A word in a window: document in it << 48 | position << 16 | ordinal. */
-static inline uint32_t token_position(uint64_t token)
-{
-    return (uint32_t)(token >> 16);
-}
+#define NOTHING_BEYOND UINT32_MAX
 
-static inline uint32_t token_word(uint64_t token)
+/* A word behind its document's room: document in the window << 48 | position << 16 | ordinal. */
+static inline uint32_t far_position(uint64_t far)
 {
-    return (uint32_t)token & 0xffff;
+    return (uint32_t)(far >> 16);
 }
 
 struct cursor {
@@ -30,23 +32,25 @@ struct cursor {
     uint32_t block; /* where the window begins, or before it */
 };
 
-/* Documents [from, end), of which positions in [first, last] count: all, but of a document that is too long for a window.
+/* Documents [from, end), of which positions from `first` on count: from 0, but of a document that is too long for a window.
  */
 struct window {
-    uint32_t from, end, first, last;
-    size_t count;
-    uint32_t starts[WINDOW_DOCUMENTS + 1]; /* of each document's tokens, once they are ordered */
+    uint32_t from, end, first;
+    uint32_t beyond;                       /* of a document by itself, the lowest position that there is no room for */
+    uint32_t begins[WINDOW_DOCUMENTS + 1]; /* of each document's room in the text; its last place stays empty */
 };
 
 struct pairs_scan {
     struct cursor *cursors;
     size_t word_count;
     uint32_t documents;
+    const struct column_out *lengths;
     struct window window;
-    uint32_t span; /* documents of the next window, if there are so many */
-    size_t token_room; /* of a window */
-    uint64_t *tokens, *ordered;
-    uint16_t *places; /* NEAR + 1, all 0 between documents */
+    uint32_t span;  /* documents of the next window, if there are so many and the text has room for them */
+    uint16_t *text; /* of a window: ordinals of words by positions, 0 where none is that is frequent */
+    size_t text_room;
+    uint64_t *far;
+    size_t far_count, far_room;
     uint32_t *gaps;
     size_t gap_room;
     struct posting_block block;
@@ -63,21 +67,27 @@ static int open_lists(struct pairs_scan *s, const struct segment *segment, const
     return err;
 }
 
+static void share_memory(struct pairs_scan *s, size_t memory)
+{
+    size_t text = (memory - memory / FAR_SHARE) / sizeof *s->text, far = memory / FAR_SHARE / sizeof *s->far;
+    s->far_room = far < LEAST_FAR ? LEAST_FAR : far > MOST_FAR ? MOST_FAR : far;
+    s->text_room = text < LEAST_TEXT ? LEAST_TEXT : text > MOST_TEXT ? MOST_TEXT : text;
+}
+
 int pairs_scan_open(const struct segment *segment, const struct pairs_out *pairs, size_t memory,
                     struct pairs_scan **out)
 {
     struct pairs_scan *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
-    size_t tokens = memory / (2 * sizeof *s->tokens);
+    share_memory(s, memory);
     s->word_count = pairs->count;
     s->documents = segment->toc.documents;
-    s->token_room = tokens > LEAST_TOKENS ? tokens : (size_t)LEAST_TOKENS;
+    s->lengths = pairs->lengths;
     s->cursors = calloc(pairs->count + 1, sizeof *s->cursors);
-    s->tokens = malloc(s->token_room * sizeof *s->tokens);
-    s->ordered = malloc(s->token_room * sizeof *s->ordered);
-    s->places = calloc(NEAR + 1, sizeof *s->places);
-    int err = s->cursors && s->tokens && s->ordered && s->places ? open_lists(s, segment, pairs->words) : -ENOMEM;
+    s->text = malloc(s->text_room * sizeof *s->text);
+    s->far = malloc(s->far_room * sizeof *s->far);
+    int err = s->cursors && s->text && s->far ? open_lists(s, segment, pairs->words) : -ENOMEM;
     if (err)
         pairs_scan_close(s);
     else
@@ -90,9 +100,8 @@ void pairs_scan_close(struct pairs_scan *s)
     if (!s)
         return;
     free(s->cursors);
-    free(s->tokens);
-    free(s->ordered);
-    free(s->places);
+    free(s->text);
+    free(s->far);
     free(s->gaps);
     free(s);
 }
@@ -112,50 +121,60 @@ static int make_room(struct pairs_scan *s, size_t count)
     return s->gaps ? 0 : -ENOMEM;
 }
 
-/* Of one document: the gap of the first is its position. */
-static void take_all(struct window *w, uint64_t *tokens, uint64_t head, const uint32_t *gaps, uint32_t count)
+static bool is_alone(const struct window *w)
 {
-    uint64_t position = gaps[0];
-    for (uint32_t k = 0; k < count; k++) {
-        position += k > 0 ? gaps[k] + UINT64_C(1) : 0;
-        tokens[w->count++] = head | position << 16;
-    }
+    return w->end - w->from == 1;
 }
 
-/* The same of those that count, as far as there is room. */
-static int take_some(struct pairs_scan *s, uint64_t head, const uint32_t *gaps, uint32_t count)
+static int put_far(struct pairs_scan *s, uint32_t document, uint64_t position, uint16_t ordinal)
 {
     struct window *w = &s->window;
-    uint64_t position = gaps[0];
-    for (uint32_t k = 0; k < count; k++) {
-        position += k > 0 ? gaps[k] + UINT64_C(1) : 0;
-        if (position < w->first || position > w->last)
-            continue;
-        if (w->count == s->token_room)
-            return ERR_FULL;
-        s->tokens[w->count++] = head | position << 16;
+    if (position < w->first)
+        return 0;
+    if (position > UINT32_MAX)
+        return ERR_CORRUPT;
+    if (is_alone(w)) {
+        w->beyond = position < w->beyond ? (uint32_t)position : w->beyond;
+        return 0;
     }
+    if (s->far_count == s->far_room)
+        return ERR_FULL;
+    s->far[s->far_count++] = (uint64_t)document << 48 | position << 16 | ordinal;
     return 0;
 }
 
-/* Postings of the block in hand. ERR_FULL if the window has no room for them. */
-static int take_postings(struct pairs_scan *s, const struct posting_list *l, uint32_t from, uint32_t end, uint32_t ordinal)
+/* Of one document of the window: the gap of the first is its position. What is in front of the window is a very large place.
+ */
+static int take_positions(struct pairs_scan *s, uint32_t document, const uint32_t *gaps, uint32_t count, uint16_t ordinal)
 {
-    struct window *w = &s->window;
+    const struct window *w = &s->window;
+    uint16_t *text = s->text + w->begins[document];
+    uint64_t room = w->begins[document + 1] - w->begins[document] - 1, place = (uint64_t)gaps[0] - w->first;
+    int err = 0;
+    for (uint32_t k = 0;;) {
+        if (place < room)
+            text[place] = ordinal;
+        else
+            err = put_far(s, document, place + w->first, ordinal);
+        if (++k == count || err)
+            return err;
+        place += gaps[k] + UINT64_C(1);
+    }
+}
+
+/* Postings of the block in hand. ERR_FULL if the window has no room for them. */
+static int take_postings(struct pairs_scan *s, const struct posting_list *l, uint32_t from, uint32_t end, uint16_t ordinal)
+{
     const uint32_t *starts = s->block.starts;
-    size_t size = starts[end] - starts[from];
-    int err = make_room(s, size);
+    int err = make_room(s, starts[end] - starts[from]);
     const uint32_t *gaps = err ? NULL : block_gaps(l, &s->block, from, end, s->gaps);
     if (!gaps)
         return err ? err : ERR_CORRUPT;
-    bool all = w->first == 0 && w->last == UINT32_MAX && size <= s->token_room - w->count;
     for (uint32_t i = from; i < end && !err; i++) {
-        uint64_t head = (uint64_t)(s->block.documents[i] - w->from) << 48 | ordinal;
-        const uint32_t *own = gaps + (starts[i] - starts[from]);
-        if (all)
-            take_all(w, s->tokens, head, own, starts[i + 1] - starts[i]);
-        else
-            err = take_some(s, head, own, starts[i + 1] - starts[i]);
+        uint32_t count = starts[i + 1] - starts[i];
+        if (count > 0)
+            err = take_positions(s, s->block.documents[i] - s->window.from, gaps, count, ordinal);
+        gaps += count;
     }
     return err;
 }
@@ -169,7 +188,7 @@ static int enter(struct pairs_scan *s, const struct posting_list *l, uint32_t bl
     return block_starts(l, &s->block);
 }
 
-static int take_word(struct pairs_scan *s, struct cursor *c, uint32_t ordinal)
+static int take_word(struct pairs_scan *s, struct cursor *c, uint16_t ordinal)
 {
     struct window *w = &s->window;
     const struct posting_list *l = &c->list;
@@ -187,78 +206,76 @@ static int take_word(struct pairs_scan *s, struct cursor *c, uint32_t ordinal)
     return err;
 }
 
-/* Too many tokens: fewer documents, or fewer positions of one, the last of them the first of the next window. */
-static void narrow(struct pairs_scan *s)
+/* Words that are not searched for are not in the length, and gaps between fields neither: about as many places again. */
+static size_t room_of(const struct pairs_scan *s, uint32_t document)
+{
+    return LEAST_ROOM + 2 * (size_t)length_decoded[column_out_byte(s->lengths, document)];
+}
+
+/* From window.from on as many documents as there is room for: one by itself has all of it. */
+static void lay_out(struct pairs_scan *s)
 {
     struct window *w = &s->window;
-    if (w->end - w->from == 1) {
-        w->last = w->first + (uint32_t)s->token_room - 1;
-        return;
+    uint32_t left = s->documents - w->from, most = left < s->span ? left : s->span, count = 0;
+    size_t used = 0, room;
+    w->begins[0] = 0;
+    while (count < most && w->first == 0 && (room = room_of(s, w->from + count)) <= s->text_room - used)
+        w->begins[++count] = (uint32_t)(used += room);
+    if (count <= 1) {
+        count = 1;
+        w->begins[1] = (uint32_t)s->text_room;
     }
-    s->span = (w->end - w->from) / 2;
-    w->end = w->from + s->span;
+    w->end = w->from + count;
+    w->beyond = NOTHING_BEYOND;
+    s->far_count = 0;
+    memset(s->text, 0, w->begins[count] * sizeof *s->text);
 }
 
 static int fill_window(struct pairs_scan *s)
 {
     int err = ERR_FULL;
     while (err == ERR_FULL) {
-        s->window.count = 0;
+        lay_out(s);
         err = 0;
         for (size_t i = 0; i < s->word_count && !err; i++)
-            err = take_word(s, &s->cursors[i], (uint32_t)i + 1);
+            err = take_word(s, &s->cursors[i], (uint16_t)(i + 1));
         if (err == ERR_FULL)
-            narrow(s);
+            s->span = (s->window.end - s->window.from) / 2;
     }
-    if (s->window.count < s->token_room / 4 && s->span < WINDOW_DOCUMENTS)
-        s->span *= 2;
+    if (s->far_count < s->far_room / 4)
+        s->span = s->span < WINDOW_DOCUMENTS / 2 ? 2 * s->span : (uint32_t)WINDOW_DOCUMENTS;
     return err;
 }
 
-/* Behind the one before. */
+/* Behind the one before, or from a document's last position but those beyond on. */
 static void next_window(struct pairs_scan *s)
 {
     struct window *w = &s->window;
-    if (w->end > w->from && w->last < UINT32_MAX) {
-        w->first = w->last;
-        w->last = UINT32_MAX;
+    if (w->beyond != NOTHING_BEYOND) {
+        w->first = w->beyond - 1;
         return;
     }
     w->from = w->end;
-    w->end = s->documents - w->from < s->span ? s->documents : w->from + s->span;
     w->first = 0;
-    w->last = UINT32_MAX;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ ordering
+/* ------------------------------------------------------------------------------------------------------------- finding
  */
 
-static void order_by_documents(struct pairs_scan *s)
+static void find_in_text(const uint16_t *text, const uint16_t *end, uint32_t range, struct pairs_found *found)
 {
-    struct window *w = &s->window;
-    uint32_t documents = w->end - w->from, next[WINDOW_DOCUMENTS + 1] = {0};
-    for (size_t i = 0; i < w->count; i++)
-        next[(s->tokens[i] >> 48) + 1]++;
-    for (uint32_t i = 0; i < documents; i++)
-        next[i + 1] += next[i];
-    memcpy(w->starts, next, (documents + 1) * sizeof *next);
-    for (size_t i = 0; i < w->count; i++)
-        s->ordered[next[s->tokens[i] >> 48]++] = s->tokens[i];
-}
-
-static void find_near(struct pairs_scan *s, const uint64_t *tokens, size_t count, uint32_t range,
-                      struct pairs_found *found)
-{
-    uint16_t *places = s->places;
-    for (size_t i = 0; i < count; i++)
-        places[token_position(tokens[i])] = (uint16_t)token_word(tokens[i]);
-    for (size_t i = 0; i < count; i++) {
-        uint16_t second = places[token_position(tokens[i]) + 1];
-        if (second)
-            pairs_found_add(found, token_word(tokens[i]), second, range);
+    uint32_t pairs[PAIRS_AT_ONCE], count = 0, first = *text;
+    while (++text < end) {
+        uint32_t second = *text;
+        pairs[count] = found_words(first, second);
+        count += (first != 0) & (second != 0);
+        first = second;
+        if (count == PAIRS_AT_ONCE) {
+            pairs_found_add(found, pairs, count, range);
+            count = 0;
+        }
     }
-    for (size_t i = 0; i < count; i++)
-        places[token_position(tokens[i])] = 0;
+    pairs_found_add(found, pairs, count, range);
 }
 
 static int compare(const void *a, const void *b)
@@ -267,51 +284,51 @@ static int compare(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static void find_far(uint64_t *tokens, size_t count, uint32_t range, struct pairs_found *found)
+/* The word in front of one that is far from its document's beginning; 0: none that is frequent. */
+static uint32_t before_far(const struct pairs_scan *s, size_t i)
 {
-    sort_in_place(tokens, count, sizeof *tokens, compare);
-    for (size_t i = 1; i < count; i++) {
-        if (token_position(tokens[i]) == token_position(tokens[i - 1]) + 1)
-            pairs_found_add(found, token_word(tokens[i - 1]), token_word(tokens[i]), range);
-    }
+    const uint32_t *begins = s->window.begins;
+    uint64_t far = s->far[i], document = far >> 48;
+    if (i > 0 && s->far[i - 1] >> 16 == (far >> 16) - 1)
+        return (uint16_t)s->far[i - 1];
+    uint32_t end = begins[document + 1] - 1; /* of the document's room */
+    return far_position(far) == end - begins[document] ? s->text[end - 1] : 0;
 }
 
-static bool are_near(const uint64_t *tokens, size_t count)
+/* Those of one document from the i-th on; where the next one's begin. */
+static size_t find_far(const struct pairs_scan *s, size_t i, uint32_t document, uint32_t range, struct pairs_found *found)
 {
-    uint32_t all = 0;
-    for (size_t i = 0; i < count; i++)
-        all |= token_position(tokens[i]);
-    return all < NEAR;
+    for (; i < s->far_count && s->far[i] >> 48 == document; i++) {
+        uint32_t first = before_far(s, i), pair = found_words(first, (uint16_t)s->far[i]);
+        pairs_found_add(found, &pair, first != 0, range);
+    }
+    return i;
 }
 
 static void find_pairs(struct pairs_scan *s, unsigned shift, struct pairs_found *found)
 {
     const struct window *w = &s->window;
-    order_by_documents(s);
+    size_t far = 0;
+    sort_in_place(s->far, s->far_count, sizeof *s->far, compare);
     for (uint32_t i = 0; i < w->end - w->from; i++) {
-        uint64_t *tokens = s->ordered + w->starts[i];
-        size_t count = w->starts[i + 1] - w->starts[i];
         uint32_t range = (w->from + i) >> shift;
-        if (are_near(tokens, count))
-            find_near(s, tokens, count, range, found);
-        else
-            find_far(tokens, count, range, found);
+        find_in_text(s->text + w->begins[i], s->text + w->begins[i + 1], range, found);
+        far = find_far(s, far, i, range, found);
     }
 }
 
 int pairs_scan_run(struct pairs_scan *s, unsigned shift, struct pairs_found *found)
 {
     int err = 0;
-    s->window = (struct window){.last = UINT32_MAX};
+    s->window = (struct window){.beyond = NOTHING_BEYOND};
     s->span = WINDOW_DOCUMENTS;
     for (size_t i = 0; i < s->word_count; i++)
         s->cursors[i].block = 0;
-    while (!err && !found->is_full && (s->window.end < s->documents || s->window.last < UINT32_MAX)) {
+    while (!err && !found->is_full && (s->window.end < s->documents || s->window.beyond != NOTHING_BEYOND)) {
         next_window(s);
         err = fill_window(s);
         if (!err)
             find_pairs(s, shift, found);
     }
-    pairs_found_end(found);
     return err;
 }

@@ -11,7 +11,7 @@
 
 struct pairs_scan;
 
-/* The words' lists are those of `segment`. Memory by malloc: so much, at least 256 KiB, and 200 bytes a word. */
+/* The words' lists are those of `segment`. Memory by malloc: of so much what it can use, at least 48 KiB, and 200 bytes a word. */
 int pairs_scan_open(const struct segment *segment, const struct pairs_out *pairs, size_t memory,
                     struct pairs_scan **out);
 void pairs_scan_close(struct pairs_scan *s); /* accepts NULL */

@@ -118,7 +118,7 @@ static void begin_terms(struct segment_writer *w)
     int err = documents_out_finish(&w->documents);
     w->list.average_length = documents_out_average_length(&w->documents);
     w->list.lengths = &w->documents.lengths;
-    pairs_out_begin(&w->pairs, w->documents.count, &w->pairs_options);
+    pairs_out_begin(&w->pairs, &w->documents.lengths, &w->pairs_options);
     if (!err)
         err = dictionary_out_open(&w->dictionary, w->store);
     if (!err)

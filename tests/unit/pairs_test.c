@@ -18,7 +18,8 @@
 #include "random.h"
 
 /* Documents of random words, a few of them frequent; two are long: positions of the one are far apart, the other has more
- * words than a window. A model says where which words stand side by side. */
+ * words than a window. Lengths are such that some documents' rooms in a window end between any two words of their last run.
+ * A model says where which words stand side by side. */
 
 enum { DOCUMENTS = 4000, WORDS = 60, FREQUENT = DOCUMENTS / 200, TOKENS = 30, FAR_AWAY = 77, LONG = 3001, LONG_TOKENS = 40000 };
 
@@ -109,7 +110,7 @@ static void write_segment(const struct model *m, const char *path, const struct 
     assert_int_equal(segment_writer_open(path, &options, &w), 0);
     for (uint32_t n = 0; n < m->documents; n++) {
         char id[16];
-        struct segment_document d = {.stamp = n + 1, .body = STR("{}"), .length_code = 20};
+        struct segment_document d = {.stamp = n + 1, .body = STR("{}"), .length_code = (uint8_t)(20 + n % 20)};
         d.id = (struct str){id, (size_t)snprintf(id, sizeof id, "%u", n)};
         d.hash = hash64(d.id);
         segment_writer_document(w, &d);
