@@ -96,7 +96,13 @@ void core_view_release(struct core_view *v); /* accepts NULL */
 struct deletion_chunk *core_chunk_new(void);
 void core_chunk_release(struct deletion_chunk *chunk); /* accepts NULL */
 
-bool core_is_deleted(const struct core_segment *s, uint32_t document);
+static inline bool core_is_deleted(const struct core_segment *s, uint32_t document)
+{
+    const struct deletion_chunk *chunk = s->chunks[document / CHUNK_DOCUMENTS];
+    uint32_t at = document % CHUNK_DOCUMENTS;
+    return chunk && chunk->bits[at / 64] >> at % 64 & 1;
+}
+
 bool core_is_applied(const struct core_view *v, uint64_t sequence);
 
 /* ------------------------------------------------------------------------------------------------ writing: worker only

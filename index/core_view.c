@@ -23,13 +23,6 @@ void core_chunk_release(struct deletion_chunk *chunk)
         free(chunk);
 }
 
-bool core_is_deleted(const struct core_segment *s, uint32_t document)
-{
-    const struct deletion_chunk *chunk = s->chunks[document / CHUNK_DOCUMENTS];
-    uint32_t at = document % CHUNK_DOCUMENTS;
-    return chunk && chunk->bits[at / 64] >> at % 64 & 1;
-}
-
 /* ------------------------------------------------------------------------------------------------------------ views */
 
 struct core_view *core_view_hold(struct core_view *v)

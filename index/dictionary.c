@@ -282,6 +282,13 @@ bool dictionary_entry(const struct dictionary_block *b, uint32_t term, struct di
     return entry_at(b, before, b->sizes[term], out);
 }
 
+bool dictionary_entry_of_last(struct dictionary_block *b, struct dictionary_entry *out)
+{
+    for (; b->entry + 1 < b->at; b->entry++)
+        b->entry_at += b->sizes[b->entry];
+    return entry_at(b, b->entry_at, b->sizes[b->entry], out);
+}
+
 bool dictionary_read(struct dictionary_block *b, char key[DICTIONARY_KEY], size_t *key_length, struct dictionary_entry *out)
 {
     struct dictionary_text t;
@@ -290,7 +297,5 @@ bool dictionary_read(struct dictionary_block *b, char key[DICTIONARY_KEY], size_
         return false;
     dictionary_copy((uint8_t *)key + t.shared, &t);
     *key_length = t.shared + t.rest;
-    for (; b->entry + 1 < b->at; b->entry++)
-        b->entry_at += b->sizes[b->entry];
-    return entry_at(b, b->entry_at, b->sizes[b->entry], out);
+    return dictionary_entry_of_last(b, out);
 }

@@ -64,7 +64,7 @@ struct dictionary_block {
     const uint8_t *text, *next_long;                         /* of those that are next */
     const uint8_t *sizes, *entries, *end;
     uint32_t terms, at;       /* in the block; before the next one */
-    uint32_t entry, entry_at; /* where the entry of a term is that dictionary_read has read */
+    uint32_t entry, entry_at; /* where the entry is that was read in passing */
     uint8_t kind;
 };
 
@@ -176,6 +176,9 @@ static inline void dictionary_skip(struct dictionary_block *b, uint32_t shared, 
 
 /* The entry of a term by its number, wherever the block stands. */
 bool dictionary_entry(const struct dictionary_block *b, uint32_t term, struct dictionary_entry *out);
+
+/* The same of the term that dictionary_text has given last, for who goes forwards only. */
+bool dictionary_entry_of_last(struct dictionary_block *b, struct dictionary_entry *out);
 
 /* The next term with all its bytes, for those that read all: `key` holds the key before (key_length bytes) and becomes this one's. */
 bool dictionary_read(struct dictionary_block *b, char key[DICTIONARY_KEY], size_t *key_length, struct dictionary_entry *out);

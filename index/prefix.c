@@ -84,41 +84,60 @@ struct wanted {
     void *context;
 };
 
-/* A term that is long or known to have a length that is wanted. */
-static int give(const struct dictionary_block *b, uint32_t i, struct str key, const struct wanted *w)
+/* Whether a term is wanted that is long or known to have a length that is. */
+static bool is_wanted(const struct wanted *w, uint8_t head, size_t length)
 {
-    struct dictionary_entry e;
-    if (dictionary_is_long(b->heads[i]) && (key.len < w->least || key.len > w->most))
-        return 0;
-    if (!dictionary_entry(b, i, &e))
-        return ERR_CORRUPT;
-    struct term term = term_of(key, &e);
+    return !dictionary_is_long(head) || (length >= w->least && length <= w->most);
+}
+
+static int give(struct str key, const struct dictionary_entry *e, const struct wanted *w)
+{
+    struct term term = term_of(key, e);
     return w->sink(w->context, &term);
 }
 
 static int give_one(const struct dictionary_block *b, uint32_t i, const struct wanted *w)
 {
     uint8_t key[DICTIONARY_KEY];
+    struct dictionary_entry e;
     size_t length = dictionary_key(b, i, key);
-    return length ? give(b, i, (struct str){(const char *)key, length}, w) : ERR_CORRUPT;
+    if (length == 0)
+        return ERR_CORRUPT;
+    if (!is_wanted(w, b->heads[i], length))
+        return 0;
+    return dictionary_entry(b, i, &e) ? give((struct str){(const char *)key, length}, &e, w) : ERR_CORRUPT;
 }
 
-/* Of several in a block the keys are read one after the other. */
+/* Of several in a block the keys are read one after the other. Where nothing long is wanted, what shares as many bytes with
+ * the one before as the longest has is passed over: it is longer, and in front of it nothing changes. */
 static int give_several(struct dictionary_block *b, uint64_t terms, const struct wanted *w)
 {
     uint8_t key[DICTIONARY_KEY];
     uint32_t length = 0;
+    bool skips = w->most < DICTIONARY_LONG;
     int err = 0;
-    for (uint32_t i = 0; !err && terms >> i; i = b->at) {
+    while (!err && b->at < b->terms && terms >> b->at) {
         struct dictionary_text t;
-        if (!dictionary_text(b, &t) || t.shared > length)
+        struct dictionary_entry e;
+        uint32_t i = b->at;
+        if (skips && b->heads[i] >> 4 >= (int)w->most) {
+            dictionary_skip(b, w->most - 1, 0);
+            if (b->at > i)
+                continue;
+        }
+        if (!dictionary_text(b, &t))
+            return ERR_CORRUPT;
+        if (skips && t.shared >= w->most)
+            continue;
+        if (t.shared > length)
             return ERR_CORRUPT;
         length = t.shared + t.rest;
         dictionary_copy(key + t.shared, &t);
-        if (terms >> i & 1)
-            err = give(b, i, (struct str){(const char *)key, length}, w);
-        if (b->at == b->terms)
-            break;
+        if (!(terms >> i & 1) || !is_wanted(w, b->heads[i], length))
+            continue;
+        if (!dictionary_entry_of_last(b, &e))
+            return ERR_CORRUPT;
+        err = give((struct str){(const char *)key, length}, &e, w);
     }
     return err;
 }

@@ -138,11 +138,19 @@ uint64_t snapshot_file_advance(struct snapshot_file *f, const struct core_segmen
 
 static int64_t count_by_postings(struct snapshot_file *f, const struct core_segment *core, const struct term *term)
 {
-    struct postings p;
+    struct posting_list l;
+    struct posting_block b; /* of which documents alone are read */
     int64_t deleted = 0;
-    for (postings_open(&p, f->segment, term); p.document != POSTINGS_END; postings_next(&p))
-        deleted += core_is_deleted(core, p.document);
-    return p.err ? p.err : deleted;
+    int err = list_open(&l, f->segment, term, segment_kernels(f->segment));
+    for (uint32_t number = 0; !err && number < l.blocks; number++) {
+        err = block_enter(&l, number, &b);
+        if (err)
+            break;
+        block_documents(&l, &b);
+        for (uint32_t i = 0; i < b.count; i++)
+            deleted += core_is_deleted(core, b.documents[i]);
+    }
+    return err ? err : deleted;
 }
 
 static void count_chunk(struct postings *p, uint32_t base, const struct deletion_chunk *chunk, int64_t *count)
