@@ -65,6 +65,9 @@ struct kernels {
      * both; how many. Quickest if `a` is the shorter one. Reads up to KERNEL_OVERWRITE elements behind b's last. */
     size_t (*intersect)(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b, uint32_t *out_a,
                         uint32_t *out_b);
+
+    /* Whether two such lists have anything in common. */
+    bool (*meet)(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b);
 };
 
 /* The fastest that this processor runs, or those that the environment's MAYFLY_CPU names (avx512, avx2, portable) if it

@@ -192,6 +192,11 @@ AVX2 static int32_t reached(const int32_t *scores, size_t count, size_t wanted)
     return reached_inline(scores, count, wanted);
 }
 
+AVX2 static bool meet(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b)
+{
+    return meet_inline(a, count_a, b, count_b);
+}
+
 const struct kernels kernels_avx2 = {
     .name = "avx2",
     .unpack = unpack,
@@ -207,6 +212,7 @@ const struct kernels kernels_avx2 = {
     .reached = reached,
     .drain = drain,
     .intersect = intersect,
+    .meet = meet,
 };
 
 #endif

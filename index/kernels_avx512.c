@@ -182,6 +182,20 @@ AVX512 static size_t intersect(const uint32_t *a, size_t count_a, const uint32_t
     return n;
 }
 
+/* Sixteen of `b` against one of `a`. */
+AVX512 static bool meet(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b)
+{
+    size_t j = 0;
+    for (size_t i = 0; i < count_a; i++) {
+        while (j + 16 <= count_b && b[j + 15] < a[i])
+            j += 16;
+        __m512i next = _mm512_maskz_loadu_epi32(lanes(count_b - j), b + j);
+        if (_mm512_mask_cmpeq_epi32_mask(lanes(count_b - j), next, _mm512_set1_epi32((int)a[i])))
+            return true;
+    }
+    return false;
+}
+
 AVX512 static size_t count_bits(const uint8_t *words, size_t count)
 {
     return count_bits_inline(words, count);
@@ -255,6 +269,7 @@ const struct kernels kernels_avx512 = {
     .reached = reached,
     .drain = drain,
     .intersect = intersect,
+    .meet = meet,
 };
 
 #endif

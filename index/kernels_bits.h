@@ -32,6 +32,18 @@ KERNEL_INLINE size_t unpack_run_inline(const uint8_t *in, unsigned bits, size_t 
     return escaped;
 }
 
+KERNEL_INLINE bool meet_inline(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b)
+{
+    for (size_t i = 0, j = 0; i < count_a && j < count_b;) {
+        uint32_t x = a[i], y = b[j];
+        if (x == y)
+            return true;
+        i += x < y;
+        j += y < x;
+    }
+    return false;
+}
+
 KERNEL_INLINE size_t count_bits_inline(const uint8_t *words, size_t count)
 {
     size_t n = 0;

@@ -129,6 +129,11 @@ static int32_t reached(const int32_t *scores, size_t count, size_t wanted)
     return reached_inline(scores, count, wanted);
 }
 
+static bool meet(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b)
+{
+    return meet_inline(a, count_a, b, count_b);
+}
+
 const struct kernels kernels_portable = {
     .name = "portable",
     .unpack = unpack,
@@ -144,4 +149,5 @@ const struct kernels kernels_portable = {
     .reached = reached,
     .drain = drain,
     .intersect = intersect,
+    .meet = meet,
 };

@@ -115,6 +115,11 @@ uint32_t block_t(const struct posting_block *b, uint32_t i);
  * in order. */
 int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t base, uint32_t *out);
 
+/* The same of several, by rising number: one behind the other, which `out` has room for. Their starts are known
+ * (block_starts). */
+int block_positions_of(const struct posting_list *l, struct posting_block *b, const uint32_t *which, size_t count,
+                       uint32_t base, uint32_t *out);
+
 /* The gaps of the postings from..end - 1 (format.h), for whoever writes them again: in `out`, which has room for GAPS_SLACK
  * more than they are, or NULL on damage. */
 enum { GAPS_SLACK = 8 + KERNEL_OVERWRITE };

@@ -177,22 +177,43 @@ static int read_packed(const struct posting_list *l, struct posting_block *b, ui
     return escaped > 0 && b->has_position_exceptions ? put_exceptions(b, from, count, escaped, out) : 0;
 }
 
-int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t base, uint32_t *out)
+/* Exceptions are passed in order: to go back is to begin again. */
+static int reach(const struct posting_list *l, struct posting_block *b, uint32_t from)
 {
-    int err = block_starts(l, b);
-    uint32_t from = b->starts[i], count = b->starts[i + 1] - from;
-    if (err || count == 0)
-        return err;
-    if (l->inlined.len)
-        return read_inlined(b, i, base, out);
-    /* Exceptions are passed in order: to go back is to begin again. */
-    bool is_back = b->positions && from < b->positions_read;
-    err = b->positions && !is_back ? 0 : open_positions(l, b);
-    b->positions_read = from + count;
-    err = err ? err : read_packed(l, b, from, count, base, out);
+    return b->positions && from >= b->positions_read ? 0 : open_positions(l, b);
+}
+
+static int inlined_of(const struct posting_block *b, const uint32_t *which, size_t count, uint32_t base, uint32_t *out)
+{
+    int err = 0;
+    for (size_t i = 0; i < count && !err; i++) {
+        err = read_inlined(b, which[i], base, out);
+        out += b->starts[which[i] + 1] - b->starts[which[i]];
+    }
+    return err;
+}
+
+int block_positions_of(const struct posting_list *l, struct posting_block *b, const uint32_t *which, size_t count,
+                       uint32_t base, uint32_t *out)
+{
+    if (l->inlined.len || count == 0)
+        return inlined_of(b, which, count, base, out);
+    int err = reach(l, b, b->starts[which[0]]);
+    for (size_t i = 0; i < count && !err; i++) {
+        uint32_t from = b->starts[which[i]], end = b->starts[which[i] + 1];
+        err = end > from ? read_packed(l, b, from, end - from, base, out) : 0;
+        out += end - from;
+        b->positions_read = end;
+    }
     if (err)
         b->positions = NULL;
     return err;
+}
+
+int block_positions(const struct posting_list *l, struct posting_block *b, uint32_t i, uint32_t base, uint32_t *out)
+{
+    int err = block_starts(l, b);
+    return err ? err : block_positions_of(l, b, &i, 1, base, out);
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- gaps
@@ -252,7 +273,7 @@ const uint32_t *block_gaps(const struct posting_list *l, struct posting_block *b
     if (l->inlined.len) {
         err = inlined_gaps(b, from, end, out);
     } else {
-        err = b->positions && first >= b->positions_read ? 0 : open_positions(l, b);
+        err = reach(l, b, first);
         b->positions_read = last;
         err = err ? err : packed_gaps(l, b, first & ~7u, first, last, out);
         gaps += first & 7;

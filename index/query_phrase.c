@@ -9,7 +9,7 @@
 
 /* The positions of one distinct word in the document in hand. */
 struct standing {
-    const uint32_t *at;
+    uint32_t *at;
     uint32_t count;
 };
 
@@ -298,34 +298,65 @@ static bool all_stand_from(const struct clause *c, uint32_t start, size_t known)
     return true;
 }
 
-static void sort_by_count(struct standing *words, size_t count)
+/* What two lists of places have in common, in the shorter one's room. */
+static struct standing common_places(const struct kernels *k, struct standing a, struct standing b)
 {
-    for (size_t i = 1; i < count; i++) {
-        for (size_t at = i; at > 0 && words[at - 1].count > words[at].count; at--) {
-            struct standing word = words[at];
-            words[at] = words[at - 1];
-            words[at - 1] = word;
-        }
+    uint32_t own[POSTING_BLOCK + KERNEL_OVERWRITE], theirs[POSTING_BLOCK + KERNEL_OVERWRITE], count = 0;
+    if (a.count > b.count)
+        return common_places(k, b, a);
+    for (uint32_t from = 0; from < a.count; from += POSTING_BLOCK) {
+        size_t some = a.count - from < POSTING_BLOCK ? a.count - from : POSTING_BLOCK;
+        some = k->intersect(a.at + from, some, b.at, b.count, own, theirs);
+        for (size_t i = 0; i < some; i++)
+            a.at[count++] = a.at[from + own[i]];
     }
+    return (struct standing){a.at, count};
 }
 
-/* Whether a place of the scarcest word is one of all the others; a few of them at a time. */
-static bool all_meet(const struct clause *c)
+static bool have_common_places(const struct kernels *k, struct standing a, struct standing b)
 {
-    const struct standing *words = c->phrase->standing;
-    uint32_t met[POSTING_BLOCK], own[POSTING_BLOCK + KERNEL_OVERWRITE], theirs[POSTING_BLOCK + KERNEL_OVERWRITE];
-    for (uint32_t from = 0; from < words[0].count; from += POSTING_BLOCK) {
-        size_t count = words[0].count - from < POSTING_BLOCK ? words[0].count - from : POSTING_BLOCK;
-        memcpy(met, words[0].at + from, count * sizeof *met);
-        for (size_t list = 1; list < c->list_count && count > 0; list++) {
-            count = c->scope->kernels->intersect(met, count, words[list].at, words[list].count, own, theirs);
-            for (size_t i = 0; i < count; i++)
-                met[i] = met[own[i]];
+    return a.count <= b.count ? k->meet(a.at, a.count, b.at, b.count) : k->meet(b.at, b.count, a.at, a.count);
+}
+
+/* Of those with all words those where a place of the list is one of all lists before. */
+static void keep_those_meeting(struct clause *c, size_t list)
+{
+    struct phrase *p = c->phrase;
+    const struct kernels *kernels = c->scope->kernels;
+    bool is_over = list + 2 == c->list_count; /* the last list was the first to be read */
+    uint32_t starts[POSTING_BLOCK], counts[POSTING_BLOCK], kept[POSTING_BLOCK];
+    scored_positions_of(&c->lists[list], p->ordinals + list * POSTING_BLOCK, p->count, &p->places, starts, counts);
+    size_t count = 0, all = c->scope->err ? 0 : p->count;
+    for (size_t k = 0; k < all; k++) {
+        struct standing met = {p->places.at + p->place_starts[k], p->place_counts[k]};
+        struct standing own = {p->places.at + starts[k], counts[k]};
+        kept[count] = (uint32_t)k;
+        if (is_over) {
+            count += have_common_places(kernels, met, own);
+            continue;
         }
-        if (count > 0)
-            return true;
+        met = common_places(kernels, met, own);
+        p->place_starts[k] = (uint32_t)(met.at - p->places.at);
+        p->place_counts[k] = met.count;
+        count += met.count > 0;
     }
-    return false;
+    if (count < p->count)
+        keep_some(p, c->list_count - 1, true, kept, count);
+    p->count = count;
+}
+
+/* Positions are moved so that they are equal where the phrase is: list by list, fewer and fewer of those in hand. */
+static void judge_all(struct clause *c, const struct candidates *few)
+{
+    struct phrase *p = c->phrase;
+    for (size_t list = 0; list + 1 < c->list_count && p->count > 0 && !scope_is_over(c->scope); list++) {
+        c->scope->ticks += (uint32_t)p->count;
+        keep_those_meeting(c, list);
+    }
+    for (size_t k = 0; k < p->count && !c->scope->err && !c->scope->late; k++) {
+        uint32_t i = p->numbers[k];
+        few->out[i] = p->sums[k] - (few->scores ? few->scores[i] : 0);
+    }
 }
 
 /* Whether the words stand side by side, all in the field where there is one: then the first of them tells, since no
@@ -375,9 +406,7 @@ static int32_t judge(struct clause *c, size_t k, int32_t before)
         if (err)
             scope_fail(c->scope, err, "records");
     }
-    if (p->meets)
-        sort_by_count(p->standing, c->list_count);
-    if (c->scope->err || !(p->meets ? all_meet(c) : stands(c, ranges)))
+    if (c->scope->err || !stands(c, ranges))
         return ABSENT;
     return p->in_field ? score_in_field(c, &ranges, p->documents[k]) : p->sums[k] - before;
 }
@@ -402,6 +431,10 @@ static void look_up_few(struct clause *c, const struct candidates *few)
     keep_those_with_all(c, few);
     if (c->scope->asks)
         ask_for_positions(c);
+    if (p->meets) {
+        judge_all(c, few);
+        return;
+    }
     for (size_t k = 0; k < p->count && !scope_is_over(c->scope); k++) {
         uint32_t i = p->numbers[k];
         few->out[i] = judge(c, k, few->scores ? few->scores[i] : 0);

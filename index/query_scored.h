@@ -103,6 +103,10 @@ size_t scored_keep(struct scored_list *l, uint32_t from, uint32_t end, int32_t l
  * many they are. 0 on failure. */
 uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places *places);
 
+/* The same of several postings in order: those of the i-th are places->at[starts[i]] and on, counts[i] of them. */
+void scored_positions_of(struct scored_list *l, const uint32_t *ordinals, size_t count, struct places *places,
+                         uint32_t *starts, uint32_t *counts);
+
 /* Marks the documents in [base, base + 4096) and goes on behind them. */
 void scored_mark(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *seen);
 

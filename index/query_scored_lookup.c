@@ -79,45 +79,76 @@ static bool make_room(struct scope *s, struct places *p, size_t more)
     if (more <= p->room - p->count)
         return true;
     size_t room = 2 * p->room + more + 256;
-    uint32_t *at = arena_grow(p->arena, p->at, p->room * sizeof *at, room * sizeof *at);
+    uint32_t *at = arena_alloc_unset(p->arena, room * sizeof *at); /* it would be zeroed where it grew */
     if (!at) {
         scope_fail(s, ERR_FULL, NULL);
         return false;
     }
+    if (p->count > 0)
+        memcpy(at, p->at, p->count * sizeof *at);
     p->at = at;
     p->room = room;
     return true;
 }
 
-uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places *places)
+/* Of postings of the block in hand; where they are, even if they could not be read. */
+static void append_positions(struct scored_list *l, const uint32_t *which, size_t count, struct places *places,
+                             uint32_t *starts, uint32_t *counts)
 {
-    uint32_t place = ordinal % POSTING_BLOCK;
-    if (!scored_enter_as_it_is(l, ordinal / POSTING_BLOCK))
-        return 0;
-    int err = l->block.has_starts ? 0 : block_starts(&l->list, &l->block);
-    uint32_t count = err ? 0 : l->block.starts[place + 1] - l->block.starts[place];
-    if (!err && !make_room(l->scope, places, count))
-        return 0;
-    if (!err)
-        err = block_positions(&l->list, &l->block, place, l->place_base, places->at + places->count);
-    if (err) {
-        scope_fail(l->scope, err, "positions");
-        return 0;
+    struct posting_block *b = &l->block;
+    int err = block_starts(&l->list, b);
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        starts[i] = (uint32_t)(places->count + total);
+        counts[i] = err ? 0 : b->starts[which[i] + 1] - b->starts[which[i]];
+        total += counts[i];
     }
-    places->count += count;
-    return count;
+    if (!err && !make_room(l->scope, places, total))
+        return;
+    if (!err)
+        err = block_positions_of(&l->list, b, which, count, l->place_base, places->at + places->count);
+    if (err)
+        scope_fail(l->scope, err, "positions");
+    places->count += err ? 0 : total;
 }
 
-static void read_places(struct scored_list *l, const struct candidates *c, const struct matches *m, uint32_t block)
+void scored_positions_of(struct scored_list *l, const uint32_t *ordinals, size_t count, struct places *places,
+                         uint32_t *starts, uint32_t *counts)
 {
-    for (size_t i = 0; i < m->count && !l->scope->err; i++) {
+    uint32_t which[POSTING_BLOCK];
+    for (size_t from = 0, n; from < count && !l->scope->err; from += n) {
+        uint32_t block = ordinals[from] / POSTING_BLOCK;
+        for (n = 0; from + n < count && ordinals[from + n] / POSTING_BLOCK == block; n++)
+            which[n] = ordinals[from + n] % POSTING_BLOCK;
+        if (scored_enter_as_it_is(l, block))
+            append_positions(l, which, n, places, starts + from, counts + from);
+    }
+}
+
+uint32_t scored_positions(struct scored_list *l, uint32_t ordinal, struct places *places)
+{
+    uint32_t start, count = 0;
+    scored_positions_of(l, &ordinal, 1, places, &start, &count);
+    return l->scope->err ? 0 : count;
+}
+
+/* Of the matches that are not hopeless by what was found. */
+static void read_places(struct scored_list *l, const struct candidates *c, const struct matches *m)
+{
+    uint32_t which[POSTING_BLOCK], kept[POSTING_BLOCK], starts[POSTING_BLOCK], counts[POSTING_BLOCK];
+    size_t count = 0;
+    for (size_t i = 0; i < m->count; i++) {
         uint32_t k = m->candidates[i];
-        if (c->scores && c->scores[k] + c->out[k] < c->least) {
-            c->out[k] = HOPELESS;
-            continue;
-        }
-        c->place_starts[k] = (uint32_t)c->places->count;
-        c->place_counts[k] = scored_positions(l, block * POSTING_BLOCK + m->places[i], c->places);
+        bool is_hopeless = c->scores && c->scores[k] + c->out[k] < c->least;
+        c->out[k] = is_hopeless ? HOPELESS : c->out[k];
+        which[count] = m->places[i];
+        kept[count] = k;
+        count += !is_hopeless;
+    }
+    append_positions(l, which, count, c->places, starts, counts);
+    for (size_t i = 0; i < count; i++) {
+        c->place_starts[kept[i]] = starts[i];
+        c->place_counts[kept[i]] = counts[i];
     }
 }
 
@@ -159,7 +190,7 @@ static void look_up_in_block(struct scored_list *l, const struct candidates *c, 
     for (size_t i = 0; c->ordinals && i < m.count; i++)
         c->ordinals[m.candidates[i]] = block * POSTING_BLOCK + m.places[i];
     if (c->places)
-        read_places(l, c, &m, block);
+        read_places(l, c, &m);
 }
 
 static void ask_for_blocks(const struct scored_list *l, const struct candidates *c)

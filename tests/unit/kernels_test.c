@@ -303,6 +303,23 @@ static void intersects(void **state)
     }
 }
 
+/* Few of many, so that most have nothing in common. */
+static void meets(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint32_t a[MOST], b[MOST + KERNEL_OVERWRITE], out_a[MOST], out_b[MOST];
+    size_t met = 0;
+    for (int round = 0; round < 20 * ROUNDS; round++) {
+        size_t count_a = rising(a, next() % 12, 1 + next() % 900), count_b = rising(b, next() % 70, 1 + next() % 90);
+        bool expected = k->intersect(a, count_a, b, count_b, out_a, out_b) > 0;
+        for (size_t i = 0; i < KERNEL_OVERWRITE && count_a > 0; i++)
+            b[count_b + i] = a[count_a - 1]; /* is no part of it */
+        assert_int_equal(k->meet(a, count_a, b, count_b), expected);
+        met += expected;
+    }
+    assert_true(met > ROUNDS && met < 19 * ROUNDS);
+}
+
 static void the_environment_chooses(void **state)
 {
     (void)state;
@@ -334,6 +351,7 @@ int main(void)
         ON_ALL(a_score_is_reached_by_so_many),
         ON_ALL(drains_what_is_marked),
         ON_ALL(intersects),
+        ON_ALL(meets),
         cmocka_unit_test(the_environment_chooses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
