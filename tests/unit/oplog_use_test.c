@@ -188,38 +188,52 @@ static void loses_nothing_to_a_failed_write(void **state)
     end(l);
 }
 
-static void link_file(const char *path, void *context)
+/* Each two are a file of SMALL_QUOTA. */
+static void append_four(struct life *l, struct str one)
 {
-    char *to = context;
-    if (*to)
-        return;
-    snprintf(to, PATH, "%s.kept", path);
-    assert_int_equal(link(path, to), 0);
+    begin(l, SMALL_QUOTA);
+    for (uint64_t i = 1; i < 5; i++)
+        append_and_wait(l, books, i, 1, one);
 }
 
-/* 400 KiB are several files of SMALL_QUOTA. The reading begins before its file goes. */
-static void what_is_freed_stays_whole_for_readers_and_backups(void **state)
+static void trim_and_wait(struct life *l)
+{
+    oplog_trim(l->log, &books, 4);
+    while (!oplog_is_idle(l->log))
+        uv_run(&l->loop, UV_RUN_ONCE);
+}
+
+static void what_is_freed_stays_whole_in_a_backup(void **state)
+{
+    struct life *l = *state;
+    struct str one = make_operation(100 << 10, 'a');
+    char first[PATH], kept[PATH];
+    append_four(l, one);
+    snprintf(first, sizeof first, "%s/1.log", l->directory);
+    snprintf(kept, sizeof kept, "%s/kept", l->directory);
+    assert_int_equal(link(first, kept), 0);
+    size_t size = size_of(kept);
+    trim_and_wait(l);
+    assert_true(size > 2 * one.len);
+    assert_int_equal(size_of(kept), size);
+    assert_int_equal(unlink(kept), 0);
+    end(l);
+    release(one);
+}
+
+static void what_is_freed_stays_whole_for_who_reads_it(void **state)
 {
     struct life *l = *state;
     struct str one = make_operation(100 << 10, 'a');
     struct again a = {.bytes = malloc(one.len)};
     const struct oplog_reading r = {
         .stream = books, .numbers = {1, 2}, .to = a.bytes, .room = one.len, .done = on_read_again, .context = &a};
-    char kept[PATH] = "";
-    begin(l, SMALL_QUOTA);
-    append_and_wait(l, books, 1, 1, one);
-    visit_files(l, link_file, kept);
-    for (uint64_t i = 2; i < 5; i++)
-        append_and_wait(l, books, i, 1, one);
-    size_t size = size_of(kept);
+    append_four(l, one);
     assert_int_equal(oplog_read(l->log, &r), 0);
-    oplog_trim(l->log, &books, 4);
-    while (!a.done || !oplog_is_idle(l->log))
-        uv_run(&l->loop, UV_RUN_ONCE);
+    trim_and_wait(l);
+    assert_true(a.done);
     assert_int_equal(a.size, one.len);
     assert_memory_equal(a.bytes + one.len - 64, one.ptr + one.len - 64, 64);
-    assert_int_equal(size_of(kept), size);
-    assert_int_equal(unlink(kept), 0);
     free(a.bytes);
     end(l);
     release(one);
@@ -235,7 +249,8 @@ int main(void)
         CASE(says_lost_for_what_was_damaged_since),
         CASE(says_durable_only_once_a_failed_write_succeeded),
         CASE(loses_nothing_to_a_failed_write),
-        CASE(what_is_freed_stays_whole_for_readers_and_backups),
+        CASE(what_is_freed_stays_whole_in_a_backup),
+        CASE(what_is_freed_stays_whole_for_who_reads_it),
     };
     log_open("oplog_use_test", (enum log_level)(LOG_ERROR + 1)); /* torn tails and damage are meant here */
     return cmocka_run_group_tests(tests, NULL, NULL);
