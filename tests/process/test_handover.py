@@ -249,6 +249,26 @@ def test_a_stream_under_way_is_told_what_is_safe(server):
         assert [m.get("films", f"s{n}")["title"] for n in range(3)] == ["tower"] * 3
 
 
+def test_who_waits_for_a_whole_stream_is_told_that_it_is_safe(server):
+    """The heir knows its task, not its request: so its client is told at once, and may wait for the task on the same connection."""
+    with server.client() as m:
+        nursery = nursery_of(m)
+        os.kill(nursery, signal.SIGSTOP)  # what is accepted is for the other to apply
+        body = mayfly.pack_operations([(f"s{n}", b'{"id":"s%d","title":"tower"}' % n) for n in range(3)])
+        written = m.send(body, write=pb.Write(index="films", wait="SEARCHABLE", last=True))
+        while (told := m.answer(written)[0]).accepted < 3:
+            pass
+        assert not told.done and told.task
+        server.process.send_signal(signal.SIGUSR2)
+        with pytest.raises(mayfly.Failure) as failure:
+            m.answer(written)
+        assert failure.value.code == "stopping" and "all is accepted and safe" in str(failure.value)
+        task = m.wait_task(told.task)
+        assert (task.status, task.searchable, task.refused) == ("succeeded", 3, 0)
+        assert m.search("films", "tower").estimated_total == 3
+    assert server.process.wait(60) == 0
+
+
 def test_one_that_dies_before_it_is_ready_leaves_an_error(gated, directory):
     """It had the data: the old one has nothing to go on with, and says so to whoever starts it again."""
     with gated.client() as m:
