@@ -181,7 +181,7 @@ void args_help(const struct cli *c, const struct command *commands)
 {
     const struct command *k = c->command;
     if (k) {
-        printf("Usage: mayfly [OPTION]... %s %s\n\n%s\n", k->name, k->arguments, k->help);
+        printf("Usage: mayfly [OPTION]... %s%s%s\n\n%s\n", k->name, k->arguments[0] ? " " : "", k->arguments, k->help);
         if (k->options)
             puts("\nOptions:");
         print_options(k->options);
