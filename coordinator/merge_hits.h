@@ -10,7 +10,7 @@
 #include "common/str.h"
 
 struct merged_hit {
-    struct str id; /* a view into the shard's answer */
+    struct str id; /* a view into the shard's answer, with a zero behind it */
     uint64_t score, stamp, segment;
     uint32_t dropped, document, shard;
 };

@@ -65,7 +65,7 @@ static struct str document_of(struct search *s, size_t rank, size_t *taken)
 
 static void fill_hit(const struct merged_hit *from, size_t document_length, Mayfly__Found__Hit *hit)
 {
-    hit->id = message_string(from->id.ptr); /* arena_copy ends it with a zero */
+    hit->id = message_string(from->id.ptr);
     hit->score = from->score;
     hit->dropped = from->dropped;
     hit->stamp = from->stamp;

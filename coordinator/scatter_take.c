@@ -38,31 +38,57 @@ static bool take_documents(struct part *p, const uint32_t *lengths, size_t count
     return true;
 }
 
-static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body)
+static bool columns_fit(const Mayfly__Internal__Executed *e)
 {
-    struct search *s = p->search;
-    const Mayfly__Internal__Executed *e = answer->executed;
-    p->hits = arena_new_array(s->arena, e->n_hits, struct merged_hit);
-    uint32_t *lengths = arena_new_array(s->arena, e->n_hits, uint32_t);
-    if (!p->hits || !lengths)
-        return false;
-    for (size_t i = 0; i < e->n_hits; i++) {
-        const Mayfly__Internal__Executed__Hit *h = e->hits[i];
-        p->hits[i] = (struct merged_hit){.id = arena_copy(s->arena, message_bytes(h->id)),
-                                         .score = h->score,
-                                         .stamp = h->stamp,
-                                         .segment = h->segment,
-                                         .dropped = h->dropped,
-                                         .document = h->document,
-                                         .shard = p->shard};
-        lengths[i] = h->document_length;
-        if (!p->hits[i].id.ptr)
+    size_t n = e->n_scores;
+    return e->n_id_lengths == n && e->n_stamps == n && e->n_segments == n && e->n_documents == n &&
+           (e->n_dropped == n || e->n_dropped == 0) && (e->n_document_lengths == n || e->n_document_lengths == 0);
+}
+
+/* The next id; without a pointer: it is not there, or has no zero behind it. */
+static struct str next_id(struct str *ids, uint32_t length)
+{
+    struct str id = {ids->ptr, length};
+    if (length >= ids->len || id.ptr[length] != '\0')
+        return (struct str){0};
+    *ids = (struct str){ids->ptr + length + 1, ids->len - length - 1};
+    return id;
+}
+
+static bool fill_hits(const struct part *p, const Mayfly__Internal__Executed *e, struct merged_hit *hits)
+{
+    struct str ids = message_bytes(e->ids);
+    for (size_t i = 0; i < e->n_scores; i++) {
+        hits[i] = (struct merged_hit){.id = next_id(&ids, e->id_lengths[i]),
+                                      .score = e->scores[i],
+                                      .stamp = e->stamps[i],
+                                      .segment = e->segments[i],
+                                      .dropped = e->n_dropped ? e->dropped[i] : 0,
+                                      .document = e->documents[i],
+                                      .shard = p->shard};
+        if (!hits[i].id.ptr)
             return false;
     }
-    p->hit_count = e->n_hits;
+    return true;
+}
+
+/* The answer lies in the search's arena, and so do the hits' ids. */
+static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope *answer, struct buf *body)
+{
+    const struct search *s = p->search;
+    const Mayfly__Internal__Executed *e = answer->executed;
+    p->hits = arena_new_array(s->arena, e->n_scores, struct merged_hit);
+    if (!p->hits)
+        return false;
+    if (!columns_fit(e) || !fill_hits(p, e, p->hits)) {
+        search_part_fail(p, CODE_INTERNAL, "the shard's hits make no sense");
+        return true;
+    }
+    p->hit_count = e->n_scores;
     p->estimated = e->estimated_total;
     p->partial = e->partial;
-    return s->count > 1 || s->request->no_documents || take_documents(p, lengths, e->n_hits, body);
+    return s->count > 1 || s->request->no_documents ||
+           take_documents(p, e->document_lengths, e->n_document_lengths, body);
 }
 
 void search_part_fail(struct part *p, const char *code, const char *format, ...)

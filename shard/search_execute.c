@@ -2,6 +2,8 @@
  * them itself. */
 #include "shard/search.h"
 
+#include <string.h>
+
 #include "common/err.h"
 #include "index/score.h"
 #include "proto/select.h"
@@ -120,23 +122,53 @@ static bool run(struct search *s, const struct statistics *statistics, const May
     return err ? search_fail_at(s, err, &fault) : true;
 }
 
-static bool fill_hit(struct search *s, const struct query_hit *hit, Mayfly__Internal__Executed__Hit *m)
+static bool find_id(struct search *s, const struct query_hit *hit, struct str *out)
 {
-    struct str id;
     uint64_t hash;
-    int err = segment_document_id(s->snapshot->segments[hit->segment].segment, hit->document, &id, &hash);
-    if (err) {
+    int err = segment_document_id(s->snapshot->segments[hit->segment].segment, hit->document, out, &hash);
+    if (err)
         fetch_fail_damaged(s->out, s->snapshot, hit->segment, "ids", err);
-        return false;
+    return !err;
+}
+
+/* The arena's memory is zero behind each. */
+static bool fill_ids(struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)
+{
+    size_t size = 0;
+    struct str *ids = arena_new_array(s->out->arena, result->hit_count, struct str);
+    m->id_lengths = arena_new_array(s->out->arena, result->hit_count, uint32_t);
+    if (!ids || !m->id_lengths)
+        return search_fail(s, ERR_FULL);
+    for (; m->n_id_lengths < result->hit_count; m->n_id_lengths++) {
+        struct str *id = &ids[m->n_id_lengths];
+        if (!find_id(s, &result->hits[m->n_id_lengths], id))
+            return false;
+        m->id_lengths[m->n_id_lengths] = (uint32_t)id->len;
+        size += id->len + 1;
     }
-    mayfly__internal__executed__hit__init(m);
-    m->id = message_data(id);
-    m->score = hit->score;
-    m->dropped = hit->dropped;
-    m->stamp = hit->stamp;
-    m->segment = s->snapshot->view->segments[hit->segment].id;
-    m->document = hit->document;
+    char *bytes = arena_alloc(s->out->arena, size);
+    if (!bytes)
+        return search_fail(s, ERR_FULL);
+    m->ids = message_data((struct str){bytes, size});
+    for (size_t i = 0; i < m->n_id_lengths; bytes += ids[i++].len + 1)
+        memcpy(bytes, ids[i].ptr, ids[i].len);
     return true;
+}
+
+static void fill_numbers(const struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)
+{
+    bool any_dropped = false;
+    for (size_t i = 0; i < result->hit_count; i++) {
+        const struct query_hit *hit = &result->hits[i];
+        m->scores[i] = hit->score;
+        m->stamps[i] = hit->stamp;
+        m->segments[i] = s->snapshot->view->segments[hit->segment].id;
+        m->documents[i] = hit->document;
+        m->dropped[i] = hit->dropped;
+        any_dropped |= hit->dropped > 0;
+    }
+    m->n_scores = m->n_stamps = m->n_segments = m->n_documents = result->hit_count;
+    m->n_dropped = any_dropped ? result->hit_count : 0;
 }
 
 /* For what the answer will read of the hits. */
@@ -157,28 +189,30 @@ static void ask_for_hits(struct search *s, const struct query_result *result, bo
 static bool fill_hits(struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)
 {
     struct arena *a = s->out->arena;
-    Mayfly__Internal__Executed__Hit *hits = arena_array(a, result->hit_count, sizeof *hits);
-    m->hits = arena_array(a, result->hit_count, sizeof *m->hits);
-    if (!hits || !m->hits)
+    size_t count = result->hit_count;
+    m->scores = arena_new_array(a, count, uint64_t);
+    m->stamps = arena_new_array(a, count, uint64_t);
+    m->segments = arena_new_array(a, count, uint64_t);
+    m->documents = arena_new_array(a, count, uint32_t);
+    m->dropped = arena_new_array(a, count, uint32_t);
+    if (!m->scores || !m->stamps || !m->segments || !m->documents || !m->dropped)
         return search_fail(s, ERR_FULL);
-    for (; m->n_hits < result->hit_count; m->n_hits++) {
-        if (!fill_hit(s, &result->hits[m->n_hits], &hits[m->n_hits]))
-            return false;
-        m->hits[m->n_hits] = &hits[m->n_hits];
-    }
-    return true;
+    fill_numbers(s, result, m);
+    return fill_ids(s, result, m);
 }
 
 static bool add_documents(struct search *s, const Mayfly__Internal__Execute *m, const struct query_result *result,
                           Mayfly__Internal__Executed *answer)
 {
     struct wanted_fields wanted;
-    if (wanted_fields_of(s->out->arena, m->fields, m->n_fields, s->rules, &wanted))
+    answer->document_lengths = arena_new_array(s->out->arena, result->hit_count, uint32_t);
+    if (!answer->document_lengths || wanted_fields_of(s->out->arena, m->fields, m->n_fields, s->rules, &wanted))
         return search_fail(s, ERR_FULL);
+    answer->n_document_lengths = result->hit_count;
     for (size_t i = m->skip_documents; i < result->hit_count; i++) {
         const struct query_hit *hit = &result->hits[i];
         if (!fetch_into(s->shard, s->snapshot, hit->segment, hit->document, &wanted, s->out,
-                        &answer->hits[i]->document_length))
+                        &answer->document_lengths[i]))
             return false;
     }
     return true;

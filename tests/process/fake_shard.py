@@ -103,10 +103,15 @@ class Shard:
         words = [pb.Word(candidates=[pb.Candidate(term=b"b", frequency=5, edits=1)]) for _ in message.words]
         self.send(pb.ShardEnvelope(request=request, guessed=pb.Guessed(words=words)))
 
-    def hits(self, message):
+    def columns(self, message):
         documents = 1 if message.own_statistics else sum(1 for _ in message.words) and message.documents  # scores tell whom the weights came from
-        return [pb.Executed.Hit(id=f"{self.shard}-{i}".encode(), score=1000 * documents - 10 * i - self.shard,
-                                stamp=10 * i + self.shard, segment=1, document=i) for i in range(3)][:message.limit]
+        count = min(3, message.limit)
+        ids = [f"{self.shard}-{i}".encode() for i in range(count)]
+        if self.told(message.text.query, "execute") == "garbled":
+            ids = ids[1:]
+        return {"ids": b"".join(i + b"\0" for i in ids), "id_lengths": [3] * count, "segments": [1] * count, "documents": range(count),
+                "scores": [1000 * documents - 10 * i - self.shard for i in range(count)],
+                "stamps": [10 * i + self.shard for i in range(count)]}
 
     def execute(self, request, message):
         if self.wants_settings(request, message.text):
@@ -124,7 +129,7 @@ class Shard:
         if "total" in message.text.query and not any(word.terms for word in message.words):
             total = 1000  # a word that stands for nothing
         late = self.told(message.text.query, "execute") == "late"
-        self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(hits=self.hits(message), estimated_total=total,
+        self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(**self.columns(message), estimated_total=total,
                                                                          partial=late)))
 
     def fetch(self, request, message):

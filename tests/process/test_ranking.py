@@ -6,7 +6,7 @@ import pytest
 import nursery as harness
 import ranking
 from ranking import story  # noqa: F401, a fixture
-from test_shard import Shard
+from test_shard import Shard, hits_of
 
 PLACE = (1, 1, 0)
 
@@ -61,8 +61,7 @@ class Index:
                             settings_id=1, query=text, match=match, no_prefix=form.no_prefix, no_typos=form.no_typos,
                             plain_words=form.plain_words)
         answer, _ = self.shard.ask(execute=i.Execute(text=query, own_statistics=True, limit=ranking.LIMIT))
-        assert answer.WhichOneof("message") == "executed", answer
-        return [(hit.id.decode(), hit.score, hit.dropped) for hit in answer.executed.hits]
+        return [(hit.id.decode(), hit.score, hit.dropped) for hit in hits_of(answer)]
 
     def close(self):
         assert self.shard.close() == 0

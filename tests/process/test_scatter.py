@@ -119,6 +119,10 @@ def test_what_a_shard_cut_off_by_itself_is_said(make_client):
     assert len(result.hits) == 4 and result.partial and result.reason.code == "deadline"
 
 
+def test_hits_that_make_no_sense_are_refused(make_client):
+    assert refusal(make_client(), "garbled@execute@1") == "internal"
+
+
 MISSPELT = "misspelt@prepare@0 misspelt@prepare@1 total"
 
 

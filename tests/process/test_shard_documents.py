@@ -14,7 +14,7 @@ import pytest
 import nursery as harness
 from conftest import START_LIMIT, built_with_allocators, note
 from watch import Watch
-from test_shard import Shard, failure
+from test_shard import Shard, failure, hits_of
 
 PLACE = (1, 1, 0)
 # Numbers are stored and not indexed, and these do not compress: a segment with a document that has them is a file.
@@ -101,14 +101,13 @@ def shard(internal, directory):  # noqa: F811
 
 
 def ids(answer):
-    assert answer.WhichOneof("message") == "executed", answer
-    return [hit.id.decode() for hit in answer.executed.hits]
+    return [hit.id.decode() for hit in hits_of(answer)]
 
 
 def documents(answer, body):
     lengths = answer.fetched.document_length
     if answer.WhichOneof("message") == "executed":
-        lengths = [hit.document_length for hit in answer.executed.hits]
+        lengths = [hit.document_length for hit in hits_of(answer)]
     cut = []
     for length in lengths:
         cut.append(body[:length])
@@ -137,7 +136,7 @@ def test_a_second_round_sees_what_the_first_saw(shard, index, internal):  # noqa
     assert ids(answer) == [f"{n:02}" for n in range(20)] and body == b""
     assert answer.executed.estimated_total == 20
 
-    items = [internal.Fetch.Item(segment=hit.segment, document=hit.document) for hit in answer.executed.hits[2:4]]
+    items = [internal.Fetch.Item(segment=hit.segment, document=hit.document) for hit in hits_of(answer)[2:4]]
     answer, body = shard.ask(fetch=internal.Fetch(place=index.place(), prepared_by=first, items=items, **index.rules()))
     assert [json.loads(d)["n"] for d in documents(answer, body)] == [2, 3]
 
@@ -161,7 +160,7 @@ def test_a_second_round_needs_no_first_while_its_generation_is_the_newest(shard,
     # Nothing but what is held has them any more.
     assert index.nursery.run(index.nursery.merge([1, 2], index.segment))["reason"] == "done"
     assert shard.ask(execute=execute)[0].WhichOneof("message") == "moved"
-    items = [internal.Fetch.Item(segment=hit.segment, document=hit.document) for hit in first.executed.hits[2:4]]
+    items = [internal.Fetch.Item(segment=hit.segment, document=hit.document) for hit in hits_of(first)[2:4]]
     for request in (first.request, second.request):  # each holds its own
         fetch = internal.Fetch(place=index.place(), prepared_by=request, items=items, **index.rules())
         answer, body = shard.ask(fetch=fetch)
@@ -197,7 +196,7 @@ def test_documents_come_whole_or_by_their_fields(shard, index, internal):  # noq
     assert json.loads(documents(answer, body)[0]) == {"n": 7}
     answer, body = shard.ask(execute=index.search("cats 7", settings=shown, with_documents=True, fields=["id"]))
     assert json.loads(documents(answer, body)[0]) == {}
-    hit = answer.executed.hits[0]
+    hit = hits_of(answer)[0]
     fetch = internal.Fetch(place=index.place(), items=[internal.Fetch.Item(segment=hit.segment, document=hit.document)],
                            fields=["id", "n"], **index.rules(shown))
     assert json.loads(documents(*shard.ask(fetch=fetch))[0]) == {"n": 7}
@@ -210,7 +209,7 @@ def test_an_index_has_one_set_of_rules(shard, index, internal):  # noqa: F811
         known = {**index.rules(settings), "settings": b""}
         query = internal.QueryText(place=index.place(), query="cats 7", no_prefix=True, **known)
         answer, _ = shard.ask(execute=internal.Execute(text=query, own_statistics=True, limit=1))
-        assert len(answer.executed.hits) == 1
+        assert len(hits_of(answer)) == 1
     former = internal.QueryText(place=index.place(), query="cats 7", no_prefix=True, settings_id=text["settings_id"])
     answer, _ = shard.ask(execute=internal.Execute(text=former, own_statistics=True, limit=1))
     assert answer.WhichOneof("message") == "settings_wanted"  # let go of when the newer came
