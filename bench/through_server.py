@@ -6,9 +6,9 @@
 
 DOCUMENTS is NDJSON (.gz too), QUERIES lines of `id TAB text` (.gz too); --match and --depth take several, with commas.
 Prints a table for RESULTS.md; system calls need strace. --in-process tells the median of the engine alone over the first
-shard, too: with one shard, what the server's has to be seen beside. The coordinator remembers what it counted for a query over several shards, so it matters how often one comes again. --stream:
+shard, too: with one shard, what the server's has to be seen beside. The coordinator remembers what it counted for the words of a query over several shards, so it matters how often they come again. --stream:
   same   every run has all queries: after the first each is a repetition
-  new    no text comes twice: each run puts one more space before every query
+  new    no text comes twice, but its words do: each run puts one more space before every query
   zipf   as many queries as the file has are drawn from it, the n-th with a probability of 1/n, others in each run
 """
 import argparse
