@@ -94,6 +94,8 @@ static bool require(struct all *x, size_t must)
         if (x->required[i]->kind == CLAUSE_NOTHING)
             return false;
     }
+    if (x->lead && x->lead->found_at != NO_WINDOW) /* as another's follower it went on to the end of a window */
+        clause_rewind(x->lead);
     return x->required_count > 0;
 }
 

@@ -42,7 +42,7 @@ bool clause_may_be(struct scope *s, const struct tree_leaf *leaf)
 
 void clause_open(struct scope *s, const struct tree_leaf *leaf, struct clause *out)
 {
-    *out = (struct clause){.scope = s, .leaf = leaf};
+    *out = (struct clause){.scope = s, .leaf = leaf, .found_at = NO_WINDOW, .asked_at = NO_WINDOW};
     const struct tree_element *e = &leaf->elements[0];
     if (leaf->element_count == 1 && leaf->field.len == 0)
         open_words(out, &s->run->weights[e->word]);
@@ -56,6 +56,7 @@ void clause_rewind(struct clause *c)
 {
     for (size_t i = 0; i < c->list_count; i++)
         scored_rewind(&c->lists[i]);
+    c->found_at = NO_WINDOW;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- bounds
@@ -106,33 +107,6 @@ uint32_t clause_reach(struct clause *c, uint32_t document)
         first = at < first ? at : first;
     }
     return first;
-}
-
-/* ------------------------------------------------------------------------------------------------------------ look-ups
- */
-
-static void look_up_group(struct clause *c, const struct candidates *all)
-{
-    struct candidates one = *all;
-    one.scores = NULL;
-    one.raises = true;
-    for (size_t k = 0; k < all->count; k++)
-        all->out[k] = ABSENT;
-    for (size_t i = 0; i < c->list_count; i++)
-        scored_look_up(&c->lists[i], &one);
-}
-
-void clause_look_up(struct clause *c, const struct candidates *candidates)
-{
-    if (c->kind == CLAUSE_WORD)
-        scored_look_up(&c->lists[0], candidates);
-    else if (c->kind == CLAUSE_GROUP)
-        look_up_group(c, candidates);
-    else if (c->kind == CLAUSE_PHRASE)
-        phrase_look_up(c, candidates);
-    else
-        for (size_t i = 0; i < candidates->count; i++)
-            candidates->out[i] = ABSENT;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- windows
@@ -215,4 +189,81 @@ void clause_mark(struct clause *c, uint32_t base, uint32_t end, uint64_t *seen)
     size_t lists = c->kind == CLAUSE_PHRASE ? 1 : c->list_count;
     for (size_t i = 0; i < lists; i++)
         scored_mark(&c->lists[i], base, end, seen);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ look-ups
+ */
+
+/* Each list after the other. */
+static void look_up_lists(struct clause *c, struct candidates one)
+{
+    one.scores = NULL;
+    one.raises = true;
+    for (size_t k = 0; k < one.count; k++)
+        one.out[k] = ABSENT;
+    for (size_t i = 0; i < c->list_count; i++)
+        scored_look_up(&c->lists[i], &one);
+}
+
+/* Whether to go through the lists once, as far as the window goes, is less than it is to look up these candidates and those
+ * before them in each: then there will be as many again. By posting and by candidate that costs about the same, by list as
+ * much as a few of them. */
+static bool is_worth_it(struct clause *c, uint32_t base, uint64_t candidates)
+{
+    enum { A_LIST = 4, A_WINDOW = 200 };
+    const struct scope *s = c->scope;
+    uint64_t documents = s->documents > WINDOW ? s->documents : (uint64_t)WINDOW;
+    uint64_t postings = c->cost * WINDOW / documents;
+    c->asked = c->asked_at == base ? c->asked + candidates : candidates;
+    c->asked_at = base;
+    return !s->unscored && !s->asks && c->asked * c->list_count > postings + A_LIST * c->list_count + A_WINDOW;
+}
+
+/* What the group adds in a window, from where its lists are. */
+static bool find_in_window(struct clause *c, uint32_t base, uint32_t end)
+{
+    if (c->found)
+        memset(c->found, 0, sizeof *c->found);
+    else
+        c->found = scope_take(c->scope, arena_new(c->scope->arena, struct window));
+    for (size_t i = 0; c->found && i < c->list_count; i++)
+        accumulate_list(&c->lists[i], base, end, c->found, raise_block);
+    c->found_at = c->found ? base : (uint32_t)NO_WINDOW;
+    return !c->scope->err;
+}
+
+/* Candidates of one window after the other, as long as that is worth it, and all that are left. */
+static void look_up_group(struct clause *c, const struct candidates *all)
+{
+    uint32_t documents = c->scope->documents;
+    struct candidates left = *all;
+    while (left.count > 0) {
+        uint32_t base = left.documents[0] & ~(uint32_t)(WINDOW - 1);
+        uint32_t end = documents - base > WINDOW ? base + WINDOW : documents;
+        size_t here = kernel_below(left.documents, left.count, end);
+        if (c->found_at != base && (!is_worth_it(c, base, here) || !find_in_window(c, base, end)))
+            break;
+        for (size_t i = 0; i < here; i++) {
+            uint32_t at = left.documents[i] - base;
+            left.out[i] = c->found->seen[at / 64] >> at % 64 & 1 ? c->found->sums[at] : ABSENT;
+        }
+        left.documents += here;
+        left.out += here;
+        left.count -= here;
+    }
+    if (left.count > 0)
+        look_up_lists(c, left);
+}
+
+void clause_look_up(struct clause *c, const struct candidates *candidates)
+{
+    if (c->kind == CLAUSE_WORD)
+        scored_look_up(&c->lists[0], candidates);
+    else if (c->kind == CLAUSE_GROUP)
+        look_up_group(c, candidates);
+    else if (c->kind == CLAUSE_PHRASE)
+        phrase_look_up(c, candidates);
+    else
+        for (size_t i = 0; i < candidates->count; i++)
+            candidates->out[i] = ABSENT;
 }

@@ -21,6 +21,10 @@ struct clause {
     struct scored_list *lists; /* of a phrase: each word once, rarest first */
     size_t list_count;
     struct phrase *phrase;
+    struct window *found;  /* of a group: what it adds in a window, once many were looked up there; NULL: nowhere yet */
+    uint32_t found_at;     /* the window's first document; NO_WINDOW: none */
+    uint32_t asked_at;     /* the window where candidates were looked up last, list by list */
+    uint64_t asked;        /* how many there, until now */
 };
 
 /* What a union sums up: all zero between windows. */
@@ -29,6 +33,7 @@ struct window {
     uint64_t seen[WINDOW / 64];
     int32_t scratch[WINDOW];
 };
+enum { NO_WINDOW = WINDOW - 1 };
 
 /* False if it is nothing in this segment, as far as the dictionary tells. */
 bool clause_may_be(struct scope *s, const struct tree_leaf *leaf);
