@@ -39,6 +39,19 @@ void added_close(struct added *a)
     *a = (struct added){0};
 }
 
+static int hash_of(const void *segment, uint32_t at, uint64_t *out)
+{
+    return segment_id_hash(segment, at, out);
+}
+
+int added_ids(const struct added *a, struct id_filter *out)
+{
+    *out = (struct id_filter){0};
+    if (a->core.image || a->core.documents > ADDED_IDS_MOST)
+        return 0;
+    return id_filter_make(a->core.id, a->core.documents, hash_of, a->segment, out);
+}
+
 int added_delete(struct added *a, uint32_t document)
 {
     struct deletion_chunk **chunk = &a->core.chunks[document / CHUNK_DOCUMENTS];

@@ -11,6 +11,7 @@
 #include "common/fd.h"
 #include "index/core_commit.h"
 #include "index/core_file.h"
+#include "index/core_ids.h"
 #include "index/core_keys.h"
 #include "index/core_view.h"
 
@@ -174,6 +175,27 @@ int core_tombstones(struct core *c, core_tombstone_sink *sink, void *context)
     core_cursor_close(&cursor);
     core_file_done(c->file);
     return err;
+}
+
+static size_t all_places(uint32_t *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = (uint32_t)i;
+    return count;
+}
+
+int core_may_have(struct core *c, uint64_t segment, const uint64_t *hashes, size_t count, uint32_t *out_places,
+                  size_t *out_count)
+{
+    bool is_locked = core_file_is_writing(c->file);
+    int err = is_locked ? 0 : core_file_look(c->file);
+    if (err)
+        return err;
+    if (!core_ids_find(c->file, segment, hashes, count, out_places, out_count))
+        *out_count = all_places(out_places, count);
+    if (!is_locked)
+        core_file_done(c->file);
+    return 0;
 }
 
 static int read_refusals(struct core_file *f, struct core_cursor *cursor, core_refusal_sink *sink, void *context)

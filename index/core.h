@@ -103,6 +103,11 @@ static inline bool core_is_deleted(const struct core_segment *s, uint32_t docume
     return chunk && chunk->bits[at / 64] >> at % 64 & 1;
 }
 
+/* Which of these hashes, which rise, may be of ids in a segment's file: their places, in room for `count`. Nothing is missed; of
+ * what is not there one in a thousand is told. Of a segment of which nothing is known all are. Under the lock, and without. */
+int core_may_have(struct core *c, uint64_t segment, const uint64_t *hashes, size_t count, uint32_t *out_places,
+                  size_t *out_count);
+
 bool core_is_applied(const struct core_view *v, uint64_t sequence);
 
 /* ------------------------------------------------------------------------------------------------ writing: worker only
@@ -133,6 +138,8 @@ struct core_position {
     size_t range_count;
 };
 
+struct id_filter;
+
 /* Everything one commit does. It is compare-and-set: ERR_STALE, and nothing changed, if the epoch is lower than the
  * file's, any sequence of `applied` is applied already, the added segment is there, or an input of a merge is gone.
  * ERR_FULL where there is no room for one more image: then it must be a file. ERR_INVALID for a mark in a segment that is not there. Marks of documents that are deleted already change nothing;
@@ -142,6 +149,7 @@ struct core_change {
     struct core_range applied;        /* empty for a merge */
     const struct core_segment *added; /* NULL: none (nothing but deletions, or all refused); its chunks say which of
                                          its own documents are born deleted */
+    const struct id_filter *ids;      /* of the added one, where it has a file; NULL: none is kept */
     const uint64_t *removed;          /* inputs of a merge */
     size_t removed_count;
     const struct core_mark *marks;

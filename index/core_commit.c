@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "index/core_ids.h"
 #include "index/core_view.h"
 #include "index/core_writing.h"
 #include "index/image.h"
@@ -175,24 +176,25 @@ void writing_put_segment(struct writing *w, const struct core_segment *s, struct
 
 void writing_put_chunk(struct writing *w, uint64_t segment, uint32_t i, const struct deletion_chunk *chunk)
 {
-    struct core_key key = core_key_deletions(segment, i);
+    struct core_key key = core_key_part(CORE_DELETIONS, segment, i);
     writing_put(w, core_key_str(&key), core_put_chunk(w->value, core_key_str(&key), chunk));
 }
 
-static int remove_chunks(struct writing *w, uint64_t segment)
+/* All values of a kind that a segment has in parts. */
+static int remove_parts(struct writing *w, enum core_kind kind, uint64_t segment)
 {
-    struct core_key from = core_key_deletions(segment, 0);
+    struct core_key from = core_key_part(kind, segment, 0);
     for (;;) {
         struct str key, value;
         uint64_t id;
-        uint32_t i;
+        uint32_t part;
         int err = first_of(w, &from, &key, &value);
         if (err)
             return err == -ENOENT ? 0 : err;
-        err = core_key_read_deletions(key, &id, &i);
+        err = core_key_read_part(kind, key, &id, &part);
         if (err || id != segment)
             return err;
-        struct core_key gone = core_key_deletions(id, i);
+        struct core_key gone = core_key_part(kind, id, part);
         core_file_delete(w->file, core_key_str(&gone));
     }
 }
@@ -207,7 +209,8 @@ static int remove_input(struct writing *w, uint64_t id)
     struct core_key key = core_key_u64(CORE_SEGMENT, id);
     core_file_delete(w->file, core_key_str(&key));
     recents_drop(&w->meta.recent, id);
-    return remove_chunks(w, id);
+    err = remove_parts(w, CORE_DELETIONS, id);
+    return err ? err : remove_parts(w, CORE_IDS, id);
 }
 
 static int remove_inputs(struct writing *w)
@@ -289,6 +292,8 @@ static int add_segment(struct writing *w)
     if (s.deleted != added->deleted || s.chunk_count != core_chunks(s.documents))
         return ERR_INVALID;
     writing_put_segment(w, &s, image_of(added));
+    if (w->change->ids)
+        core_ids_put(w->file, w->change->ids);
     return 0;
 }
 

@@ -168,6 +168,11 @@ void core_file_abort(struct core_file *f)
     f->write = NULL;
 }
 
+bool core_file_is_writing(const struct core_file *f)
+{
+    return f->write;
+}
+
 static MDB_txn *current(struct core_file *f)
 {
     return f->write ? f->write : f->look;

@@ -34,6 +34,7 @@ void core_file_done(struct core_file *f);
 int core_file_begin(struct core_file *f);
 int core_file_commit(struct core_file *f); /* durable when it returns 0; the first failure of the whole transaction */
 void core_file_abort(struct core_file *f); /* accepts one that is not begun */
+bool core_file_is_writing(const struct core_file *f);
 
 /* In the transaction that is open: the writing one if there is one. */
 int core_file_get(struct core_file *f, struct str key, struct str *out); /* -ENOENT */

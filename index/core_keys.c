@@ -6,23 +6,22 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "common/crc.h"
 #include "common/err.h"
+#include "index/core_ids.h"
+#include "index/core_value.h"
 
 /* Keys: one byte of kind, then numbers in big-endian, so that they sort as numbers.
  *
  *   M                          meta
  *   S  u64 segment             one live segment
  *   D  u64 segment  u32 chunk  deleted documents [chunk * 64 K, (chunk + 1) * 64 K) of it
+ *   I  u64 segment  u32 part   which ids its file may have (core_ids.c); not there: any
  *   R  u64 first               an applied range above the watermark; ranges never touch
  *   T  u64 hash     id         a deletion by id that something before it may still need to know of
  *   U  u64 sequence            the same, in the order in which the watermark passes them
  *   F  u64 generation  u64 sequence   a refused operation
  *
- * Values: a header of 16 bytes, then the payload, little-endian.
- *
- *    0  u32 magic "MFCV"     4  u16 version     6  u16 kind     8  u32 payload bytes     12  u32 CRC-32C of key and
- * payload
+ * Values, behind their header (core_value.h), little-endian:
  *
  *   M  u64 generation  u64 epoch  u64 watermark
  *      version 1: that is all. Version 2: marks follow that are not in D and S yet, at least one, rising by segment and
@@ -37,8 +36,7 @@
  *   U  u64 hash  id
  *   F  u64 task  u64 position  u32 id bytes  u32 code bytes  id code message */
 enum {
-    MAGIC = 'M' | 'F' << 8 | 'C' << 16 | 'V' << 24,
-    VERSION = 1,
+    VERSION = CORE_VALUE_VERSION,
     VERSION_IMAGE = 2,  /* of segments */
     VERSION_RECENT = 2, /* of the meta value */
     META_BYTES = 24,
@@ -51,7 +49,6 @@ enum {
     ENCODING_LIST = 0,
     ENCODING_BITS = 1,
     LIST_MAX = 1900, /* a longer list would not stay within one page */
-    IMAGE_VALUE_LEAST = 2040,
 };
 
 static_assert(CORE_KEY_MAX <= 511, "LMDB's longest key");
@@ -77,10 +74,10 @@ struct core_key core_key_u64(enum core_kind kind, uint64_t a)
     return k;
 }
 
-struct core_key core_key_deletions(uint64_t segment, uint32_t chunk)
+struct core_key core_key_part(enum core_kind kind, uint64_t segment, uint32_t part)
 {
-    struct core_key k = core_key_u64(CORE_DELETIONS, segment);
-    store_be32(k.bytes + 9, chunk);
+    struct core_key k = core_key_u64(kind, segment);
+    store_be32(k.bytes + 9, part);
     k.len = 13;
     return k;
 }
@@ -135,61 +132,28 @@ int core_key_read_tombstone(struct str key, uint64_t *out_hash)
     return 0;
 }
 
-int core_key_read_deletions(struct str key, uint64_t *out_segment, uint32_t *out_chunk)
+int core_key_read_part(enum core_kind kind, struct str key, uint64_t *out_segment, uint32_t *out_part)
 {
-    if (!is_key(CORE_DELETIONS, key, 13))
+    if (!is_key(kind, key, 13))
         return ERR_CORRUPT;
     *out_segment = load_be64(key.ptr + 1);
-    *out_chunk = load_be32(key.ptr + 9);
+    *out_part = load_be32(key.ptr + 9);
     return 0;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- header */
 
-static void put_header(char *to, struct str key, uint16_t version, size_t payload, size_t checked)
-{
-    store_u32(to, (uint32_t)MAGIC);
-    store_u16(to + 4, version);
-    store_u16(to + 6, (uint16_t)(unsigned char)key.ptr[0]);
-    store_u32(to + 8, (uint32_t)payload);
-    store_u32(to + 12, crc32c(crc32c(0, key.ptr, key.len), to + CORE_HEADER, checked));
-}
-
 static struct str seal(char *to, struct str key, size_t payload)
 {
-    put_header(to, key, VERSION, payload, payload);
+    core_value_head(to, key, VERSION, payload, payload);
     return (struct str){.ptr = to, .len = CORE_HEADER + payload};
-}
-
-static int check_version(struct str value, uint16_t version)
-{
-    if (value.len < CORE_HEADER || load_u32(value.ptr) != (uint32_t)MAGIC)
-        return ERR_CORRUPT;
-    if (load_u16(value.ptr + 4) != version)
-        return ERR_VERSION;
-    return load_u32(value.ptr + 8) == value.len - CORE_HEADER ? 0 : ERR_CORRUPT;
-}
-
-static int check_head(struct str value)
-{
-    return check_version(value, VERSION);
-}
-
-/* Behind its head: kind, least length, and the checksum of the first `checked` bytes. */
-static int check_payload(struct str key, struct str value, size_t at_least, size_t checked)
-{
-    struct str payload = {.ptr = value.ptr + CORE_HEADER, .len = value.len - CORE_HEADER};
-    if (key.len == 0 || load_u16(value.ptr + 6) != (unsigned char)key.ptr[0] || payload.len < at_least)
-        return ERR_CORRUPT;
-    uint32_t crc = crc32c(crc32c(0, key.ptr, key.len), payload.ptr, checked);
-    return load_u32(value.ptr + 12) == crc ? 0 : ERR_CORRUPT;
 }
 
 static int unseal(struct str key, struct str value, size_t at_least, struct str *out)
 {
-    int err = check_head(value);
+    int err = core_value_check_version(value, VERSION);
     if (!err)
-        err = check_payload(key, value, at_least, value.len - CORE_HEADER);
+        err = core_value_check(key, value, at_least, value.len - CORE_HEADER);
     if (!err)
         *out = (struct str){.ptr = value.ptr + CORE_HEADER, .len = value.len - CORE_HEADER};
     return err;
@@ -226,7 +190,7 @@ struct str core_put_meta(char *to, struct str key, const struct core_meta *meta)
     store_u64(p + META_BYTES, count);
     for (size_t i = 0; i < count; i++)
         put_recent(p + META_BYTES + RECENT_HEAD + i * RECENT_BYTES, &meta->recent.items[i]);
-    put_header(to, key, count ? VERSION_RECENT : VERSION, size, size);
+    core_value_head(to, key, count ? VERSION_RECENT : VERSION, size, size);
     return (struct str){.ptr = to, .len = CORE_HEADER + size};
 }
 
@@ -250,8 +214,8 @@ static int check_meta(struct str key, struct str value)
     struct str ignored;
     if (!is_of_version(value, VERSION_RECENT))
         return unseal_exactly(key, value, META_BYTES, &ignored);
-    int err = check_version(value, VERSION_RECENT);
-    return err ? err : check_payload(key, value, META_BYTES + RECENT_HEAD, value.len - CORE_HEADER);
+    int err = core_value_check_version(value, VERSION_RECENT);
+    return err ? err : core_value_check(key, value, META_BYTES + RECENT_HEAD, value.len - CORE_HEADER);
 }
 
 int core_get_meta(struct str key, struct str value, struct core_meta *out)
@@ -293,9 +257,9 @@ struct str core_put_segment(char *to, struct str key, const struct core_segment 
 
 struct str core_put_image(char *to, struct str key, const struct core_segment *s, size_t *out_size)
 {
-    size_t used = CORE_IMAGE_AT + (size_t)s->bytes, size = used < IMAGE_VALUE_LEAST ? (size_t)IMAGE_VALUE_LEAST : used;
+    size_t used = CORE_IMAGE_AT + (size_t)s->bytes, size = used < CORE_OWN_PAGES ? (size_t)CORE_OWN_PAGES : used;
     put_segment(to + CORE_HEADER, s);
-    put_header(to, key, VERSION_IMAGE, size - CORE_HEADER, SEGMENT_BYTES);
+    core_value_head(to, key, VERSION_IMAGE, size - CORE_HEADER, SEGMENT_BYTES);
     *out_size = size;
     return (struct str){.ptr = to, .len = CORE_IMAGE_AT};
 }
@@ -311,8 +275,8 @@ static int check_segment(struct str key, struct str value)
     struct str ignored;
     if (!is_of_image(value))
         return unseal_exactly(key, value, SEGMENT_BYTES, &ignored);
-    int err = check_version(value, VERSION_IMAGE);
-    return err ? err : check_payload(key, value, SEGMENT_BYTES, SEGMENT_BYTES);
+    int err = core_value_check_version(value, VERSION_IMAGE);
+    return err ? err : core_value_check(key, value, SEGMENT_BYTES, SEGMENT_BYTES);
 }
 
 int core_check_value(struct str key, struct str value)
@@ -321,6 +285,8 @@ int core_check_value(struct str key, struct str value)
     char kind = key.len ? key.ptr[0] : 0;
     if (kind == CORE_SEGMENT)
         return check_segment(key, value);
+    if (kind == CORE_IDS)
+        return core_ids_check(key, value);
     return kind == CORE_META ? check_meta(key, value) : unseal(key, value, 0, &ignored);
 }
 
@@ -413,7 +379,7 @@ int core_get_chunk(struct str key, struct str value, struct deletion_chunk *out)
 
 int core_get_chunk_generation(struct str value, uint64_t *out)
 {
-    int err = check_head(value);
+    int err = core_value_check_version(value, VERSION);
     if (err)
         return err;
     if (value.len < CORE_HEADER + CHUNK_HEAD)

@@ -8,11 +8,13 @@
 #include "common/str.h"
 #include "index/core.h"
 #include "index/core_recent.h"
+#include "index/core_value.h"
 
 enum core_kind {
     CORE_META = 'M',
     CORE_SEGMENT = 'S',
     CORE_DELETIONS = 'D',
+    CORE_IDS = 'I',
     CORE_RANGE = 'R',
     CORE_TOMBSTONE = 'T',
     CORE_PASSING = 'U', /* the same tombstones by sequence number: which ones the watermark passes */
@@ -23,7 +25,6 @@ enum {
     CORE_ID_MAX = 256,
     CORE_TOMBSTONE_ID = 1 + 8, /* where the id begins in a tombstone's key, which is at least so long */
     CORE_KEY_MAX = 1 + 8 + CORE_ID_MAX,
-    CORE_HEADER = 16,
     CORE_MESSAGE_MAX = 1 << 16,
     CORE_IMAGE_AT = CORE_HEADER + 48,
     CORE_VALUE_MAX = CORE_HEADER + 16 + CHUNK_BYTES, /* of all but refusals and images */
@@ -42,7 +43,7 @@ struct core_meta {
 /* Keys. `b` is used by kinds with two numbers. */
 struct core_key core_key(enum core_kind kind);
 struct core_key core_key_u64(enum core_kind kind, uint64_t a);
-struct core_key core_key_deletions(uint64_t segment, uint32_t chunk);
+struct core_key core_key_part(enum core_kind kind, uint64_t segment, uint32_t part); /* D and I */
 struct core_key core_key_refusal(uint64_t generation, uint64_t sequence);
 struct core_key core_key_tombstone(uint64_t hash, struct str id); /* id.len <= CORE_ID_MAX */
 
@@ -55,7 +56,7 @@ static inline struct str core_key_str(const struct core_key *k)
 int core_key_read_u64(enum core_kind kind, struct str key, uint64_t *out);
 int core_key_read_pair(enum core_kind kind, struct str key, uint64_t *out_a, uint64_t *out_b);
 int core_key_read_tombstone(struct str key, uint64_t *out_hash); /* -ENOENT: a key of another kind */
-int core_key_read_deletions(struct str key, uint64_t *out_segment, uint32_t *out_chunk);
+int core_key_read_part(enum core_kind kind, struct str key, uint64_t *out_segment, uint32_t *out_part);
 
 /* Values. Encoders write to a caller's buffer of CORE_VALUE_MAX bytes (refusals: core_refusal_size) and return the
  * value in it. Decoders check all of it; ERR_CORRUPT, ERR_VERSION. Keys are covered by the checksum. */

@@ -9,7 +9,7 @@
 
 static int read_chunk(struct writing *w, uint64_t segment, uint32_t i, struct deletion_chunk *out)
 {
-    struct core_key key = core_key_deletions(segment, i);
+    struct core_key key = core_key_part(CORE_DELETIONS, segment, i);
     struct str value;
     int err = writing_get(w, &key, &value);
     if (err == -ENOENT) {

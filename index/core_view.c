@@ -231,13 +231,13 @@ static int make_chunks(struct core_segment *s, const struct sources *from)
 
 static int read_chunks(struct core_cursor *cursor, struct core_segment *s, const struct sources *from)
 {
-    struct core_key first = core_key_deletions(s->id, 0);
+    struct core_key first = core_key_part(CORE_DELETIONS, s->id, 0);
     struct str key, value;
     int err = core_cursor_seek(cursor, core_key_str(&first), &key, &value);
     for (; !err && key.ptr[0] == CORE_DELETIONS; err = core_cursor_next(cursor, &key, &value)) {
         uint64_t id;
         uint32_t i;
-        err = core_key_read_deletions(key, &id, &i);
+        err = core_key_read_part(CORE_DELETIONS, key, &id, &i);
         if (err || id != s->id)
             return err;
         if (i >= s->chunk_count || s->chunks[i])

@@ -5,7 +5,9 @@
 
 #include "common/err.h"
 #include "index/added.h"
+#include "index/candidates.h"
 #include "index/score.h"
+#include "index/snapshot.h"
 #include "index/sort.h"
 
 /* A put or a deletion of this build. After `collapse` there is one for each id: the one with the highest stamp. */
@@ -25,10 +27,13 @@ struct resolving {
     struct core *core;
     const struct resolve_build *build;
     struct added added;
+    struct id_filter ids;
     struct entry *entries; /* by (hash, stamp) */
     size_t entry_count;
+    uint64_t *hashes; /* of the entries */
+    struct candidates candidates;
     struct marks marks;
-    struct snapshot *seen; /* its segments are looked through */
+    struct core_view *seen; /* its segments are looked through */
     struct segment_fault fault;
 };
 
@@ -140,88 +145,105 @@ static int add_mark(struct marks *m, struct core_mark mark)
     return 0;
 }
 
-static int meet(struct resolving *r, struct entry *e, const struct snapshot_segment *s, uint32_t document)
+struct opened { /* a segment that may have entries */
+    const struct core_segment *core;
+    struct segment *segment;
+};
+
+static int meet(struct resolving *r, struct entry *e, const struct opened *o, uint32_t document)
 {
-    int err = segment_check_document(s->segment, document);
+    int err = segment_check_document(o->segment, document);
     if (err)
         return err;
-    if (segment_stamps(s->segment)[document] >= e->stamp)
+    if (segment_stamps(o->segment)[document] >= e->stamp)
         return lose(r, e);
-    if (core_is_deleted(s->core, document))
+    if (core_is_deleted(o->core, document))
         return 0;
-    struct core_mark mark = {.segment = s->core->id,
+    struct core_mark mark = {.segment = o->core->id,
                              .document = document,
-                             .length = length_decoded[segment_length_codes(s->segment)[document]]};
+                             .length = length_decoded[segment_length_codes(o->segment)[document]]};
     return add_mark(&r->marks, mark);
 }
 
-static int probe(struct resolving *r, struct entry *e, const struct snapshot_segment *s)
+static int probe(struct resolving *r, struct entry *e, const struct opened *o)
 {
     struct str id;
     uint32_t from = 0, document;
     int err = id_of(r, e, &id);
-    while (!err && segment_find_id(s->segment, e->hash, id, &from, &document, &err))
-        err = meet(r, e, s, document);
+    while (!err && segment_find_id(o->segment, e->hash, id, &from, &document, &err))
+        err = meet(r, e, o, document);
     return err;
 }
 
-/* Dead versions need no look: what killed them has a higher stamp, and is alive or has a tombstone. */
-static int probe_segment(struct resolving *r, const struct snapshot_segment *s)
+static int probe_candidates(struct resolving *r, const struct opened *o)
 {
-    if (s->core->deleted == s->core->documents)
-        return 0;
-    for (size_t i = 0; i < r->entry_count; i++) {
-        int err = r->entries[i].has_lost ? 0 : probe(r, &r->entries[i], s);
+    for (size_t i = 0; i < r->candidates.found; i++) {
+        struct entry *e = &r->entries[r->candidates.places[i]];
+        int err = e->has_lost ? 0 : probe(r, e, o);
         if (err) {
-            r->fault = (struct segment_fault){s->core->id, segment_damaged(s->segment, "ids"), s->core->image};
+            r->fault = (struct segment_fault){o->core->id, segment_damaged(o->segment, "ids"), o->core->image};
             return err;
         }
     }
     return 0;
 }
 
-static bool has_segment(const struct snapshot *s, uint64_t id)
+/* Dead versions need no look: what killed them has a higher stamp, and is alive or has a tombstone. Nor do segments that
+ * can have none of the ids, which are most. */
+static int look_into(struct resolving *r, const struct core_segment *s)
 {
-    size_t low = 0, high = s ? s->segment_count : 0;
+    struct opened o = {.core = s};
+    int err = s->deleted == s->documents ? 0 : candidates_find(&r->candidates, s);
+    if (err || s->deleted == s->documents || !r->candidates.found)
+        return err;
+    err = snapshot_open_segment(r->build->directory, s, true, &o.segment, &r->fault);
+    if (err)
+        return err;
+    err = probe_candidates(r, &o);
+    segment_close(o.segment);
+    return err;
+}
+
+static bool has_segment(const struct core_view *v, uint64_t id)
+{
+    size_t low = 0, high = v ? v->segment_count : 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (s->segments[middle].core->id < id)
+        if (v->segments[middle].id < id)
             low = middle + 1;
         else
             high = middle;
     }
-    return s && low < s->segment_count && s->segments[low].core->id == id;
+    return v && low < v->segment_count && v->segments[low].id == id;
 }
 
 /* Looks through the segments of `view` that have not been looked through; takes over the view. */
 static int look_through(struct resolving *r, struct core_view *view)
 {
-    struct snapshot *now;
-    int err = snapshot_open_for_ids(r->build->directory, view, r->seen, &now, &r->fault);
+    int err = 0;
+    for (size_t i = 0; !err && i < view->segment_count; i++)
+        if (!has_segment(r->seen, view->segments[i].id))
+            err = look_into(r, &view->segments[i]);
     if (err) {
         core_view_release(view);
         return err;
     }
-    for (size_t i = 0; !err && i < now->segment_count; i++) {
-        if (!has_segment(r->seen, now->segments[i].core->id))
-            err = probe_segment(r, &now->segments[i]);
-    }
-    snapshot_release(r->seen);
-    r->seen = now;
-    return err;
+    core_view_release(r->seen);
+    r->seen = view;
+    return 0;
 }
 
 /* Without the lock, until nothing new comes or it has been tried often enough. A merge may have removed a file between
- * the view and its opening: then there is a newer view. */
+ * the view and its opening: then there is a newer view, and what was found before is marked twice, which changes nothing. */
 static int look_ahead(struct resolving *r)
 {
     int rounds = 0, tries = 0;
     while (rounds < ROUNDS) {
         struct core_view *view;
-        int err = core_read(r->core, r->seen ? r->seen->view : NULL, &view);
+        int err = core_read(r->core, r->seen, &view);
         if (err)
             return err;
-        bool is_news = !r->seen || view != r->seen->view;
+        bool is_news = view != r->seen;
         bool is_stale =
             r->build->applied.first < r->build->applied.end && core_is_applied(view, r->build->applied.first);
         if (!is_news || is_stale) {
@@ -326,7 +348,7 @@ static int tombstones_of(struct resolving *r, struct core_tombstone **out, size_
 static int recheck(struct resolving *r)
 {
     struct core_view *now;
-    int err = core_begin_view(r->core, r->seen->view, &now);
+    int err = core_begin_view(r->core, r->seen, &now);
     if (!err)
         err = look_through(r, now);
     return err ? err : meet_tombstones(r);
@@ -348,6 +370,7 @@ static int commit(struct resolving *r, uint64_t *out_generation)
         .epoch = r->build->epoch,
         .applied = r->build->applied,
         .added = r->build->segment ? &r->added.core : NULL,
+        .ids = r->ids.blocks ? &r->ids : NULL,
         .marks = r->marks.items,
         .mark_count = r->marks.count,
         .tombstones = tombstones,
@@ -361,13 +384,31 @@ static int commit(struct resolving *r, uint64_t *out_generation)
     return err;
 }
 
+/* What is asked of each segment. */
+static int make_candidates(struct resolving *r)
+{
+    uint32_t *places = malloc(r->entry_count * sizeof *places + 1);
+    r->hashes = malloc(r->entry_count * sizeof *r->hashes + 1);
+    r->candidates =
+        (struct candidates){.core = r->core, .hashes = r->hashes, .count = r->entry_count, .places = places};
+    if (!r->hashes || !places)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->entry_count; i++)
+        r->hashes[i] = r->entries[i].hash;
+    return 0;
+}
+
 static int resolve(struct resolving *r, uint64_t *out_generation)
 {
     int err = r->build->segment ? added_open(r->build->segment, &r->added) : 0;
+    if (!err && r->build->segment)
+        err = added_ids(&r->added, &r->ids);
     if (!err)
         err = collect(r);
     if (!err)
         err = collapse(r);
+    if (!err)
+        err = make_candidates(r);
     if (!err)
         err = look_ahead(r);
     if (!err)
@@ -384,8 +425,11 @@ int resolve_build(struct core *c, const struct resolve_build *build, uint64_t *o
     int err = resolve(&r, out_generation);
     if (err && out_fault)
         *out_fault = r.fault;
-    snapshot_release(r.seen);
+    core_view_release(r.seen);
     added_close(&r.added);
+    id_filter_free(&r.ids);
+    free(r.hashes);
+    free(r.candidates.places);
     free(r.entries);
     free(r.marks.items);
     return err;

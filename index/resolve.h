@@ -1,7 +1,7 @@
 /* resolve.h - which versions of documents win, when a segment is committed; then the commit itself.  Runs in: worker.
  *
  * Of all versions of an id, and deletions of it, the highest stamp wins, in whatever order they are committed. Most is
- * looked up before core.mdb is locked, with a snapshot; under the lock only what was committed since is looked at:
+ * looked up before core.mdb is locked, in segments that may have the ids (candidates.h); under the lock only what was committed since is looked at:
  * new segments (of builds and of merges, in which moved versions are found again by id) and tombstones. */
 #ifndef INDEX_RESOLVE_H
 #define INDEX_RESOLVE_H
@@ -28,7 +28,7 @@ struct resolve_build {
     uint64_t refusals_saved;
 };
 
-/* Commits it: 0 and the new generation; ERR_STALE if it was superseded (nothing changed). Memory by malloc: 24 bytes
+/* Commits it: 0 and the new generation; ERR_STALE if it was superseded (nothing changed). Memory by malloc: 38 bytes
  * for each document and deletion, 16 for each older version. On failure *out_fault (may be NULL) says
  * which segment is damaged, if one is. */
 int resolve_build(struct core *c, const struct resolve_build *build, uint64_t *out_generation,

@@ -84,11 +84,17 @@ static int translate_all(const struct resolve_merge *merge, const struct core_vi
     return 0;
 }
 
-static int commit(struct core *c, const struct resolve_merge *merge, struct added *added, uint64_t *out_generation)
+struct output {
+    struct added added;
+    struct id_filter ids;
+};
+
+static int commit(struct core *c, const struct resolve_merge *merge, const struct output *o, uint64_t *out_generation)
 {
     struct core_change change = {
         .epoch = merge->epoch,
-        .added = merge->output ? &added->core : NULL,
+        .added = merge->output ? &o->added.core : NULL,
+        .ids = o->ids.blocks ? &o->ids : NULL,
         .removed = merge->inputs,
         .removed_count = merge->input_count,
         .refusals_saved = merge->refusals_saved,
@@ -96,31 +102,36 @@ static int commit(struct core *c, const struct resolve_merge *merge, struct adde
     return core_commit(c, &change, out_generation);
 }
 
-static int commit_locked(struct core *c, const struct resolve_merge *merge, struct added *added,
-                         uint64_t *out_generation)
+static int commit_locked(struct core *c, const struct resolve_merge *merge, struct output *o, uint64_t *out_generation)
 {
     struct core_view *now;
     int err = core_begin_view(c, merge->merged->view, &now);
     if (!err) {
-        err = translate_all(merge, now, added);
+        err = translate_all(merge, now, &o->added);
         core_view_release(now);
     }
     if (err) {
         core_abort(c);
         return err;
     }
-    return commit(c, merge, added, out_generation);
+    return commit(c, merge, o, out_generation);
+}
+
+static int open_output(const struct segment *segment, struct output *out)
+{
+    int err = segment ? added_open(segment, &out->added) : 0;
+    return err || !segment ? err : added_ids(&out->added, &out->ids);
 }
 
 int resolve_merge(struct core *c, const struct resolve_merge *merge, uint64_t *out_generation)
 {
-    struct added added = {0};
-    int err = merge->output ? added_open(merge->output, &added) : 0;
-    if (err)
-        return err;
-    err = core_begin(c);
+    struct output output = {0};
+    int err = open_output(merge->output, &output);
     if (!err)
-        err = commit_locked(c, merge, &added, out_generation);
-    added_close(&added);
+        err = core_begin(c);
+    if (!err)
+        err = commit_locked(c, merge, &output, out_generation);
+    added_close(&output.added);
+    id_filter_free(&output.ids);
     return err;
 }

@@ -70,6 +70,7 @@ struct str segment_field_name(const struct segment *s, uint32_t field);
 int64_t segment_field_find(const struct segment *s, struct str name); /* -1 if none */
 
 int segment_document_id(const struct segment *s, uint32_t document, struct str *out, uint64_t *out_hash);
+int segment_id_hash(const struct segment *s, uint32_t at, uint64_t *out); /* the at-th of all ids' hashes, rising */
 int segment_document_body(const struct segment *s, uint32_t document, struct arena *arena, struct str *out);
 
 /* Documents with that id: several where versions of one batch stand together. The number of the first at or above

@@ -68,6 +68,11 @@ uint32_t field_ranges_find(struct field_ranges *r, uint32_t position)
     return r->field;
 }
 
+int segment_id_hash(const struct segment *s, uint32_t at, uint64_t *out)
+{
+    return segment_element_u64(s, &s->hashes, at, out);
+}
+
 /* The first place whose hash is not below. */
 static int lower_bound(const struct segment *s, uint64_t hash, uint32_t *out)
 {
@@ -75,7 +80,7 @@ static int lower_bound(const struct segment *s, uint64_t hash, uint32_t *out)
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         uint64_t found;
-        int err = segment_element_u64(s, &s->hashes, middle, &found);
+        int err = segment_id_hash(s, middle, &found);
         if (err)
             return err;
         if (found < hash)
@@ -91,7 +96,7 @@ static int lower_bound(const struct segment *s, uint64_t hash, uint32_t *out)
 static int hash_at(const struct segment *s, uint32_t at, uint64_t hash, uint32_t *out_document)
 {
     uint64_t found;
-    int err = segment_element_u64(s, &s->hashes, at, &found);
+    int err = segment_id_hash(s, at, &found);
     const uint8_t *number;
     if (!err)
         err = segment_element(s, &s->hash_documents, at, &number);

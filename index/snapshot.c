@@ -22,21 +22,14 @@ struct opening {
     size_t only_count;
 };
 
-static int open_file(const struct opening *o, struct snapshot_segment *s, const char **out_section)
-{
-    char path[SNAPSHOT_PATH_MAX];
-    snapshot_segment_path(o->directory, s->core->id, path, sizeof path);
-    return snapshot_file_open(path, s->core, o->for_ids, &s->file, out_section);
-}
-
 static int fill_segment(const struct opening *o, struct snapshot_segment *s, const struct snapshot_segment *before,
-                        const char **out_section)
+                        struct segment_fault *out_fault)
 {
     if (before) {
         s->file = snapshot_file_hold(before->file);
         s->marks = snapshot_file_advance(s->file, before->core, before->marks, s->core);
     } else {
-        int err = open_file(o, s, out_section);
+        int err = snapshot_file_open(o->directory, s->core, o->for_ids, &s->file, out_fault);
         if (err)
             return err;
         s->marks = s->file->first;
@@ -75,14 +68,9 @@ static int add_segment(struct opening *o, const struct core_segment *core, struc
 {
     struct snapshot_segment *next = &s->segments[s->segment_count];
     next->core = core;
-    int err = fill_segment(o, next, same_segment(o->previous, &o->at, core->id), &out_fault->section);
-    if (err) {
-        out_fault->segment = core->id;
-        out_fault->in_core = core->image;
-        return err;
-    }
-    s->segment_count++;
-    return 0;
+    int err = fill_segment(o, next, same_segment(o->previous, &o->at, core->id), out_fault);
+    s->segment_count += !err;
+    return err;
 }
 
 static int open_snapshot(struct opening *o, struct core_view *view, struct snapshot **out,

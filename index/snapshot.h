@@ -43,6 +43,11 @@ int snapshot_open(const char *directory, struct core_view *view, struct snapshot
 int snapshot_open_for_ids(const char *directory, struct core_view *view, struct snapshot *previous,
                           struct snapshot **out, struct segment_fault *out_fault);
 
+/* One segment alone: its file, or the image that `core` has. ERR_CORRUPT also if it is not the one that `core` speaks of.
+ * `for_ids` as in segment_open_for_ids; *out_fault is set in any case. */
+int snapshot_open_segment(const char *directory, const struct core_segment *core, bool for_ids, struct segment **out,
+                          struct segment_fault *out_fault);
+
 /* Only those segments of the view, in its order, that are among `ids`. */
 int snapshot_open_only(const char *directory, struct core_view *view, const uint64_t *ids, size_t count,
                        struct snapshot **out, struct segment_fault *out_fault);

@@ -34,18 +34,33 @@ static int open_segment(const char *path, const struct core_segment *core, bool 
     return for_ids ? segment_open_for_ids(path, out, out_section) : segment_open_named(path, out, out_section);
 }
 
-int snapshot_file_open(const char *path, const struct core_segment *core, bool for_ids, struct snapshot_file **out,
-                       const char **out_section)
+int snapshot_open_segment(const char *directory, const struct core_segment *core, bool for_ids, struct segment **out,
+                          struct segment_fault *out_fault)
+{
+    char path[SNAPSHOT_PATH_MAX];
+    struct segment *s;
+    *out_fault = (struct segment_fault){.segment = core->id, .in_core = core->image};
+    snapshot_segment_path(directory, core->id, path, sizeof path);
+    int err = open_segment(path, core, for_ids, &s, &out_fault->section);
+    if (err)
+        return err;
+    if (segment_id(s) != core->id || segment_documents(s) != core->documents) {
+        out_fault->section = "TOC, which is of another segment";
+        segment_close(s);
+        return ERR_CORRUPT;
+    }
+    *out = s;
+    return 0;
+}
+
+int snapshot_file_open(const char *directory, const struct core_segment *core, bool for_ids, struct snapshot_file **out,
+                       struct segment_fault *out_fault)
 {
     struct snapshot_file *f = calloc(1, sizeof *f);
     if (!f)
         return -ENOMEM;
     f->references = 1;
-    int err = open_segment(path, core, for_ids, &f->segment, out_section);
-    if (!err && (segment_id(f->segment) != core->id || segment_documents(f->segment) != core->documents)) {
-        err = ERR_CORRUPT;
-        *out_section = "TOC, which is of another segment";
-    }
+    int err = snapshot_open_segment(directory, core, for_ids, &f->segment, out_fault);
     if (err)
         snapshot_file_release(f);
     else

@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "index/core.h"
-#include "index/segment.h"
+#include "index/snapshot.h"
 
 struct snapshot_file {
     uint32_t references;
@@ -24,10 +23,9 @@ struct snapshot_file {
     size_t bucket_mask;
 };
 
-/* The file, or the image that `core` has. ERR_CORRUPT if it is not the segment that `core` speaks of. `for_ids` as in
- * segment_open_for_ids. */
-int snapshot_file_open(const char *path, const struct core_segment *core, bool for_ids, struct snapshot_file **out,
-                       const char **out_section);
+/* As snapshot_open_segment. */
+int snapshot_file_open(const char *directory, const struct core_segment *core, bool for_ids, struct snapshot_file **out,
+                       struct segment_fault *out_fault);
 struct snapshot_file *snapshot_file_hold(struct snapshot_file *f);
 void snapshot_file_release(struct snapshot_file *f); /* accepts NULL */
 

@@ -20,7 +20,7 @@ static bool has_deletions_of(void **state, uint64_t segment)
     struct place *p = *state;
     char path[160];
     struct core_file *f;
-    struct core_key key = core_key_deletions(segment, 0);
+    struct core_key key = core_key_part(CORE_DELETIONS, segment, 0);
     struct str value;
     snprintf(path, sizeof path, "%s/core.mdb", p->directory);
     assert_int_equal(core_file_open(path, CORE_READS, &f), 0);

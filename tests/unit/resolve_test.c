@@ -491,10 +491,31 @@ static void workers_at_the_same_time_give_the_same_documents(void **state)
     }
 }
 
+/* A file that was unlinked is met by whoever opens it. */
+static void who_adds_an_id_opens_no_file_that_cannot_have_it(void **state)
+{
+    (void)state;
+    char path[128];
+    struct world *w = make_world(1);
+    w->count = 3;
+    w->operations[1] = (struct operation){.id = 1};
+    w->operations[2] = (struct operation){.id = 2};
+    w->operations[3] = (struct operation){.id = 1};
+    w->next_segment = w->segment_step = 3; /* files */
+    assert_int_equal(core_open_writer(w->directory, &w->core), 0);
+    assert_int_equal(run_job(w, (struct core_range){1, 2}), 0);
+    snapshot_segment_path(w->directory, 3, path, sizeof path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(run_job(w, (struct core_range){2, 3}), 0);
+    assert_int_equal(run_job(w, (struct core_range){3, 4}), -ENOENT);
+    end_world(w);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_order_of_commits_gives_the_same_documents),
+        cmocka_unit_test(who_adds_an_id_opens_no_file_that_cannot_have_it),
         cmocka_unit_test(of_two_merges_of_a_segment_one_is_refused),
         cmocka_unit_test(workers_at_the_same_time_give_the_same_documents),
     };
