@@ -72,10 +72,15 @@ static bool add_gaps(const struct segment *s, const struct entry *e, uint32_t ra
 /* ------------------------------------------------------------------------------------------------------------- buckets
  */
 
-/* From its place to where the next one in the same extent begins, or the extent ends. */
-static int view_bucket(const struct segment *s, uint32_t bucket, const uint8_t **out, const uint8_t **out_end)
+uint32_t segment_pair_bucket(const struct segment *s, struct str first, struct str second)
 {
-    uint64_t place, next = UINT64_MAX;
+    return pair_bucket(pair_hash(hash64(first), hash64(second)), s->toc.pair_buckets);
+}
+
+/* Up to where the next one in the same extent begins, or the extent ends. */
+int segment_pair_place(const struct segment *s, uint32_t bucket, uint64_t *out_place, uint32_t *out_size)
+{
+    uint64_t place = 0, next = UINT64_MAX;
     int err = segment_element_u64(s, &s->pair_places, bucket, &place);
     if (!err && bucket + 1 < s->toc.pair_buckets)
         err = segment_element_u64(s, &s->pair_places, bucket + 1, &next);
@@ -85,9 +90,20 @@ static int view_bucket(const struct segment *s, uint32_t bucket, const uint8_t *
     uint32_t end = next >> 32 == part ? (uint32_t)next : s->pairs.extents[part].size;
     if (end <= offset)
         return ERR_CORRUPT;
-    err = segment_view(s, &s->pairs, place, end - offset, out);
+    *out_place = place;
+    *out_size = end - offset;
+    return 0;
+}
+
+static int view_bucket(const struct segment *s, uint32_t bucket, const uint8_t **out, const uint8_t **out_end)
+{
+    uint64_t place;
+    uint32_t size;
+    int err = segment_pair_place(s, bucket, &place, &size);
     if (!err)
-        *out_end = *out + (end - offset);
+        err = segment_view(s, &s->pairs, place, size, out);
+    if (!err)
+        *out_end = *out + size;
     return err;
 }
 

@@ -47,6 +47,11 @@ unsigned segment_pairs_shift(const struct segment *s);
 /* Leaves of `ranges` those in which the second of two frequent words may stand behind the first. 0 or ERR_CORRUPT. */
 int segment_pair_ranges(const struct segment *s, struct str first, struct str second, struct pair_ranges *ranges);
 
+/* Where what is known of the two is looked up: an element of the pair places, and the bucket, which lies in one extent. 0 or
+ * ERR_CORRUPT. Not where pairs_least is 0. */
+uint32_t segment_pair_bucket(const struct segment *s, struct str first, struct str second);
+int segment_pair_place(const struct segment *s, uint32_t bucket, uint64_t *out_place, uint32_t *out_size);
+
 /* Whether any range of documents in [from, end) is among them. */
 bool pair_ranges_have(const struct pair_ranges *r, unsigned shift, uint32_t from, uint32_t end);
 

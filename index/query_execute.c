@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "index/pairs.h"
 #include "index/query_prune.h"
 #include "index/query_scan.h"
 #include "index/will_need.h"
@@ -135,11 +136,40 @@ static void ask_for_leaf(const struct execution *x, const struct segment *s, con
         will_need_list(s, &term, own < lead ? own : lead, !is_word(leaf), r);
 }
 
+static bool is_frequent(const struct segment *s, struct str key)
+{
+    struct term term;
+    int err = 0; /* whoever reads it in earnest will meet it again */
+    return segment_find_term(s, key, &term, &err) && term.documents >= segment_pairs_least(s);
+}
+
+typedef void need_pair(const struct segment *s, struct str first, struct str second, struct page_ranges *r);
+
+/* Of the neighbours in all phrases. */
+static void ask_for_pairs(const struct execution *x, need_pair *need, struct page_ranges *r)
+{
+    for (size_t i = 0; i < x->snapshot->segment_count; i++) {
+        const struct segment *s = x->snapshot->segments[i].segment;
+        bool is_asked = !snapshot_is_dead(&x->snapshot->segments[i]) && segment_pairs_least(s) > 0;
+        for (size_t k = 0; is_asked && k < x->query->leaf_count; k++) {
+            const struct tree_leaf *leaf = &x->query->leaves[k];
+            for (size_t e = 1; e < leaf->element_count; e++) {
+                const struct tree_element *first = &leaf->elements[e - 1], *second = first + 1;
+                if (second->offset == first->offset + 1 && is_frequent(s, first->key) && is_frequent(s, second->key))
+                    need(s, first->key, second->key, r);
+            }
+        }
+    }
+    page_ranges_ask(r);
+}
+
 /* The lists of all leaves in all segments. */
 static void ask_for_lists(const struct execution *x)
 {
     struct page_ranges r;
     page_ranges_init(&r);
+    ask_for_pairs(x, will_need_pair_place, &r);
+    ask_for_pairs(x, will_need_pair, &r);
     for (size_t n = 0; n < x->segment_count; n++) {
         const struct segment *s = x->snapshot->segments[x->order[n]].segment;
         uint64_t lead = documents_of_lead(x, s);

@@ -1,5 +1,5 @@
 /* segment_parts.h - an open segment from the inside: its extents, resolved.  Used by segment.c, segment_documents.c, bodies.c,
- * terms.c, postings.c, pairs.c, pairs_scan.c, prefix.c, typo.c, typo_walk.c; segment_writer.c. */
+ * terms.c, postings.c, pairs.c, pairs_scan.c, will_need.c, prefix.c, typo.c, typo_walk.c; segment_writer.c. */
 #ifndef INDEX_SEGMENT_PARTS_H
 #define INDEX_SEGMENT_PARTS_H
 

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "index/dictionary.h"
+#include "index/pairs.h"
 #include "index/segment_parts.h"
 
 enum {
@@ -111,6 +112,21 @@ static void need_positions(const struct posting_list *l, uint32_t block, struct 
     }
     if (from < end)
         need_place(l->segment, &l->segment->positions, place + from, end - from, r);
+}
+
+void will_need_pair_place(const struct segment *s, struct str first, struct str second, struct page_ranges *r)
+{
+    uint32_t bucket = segment_pair_bucket(s, first, second);
+    need_element(s, &s->pair_places, bucket, r);
+    need_element(s, &s->pair_places, bucket + 1, r); /* where it ends */
+}
+
+void will_need_pair(const struct segment *s, struct str first, struct str second, struct page_ranges *r)
+{
+    uint64_t place;
+    uint32_t size;
+    if (segment_pair_place(s, segment_pair_bucket(s, first, second), &place, &size) == 0)
+        need_place(s, &s->pairs, place, size, r);
 }
 
 void will_need_blocks(const struct posting_list *l, const uint32_t *documents, size_t count, bool with_positions,

@@ -52,6 +52,11 @@ void will_need_dictionary(const struct segment *s, struct page_ranges *r);
 void will_need_list(const struct segment *s, const struct term *t, uint64_t documents, bool with_positions,
                     struct page_ranges *r);
 
+/* Of two frequent words that are neighbours in a phrase: what tells where their list of ranges is, and, for which that is
+ * read, the list. */
+void will_need_pair_place(const struct segment *s, struct str first, struct str second, struct page_ranges *r);
+void will_need_pair(const struct segment *s, struct str first, struct str second, struct page_ranges *r);
+
 /* Of some blocks of an open list: those where `documents` (rising) may be, the positions of these, too, if they are
  * wanted. */
 void will_need_blocks(const struct posting_list *l, const uint32_t *documents, size_t count, bool with_positions,

@@ -15,6 +15,7 @@
 #include "common/hash.h"
 #include "index/merge.h"
 #include "index/segment_parts.h"
+#include "index/will_need.h"
 #include "random.h"
 
 /* Documents of random words, a few of them frequent; two are long: positions of the one are far apart, the other has more
@@ -208,6 +209,51 @@ static void lists_those_of_fewer_words_in_little_memory(void **state)
     discard(&m);
 }
 
+struct asked {
+    const uint8_t *at;
+    size_t size;
+    bool for_it; /* all of it, by one range */
+};
+
+static void look(void *context, struct page_range range)
+{
+    struct asked *a = context;
+    a->for_it |= range.from <= (uintptr_t)a->at && range.end >= (uintptr_t)a->at + a->size;
+}
+
+static bool asks(struct page_ranges *r, const uint8_t *at, size_t size)
+{
+    struct asked asked = {.at = at, .size = size};
+    r->advise = look;
+    r->context = &asked;
+    page_ranges_ask(r);
+    return asked.for_it;
+}
+
+static void are_asked_for_before_they_are_read(void **state)
+{
+    (void)state;
+    struct model m = make(DOCUMENTS, &(struct pairs_options){.memory = 4 << 20, .wanted = DOCUMENTS});
+    struct segment *s;
+    struct page_ranges r;
+    char room[2][8];
+    uint64_t place;
+    uint32_t size;
+    const uint8_t *element;
+    assert_int_equal(segment_open(m.path, &s), 0);
+    struct str first = key_of(0, room[0]), second = key_of(1, room[1]);
+    uint32_t bucket = segment_pair_bucket(s, first, second);
+    page_ranges_init(&r);
+    will_need_pair_place(s, first, second, &r);
+    assert_int_equal(segment_element(s, &s->pair_places, bucket, &element), 0);
+    assert_true(asks(&r, element, sizeof place));
+    will_need_pair(s, first, second, &r);
+    assert_int_equal(segment_pair_place(s, bucket, &place, &size), 0);
+    assert_true(asks(&r, s->pairs.extents[place >> 32].payload + (uint32_t)place, size));
+    segment_close(s);
+    discard(&m);
+}
+
 static char *read_file(const char *path, long *out_size)
 {
     FILE *file = fopen(path, "rb");
@@ -303,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_where_frequent_words_stand_side_by_side),
         cmocka_unit_test(lists_those_of_fewer_words_in_little_memory),
+        cmocka_unit_test(are_asked_for_before_they_are_read),
         cmocka_unit_test(gives_the_same_bytes_in_several_parts),
         cmocka_unit_test(has_none_in_small_segments),
         cmocka_unit_test(is_made_by_merges_whatever_the_inputs_have),
