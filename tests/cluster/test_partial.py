@@ -28,8 +28,8 @@ def test_a_shard_that_is_held_up_is_left_out_in_time(server):
         held_up = pid_of(m, 1)
         os.kill(held_up, signal.SIGSTOP)
         try:
-            # Whose weights are remembered has one round, and its shards the whole deadline; who needs two, half for the first.
-            for query, limit in (("water", 10 * DEADLINE), (" water", DEADLINE)):
+            # Whose words are remembered has one round, and its shards the whole deadline; who needs two, as a phrase does, half for the first.
+            for query, limit in (("water", 10 * DEADLINE), ('"water"', DEADLINE)):
                 part = m.search("books", query, limit=COUNT, deadline_ms=DEADLINE)
                 assert part.partial and part.reason.code == "deadline" and part.took_us < limit * 1000
                 assert 0 < len(part.ids) < COUNT and all(hit.document["title"] == "water" for hit in part.hits)
