@@ -52,12 +52,19 @@ void session_leave_turns(struct session *s)
     s->awaits_turn = false;
 }
 
+static uint64_t period_of(const struct server *server)
+{
+    bool is_ahead = ingest_bytes(server->ingest) > server->config.region_memory / 2;
+    return turns_period(server->searching > 0, oplog_is_hurried(server->log), is_ahead);
+}
+
 void sessions_give_turns(struct sessions *all)
 {
     if (all->stop_streams)
         return; /* what they go on with is not read here any more */
-    if (!turns_begin(&all->turns, all->server->searching > 0, clock_us())) {
-        wake_in(all, TURN_EVERY_US / 1000);
+    uint64_t period_us = period_of(all->server);
+    if (!turns_begin(&all->turns, period_us, clock_us())) {
+        wake_in(all, period_us / 1000);
         return;
     }
     for (size_t given = 0; given < AT_ONCE && all->waiting;) {

@@ -12,7 +12,7 @@ static void bounds_what_a_turn_takes(void **state)
 {
     (void)state;
     struct turns t = {.left = 0};
-    assert_true(turns_begin(&t, false, 5));
+    assert_true(turns_begin(&t, 0, 5));
     assert_int_equal(t.left, TURN_BYTES);
     turns_take(&t, TURN_BYTES - 1);
     assert_int_equal(t.left, 1);
@@ -24,9 +24,9 @@ static void gives_each_turn_afresh_while_nobody_searches(void **state)
 {
     (void)state;
     struct turns t = {.left = 0, .given_us = 100};
-    assert_true(turns_begin(&t, false, 100));
+    assert_true(turns_begin(&t, 0, 100));
     turns_take(&t, TURN_BYTES);
-    assert_true(turns_begin(&t, false, 101));
+    assert_true(turns_begin(&t, 0, 101));
     assert_int_equal(t.left, TURN_BYTES);
 }
 
@@ -34,12 +34,12 @@ static void gives_turns_seldom_but_for_sure_while_somebody_searches(void **state
 {
     (void)state;
     struct turns t = {.left = 0};
-    assert_true(turns_begin(&t, true, TURN_EVERY_US));
+    assert_true(turns_begin(&t, TURN_EVERY_US, TURN_EVERY_US));
     turns_take(&t, TURN_BYTES);
-    assert_false(turns_begin(&t, true, TURN_EVERY_US + 1));
-    assert_false(turns_begin(&t, true, 2 * TURN_EVERY_US - 1));
+    assert_false(turns_begin(&t, TURN_EVERY_US, TURN_EVERY_US + 1));
+    assert_false(turns_begin(&t, TURN_EVERY_US, 2 * TURN_EVERY_US - 1));
     assert_int_equal(t.left, 0);
-    assert_true(turns_begin(&t, true, 2 * TURN_EVERY_US));
+    assert_true(turns_begin(&t, TURN_EVERY_US, 2 * TURN_EVERY_US));
     assert_int_equal(t.left, TURN_BYTES);
 }
 
@@ -47,8 +47,19 @@ static void goes_on_at_once_when_searches_end(void **state)
 {
     (void)state;
     struct turns t = {.left = 0, .given_us = 1000};
-    assert_false(turns_begin(&t, true, 1500));
-    assert_true(turns_begin(&t, false, 1501));
+    assert_false(turns_begin(&t, TURN_EVERY_US, 1500));
+    assert_true(turns_begin(&t, 0, 1501));
+}
+
+static void turns_are_far_apart_where_workers_have_enough(void **state)
+{
+    (void)state;
+    assert_int_equal(turns_period(false, false, false), 0);
+    assert_int_equal(turns_period(false, false, true), 0);
+    assert_int_equal(turns_period(true, false, false), TURN_EVERY_US);
+    assert_int_equal(turns_period(false, true, false), 0);
+    assert_int_equal(turns_period(true, false, true), TURN_AHEAD_US);
+    assert_int_equal(turns_period(false, true, true), TURN_AHEAD_US);
 }
 
 int main(void)
@@ -58,6 +69,7 @@ int main(void)
         cmocka_unit_test(gives_each_turn_afresh_while_nobody_searches),
         cmocka_unit_test(gives_turns_seldom_but_for_sure_while_somebody_searches),
         cmocka_unit_test(goes_on_at_once_when_searches_end),
+        cmocka_unit_test(turns_are_far_apart_where_workers_have_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
