@@ -1,11 +1,7 @@
 #include "coordinator/session.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 
 #include "common/err.h"
 #include "common/fd.h"
@@ -14,7 +10,7 @@
 #include "coordinator/requests.h"
 #include "coordinator/session_state.h"
 
-enum { REQUEST_MEMORY = 32 << 20, REQUEST_KEPT = 256 << 10, DRAIN_GRACE_MS = 1000 };
+enum { REQUEST_MEMORY = 32 << 20, REQUEST_KEPT = 256 << 10 };
 
 struct server *session_server(struct session *s)
 {
@@ -30,8 +26,6 @@ void session_add_pending(struct session *s, struct pending *p, uint64_t request,
     s->pending = p;
 }
 
-static void drain_if_idle(struct session *s);
-
 void session_remove_pending(struct pending *p)
 {
     struct session *s = p->session;
@@ -44,7 +38,7 @@ void session_remove_pending(struct pending *p)
         }
     }
     p->session = NULL;
-    drain_if_idle(s);
+    session_drain_if_idle(s);
 }
 
 static void cancel_all(struct session *s)
@@ -70,7 +64,7 @@ static void on_closed(uv_handle_t *handle)
     free(s);
 }
 
-static void close_session(struct session *s)
+void session_close(struct session *s)
 {
     if (s->closing)
         return;
@@ -116,12 +110,12 @@ static void on_written(uv_write_t *write, int status)
     free(o->data);
     free(o);
     if (status < 0) {
-        close_session(s);
+        session_close(s);
         return;
     }
     if (s->paused && s->queued < RESUME_BELOW && !must_wait(s))
         session_start_reading(s);
-    drain_if_idle(s);
+    session_drain_if_idle(s);
 }
 
 /* What the socket takes at once goes at once; the rest is libuv's to keep, bounded by QUEUE_MOST. */
@@ -134,7 +128,7 @@ static void flush(struct session *s)
     size_t sent = done > 0 ? (size_t)done : 0;
     if (done < 0 && done != UV_EAGAIN) {
         buf_finish(&out);
-        close_session(s);
+        session_close(s);
         return;
     }
     struct outgoing *o = sent < out.len ? malloc(sizeof *o) : NULL;
@@ -142,7 +136,7 @@ static void flush(struct session *s)
         bool all = sent == out.len;
         buf_finish(&out);
         if (!all)
-            close_session(s);
+            session_close(s);
         else if (s->paused && !must_wait(s))
             session_start_reading(s); /* it was paused for what is gone now */
         return;
@@ -154,7 +148,7 @@ static void flush(struct session *s)
         s->queued -= o->size;
         free(o->data);
         free(o);
-        close_session(s);
+        session_close(s);
     }
 }
 
@@ -165,11 +159,11 @@ static void flush_all(struct sessions *all)
         all->dirty = s->next_dirty;
         s->dirty = false;
         if (s->overflown)
-            close_session(s);
+            session_close(s);
         else
             flush(s);
         if (!s->closing)
-            drain_if_idle(s);
+            session_drain_if_idle(s);
     }
 }
 
@@ -179,83 +173,13 @@ static void end_turn(uv_prepare_t *prepare)
     sessions_give_turns(prepare->data);
 }
 
-static void mark_dirty(struct session *s)
+void session_mark_dirty(struct session *s)
 {
     if (s->dirty)
         return;
     s->dirty = true;
     s->next_dirty = s->all->dirty;
     s->all->dirty = s;
-}
-
-/* An envelope that is too large is answered with an Error instead. */
-static bool open_answer(struct session *s, const Mayfly__Envelope *answer, size_t body)
-{
-    size_t before = s->out.len;
-    message_frame_open(&s->out, &answer->base, body);
-    if (s->out.err || s->out.len - before <= FRAME_HEADER + FRAME_MAX_ENVELOPE)
-        return true;
-    s->out.len = before;
-    session_error(s, answer->request, CODE_QUERY_TOO_LARGE, "limit",
-                  "the answer does not fit one envelope; ask for fewer");
-    return false;
-}
-
-/* What is queued already counts, not the answer itself, which may be one large document. */
-void session_send_pieces(struct session *s, uint64_t request, Mayfly__Envelope *answer, const struct str *pieces,
-                         size_t count)
-{
-    size_t body = 0, queued = s->out.len + s->queued;
-    if (s->closing || s->overflown)
-        return;
-    for (size_t i = 0; i < count; i++)
-        body += pieces[i].len;
-    answer->request = request;
-    if (!open_answer(s, answer, body))
-        return;
-    for (size_t i = 0; i < count; i++)
-        buf_append_str(&s->out, pieces[i]);
-    if (s->out.err || queued > QUEUE_MOST) {
-        log_warn("a client does not read its answers: closing its connection");
-        buf_finish(&s->out);
-        s->overflown = true; /* closed at the end of the turn: the sender still uses what closing frees */
-    }
-    mark_dirty(s);
-    session_pause_if_full(s);
-}
-
-void session_send(struct session *s, uint64_t request, Mayfly__Envelope *answer, struct str body)
-{
-    session_send_pieces(s, request, answer, &body, 1);
-}
-
-void session_error(struct session *s, uint64_t request, const char *code, const char *field, const char *format, ...)
-{
-    char text[600];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    message_make_valid(text);
-    Mayfly__Error error;
-    mayfly__error__init(&error);
-    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
-    error.code = message_string(code);
-    error.message = text;
-    error.field = message_string(field ? field : "");
-    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_ERROR;
-    answer.error = &error;
-    session_send(s, request, &answer, (struct str){0});
-}
-
-void session_done(struct session *s, uint64_t request, uint64_t task)
-{
-    Mayfly__Done done = MAYFLY__DONE__INIT;
-    Mayfly__Envelope answer = MAYFLY__ENVELOPE__INIT;
-    done.task = task;
-    answer.message_case = MAYFLY__ENVELOPE__MESSAGE_DONE;
-    answer.done = &done;
-    session_send(s, request, &answer, (struct str){0});
 }
 
 void session_end(struct session *s)
@@ -333,7 +257,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
     }
     s->wrote = false;
     if (got < 0)
-        close_session(s);
+        session_close(s);
     else if (got > 0 && !s->draining && take(s, (struct str){buffer->base, (size_t)got}))
         session_pause_if_full(s); /* also in the middle of a frame */
     if (got > 0)
@@ -404,7 +328,7 @@ static void on_connection(uv_stream_t *listener, int status)
     if (!s)
         return;
     if (uv_accept(listener, &s->handle.stream) < 0)
-        close_session(s);
+        session_close(s);
     else
         begin(s);
 }
@@ -418,7 +342,7 @@ void sessions_adopt(struct sessions *all, int fd, unsigned flags, struct str una
         log_warn("a connection that was passed cannot be taken over: %s", err_str(err));
         fd_close(&fd);
         if (s)
-            close_session(s);
+            session_close(s);
         return;
     }
     s->greeted = flags & HANDOVER_GREETED;
@@ -472,109 +396,6 @@ int sessions_open(struct server *s, struct sessions **out)
     if (!err)
         *out = all;
     return err;
-}
-
-bool session_ask_again(struct session *s, Mayfly__Envelope *request)
-{
-    if (!s->all->heir)
-        return false;
-    message_frame(&s->again, &request->base, (struct str){0});
-    return !s->again.err;
-}
-
-void sessions_stop_streams(struct sessions *all)
-{
-    all->stop_streams = true;
-    for (struct session *s = all->first; s; s = s->next)
-        if (write_cut_streams(s->pending))
-            uv_read_stop(&s->handle.stream);
-}
-
-void sessions_stop_waiting(struct sessions *all)
-{
-    struct session *next;
-    for (struct session *s = all->first; s; s = next) {
-        next = s->next;
-        for (struct pending *p = s->pending, *after; p; p = after) {
-            after = p->next;
-            if (p->stop)
-                p->stop(p);
-        }
-    }
-}
-
-void sessions_leave_to(struct sessions *all, struct handover *heir)
-{
-    all->heir = heir;
-}
-
-/* What was read and not dispatched; false: that is the middle of a body, which nobody can go on with. */
-static bool put_unanswered(struct session *s, struct buf *out)
-{
-    buf_append_str(out, (struct str){s->again.data, s->again.len});
-    if (s->held)
-        buf_append_str(out, (struct str){s->kept.data, s->kept.len});
-    else if (!frame_unfinished(&s->frames, out))
-        return false;
-    return !out->err;
-}
-
-/* To the heir; true: it has it, or cannot have it. */
-static bool pass_on(struct session *s)
-{
-    struct buf bytes = {0};
-    uv_os_fd_t fd;
-    unsigned flags = (s->is_unix ? HANDOVER_IS_UNIX : 0) | (s->greeted ? HANDOVER_GREETED : 0);
-    int err = uv_fileno((const uv_handle_t *)&s->handle.stream, &fd);
-    if (!err && put_unanswered(s, &bytes))
-        err = handover_pass(s->all->heir, fd, flags, (struct str){bytes.data, bytes.len});
-    buf_finish(&bytes);
-    return err != -EAGAIN;
-}
-
-static void drain_if_idle(struct session *s)
-{
-    if (!s->draining || s->closing || s->pending || s->queued || s->out.len)
-        return;
-    if (!s->all->heir || s->failed || pass_on(s))
-        close_session(s);
-}
-
-static bool has_input(const struct session *s)
-{
-    uv_os_fd_t fd;
-    int bytes = 0;
-    return uv_fileno((const uv_handle_t *)&s->handle.stream, &fd) == 0 && ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0;
-}
-
-/* Who has just come is let ask once, and what was sent already is read: a restart loses no query that way. An heir reads it. */
-static bool may_ask(const struct session *s)
-{
-    return !s->all->heir && !s->held && uv_now(s->all->server->loop) < s->all->drain_from + DRAIN_GRACE_MS && (!s->asked || has_input(s));
-}
-
-void sessions_drain(struct sessions *all, bool now)
-{
-    struct session *next;
-    if (!all->drain_from)
-        all->drain_from = uv_now(all->server->loop);
-    for (struct session *s = all->first; s; s = next) {
-        next = s->next;
-        if (!s->draining && (now || !may_ask(s))) {
-            s->draining = true;
-            if (all->heir)
-                uv_read_stop(&s->handle.stream);
-        }
-        if (now)
-            close_session(s);
-        else
-            drain_if_idle(s);
-    }
-}
-
-bool sessions_are_gone(const struct sessions *all)
-{
-    return all->first == NULL;
 }
 
 uint32_t sessions_count(const struct sessions *all)

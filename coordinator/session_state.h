@@ -1,4 +1,5 @@
-/* session_state.h - a connection from the inside.  Used by session.c (bytes), session_turns.c (who sends many) and dispatch.c (requests). */
+/* session_state.h - a connection from the inside.  Used by session.c (bytes), session_answer.c (those of
+ * answers), session_turns.c (who sends many), session_leave.c (its end) and dispatch.c (requests). */
 #ifndef COORDINATOR_SESSION_STATE_H
 #define COORDINATOR_SESSION_STATE_H
 
@@ -82,10 +83,15 @@ bool dispatch_frame_end(struct session *s);
 /* The frame of the envelope that is being dispatched is for the heir. */
 void session_hold(struct session *s);
 
+void session_close(struct session *s); /* at once */
+void session_mark_dirty(struct session *s); /* it has something to flush */
 void session_fatal(struct session *s, const char *code, const char *message);
 void session_end(struct session *s); /* nothing more is read; closed when everything is out */
 void session_pause_if_full(struct session *s);
 void session_start_reading(struct session *s);
+
+/* session_leave.c: closed, or given to the heir, if it is draining and owes nothing. */
+void session_drain_if_idle(struct session *s);
 
 /* session_turns.c */
 bool session_has_turn(const struct session *s);
