@@ -92,19 +92,7 @@ static void of_who_has_none_everything_may_be_there(void **state)
 
 static bool has_part(void **state, uint64_t segment, uint32_t number)
 {
-    struct place *p = *state;
-    char path[160];
-    struct core_file *f;
-    struct core_key key = core_key_part(CORE_IDS, segment, number);
-    struct str value;
-    snprintf(path, sizeof path, "%s/core.mdb", p->directory);
-    assert_int_equal(core_file_open(path, CORE_READS, &f), 0);
-    assert_int_equal(core_file_look(f), 0);
-    int err = core_file_get(f, core_key_str(&key), &value);
-    core_file_done(f);
-    core_file_close(f);
-    assert_true(err == 0 || err == -ENOENT);
-    return !err;
+    return core_place_has(state, CORE_IDS, segment, number);
 }
 
 static void it_goes_with_its_segment(void **state)

@@ -6,30 +6,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "common/err.h"
 #include "core_place.h"
-#include "index/core_file.h"
 #include "index/core_keys.h"
 
 static bool has_deletions_of(void **state, uint64_t segment)
 {
-    struct place *p = *state;
-    char path[160];
-    struct core_file *f;
-    struct core_key key = core_key_part(CORE_DELETIONS, segment, 0);
-    struct str value;
-    snprintf(path, sizeof path, "%s/core.mdb", p->directory);
-    assert_int_equal(core_file_open(path, CORE_READS, &f), 0);
-    assert_int_equal(core_file_look(f), 0);
-    int err = core_file_get(f, core_key_str(&key), &value);
-    core_file_done(f);
-    core_file_close(f);
-    assert_true(err == 0 || err == -ENOENT);
-    return !err;
+    return core_place_has(state, CORE_DELETIONS, segment, 0);
 }
 
 /* So a small commit writes neither a segment's value nor its deletions; who has a view keeps what it has of them. */

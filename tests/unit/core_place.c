@@ -1,5 +1,6 @@
 #include "core_place.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "index/core_file.h"
 #include "index/image.h"
 
 int core_place_make(void **state)
@@ -38,6 +40,23 @@ struct core *core_place_writer(void **state)
     struct core *c;
     assert_int_equal(core_open_writer(p->directory, &c), 0);
     return c;
+}
+
+bool core_place_has(void **state, enum core_kind kind, uint64_t segment, uint32_t part)
+{
+    struct place *p = *state;
+    char path[160];
+    struct core_file *f;
+    struct core_key key = core_key_part(kind, segment, part);
+    struct str value;
+    snprintf(path, sizeof path, "%s/core.mdb", p->directory);
+    assert_int_equal(core_file_open(path, CORE_READS, &f), 0);
+    assert_int_equal(core_file_look(f), 0);
+    int err = core_file_get(f, core_key_str(&key), &value);
+    core_file_done(f);
+    core_file_close(f);
+    assert_true(err == 0 || err == -ENOENT);
+    return !err;
 }
 
 int try_commit(struct core *c, const struct core_change *change)

@@ -2,9 +2,11 @@
 #ifndef TESTS_CORE_PLACE_H
 #define TESTS_CORE_PLACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "index/core.h"
+#include "index/core_keys.h"
 
 struct place {
     char root[64];
@@ -15,6 +17,9 @@ struct place {
 int core_place_make(void **state);
 int core_place_drop(void **state);
 struct core *core_place_writer(void **state);
+
+/* Whether that part of the segment is in the file. */
+bool core_place_has(void **state, enum core_kind kind, uint64_t segment, uint32_t part);
 
 int try_commit(struct core *c, const struct core_change *change);
 struct core_view *read_view(struct core *c, struct core_view *previous);
