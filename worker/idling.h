@@ -2,7 +2,7 @@
  * never wait for it.
  *
  * The kernel alone does not see to that: once it runs, it may keep the processor to the next tick of the clock, 4 ms, before
- * one that was there first (EEVDF, Linux 6.6 and later: to whom the scheduler owes time comes next, however little it is). So
+ * one that was there first (seen with Linux 6.18; EEVDF runs whom it owes time, however little that is). So
  * it yields four times a millisecond. Not at any price:
  *
  *   while it commits    somebody may wait for the lock that it holds

@@ -1,6 +1,6 @@
 /* pwrite and writev of mayfly-worker, for the library that writes its files: in pieces.
  *
- * A kernel that is not preemptible (PREEMPT_NONE; before 6.13 or so it looked around in between) has the processor to the end of a
+ * A kernel that is not preemptible (seen with Linux 6.18, PREEMPT_NONE) has the processor to the end of a
  * write, and LMDB writes a transaction of 4 MiB at once: whoever wakes up meanwhile waits up to 5 ms for it, and 0.5 ms for a
  * piece (bench/RESULTS.md, "Memory"). The names are those of libc, which they stand before; libc's are asked for nothing. */
 #include <stddef.h>
