@@ -1,26 +1,13 @@
 #include "index/candidates.h"
 
 #include "common/bytes.h"
+#include "common/hash.h"
 #include "index/store.h"
-
-/* The first place whose hash is not below. */
-static size_t lower_bound(const struct candidates *c, uint64_t hash)
-{
-    size_t low = 0, high = c->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (c->hashes[middle] < hash)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
 
 /* Of several documents with one hash the first adds what there is. */
 static void add_equal(struct candidates *c, uint64_t hash)
 {
-    for (size_t at = lower_bound(c, hash); at < c->count && c->hashes[at] == hash; at++)
+    for (size_t at = hash_place(c->hashes, c->count, hash); at < c->count && c->hashes[at] == hash; at++)
         if (!c->found || c->places[c->found - 1] < at)
             c->places[c->found++] = (uint32_t)at;
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/hash.h"
 #include "index/sort.h"
 
 struct left {
@@ -61,15 +62,8 @@ void earlier_open(struct earlier *e, const struct regions *r)
 
 static struct left **list_of(const struct earlier *e, uint64_t hash)
 {
-    size_t low = 0, high = e->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (e->hashes[middle] < hash)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < e->count && e->hashes[low] == hash ? &e->left[low] : NULL;
+    size_t at = hash_place(e->hashes, e->count, hash);
+    return at < e->count && e->hashes[at] == hash ? &e->left[at] : NULL;
 }
 
 static struct left *find(struct left *list, struct str id)
