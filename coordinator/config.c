@@ -33,17 +33,42 @@ static void ini_fail(struct ini_reading *r, const char *reason)
     r->err = ERR_INVALID;
 }
 
+static bool is_ours(const char *section)
+{
+    return strcmp(section, "mayfly") == 0;
+}
+
+static void refuse_section(struct ini_reading *r, const char *section)
+{
+    char reason[CONFIG_MAX_WHY];
+    snprintf(reason, sizeof reason, "unknown section [%.100s]", section);
+    ini_fail(r, reason);
+}
+
+/* The library tells of a section with its first key only. */
+static void check_section(struct ini_reading *r, const char *line)
+{
+    char section[101];
+    if (sscanf(line, "[%100[^]]]", section) == 1 && !is_ours(section))
+        refuse_section(r, section);
+}
+
 /* Counts lines, which the library does not tell its handler. */
 static char *read_line(char *to, int room, void *stream)
 {
     struct ini_reading *r = stream;
     char *line = fgets(to, room, r->file);
+    if (!line && ferror(r->file)) {
+        snprintf(r->why, CONFIG_MAX_WHY, "%.300s: %s", r->path, strerror(errno));
+        r->err = ERR_INVALID;
+    }
     if (!line)
         return NULL;
     r->line++;
     size_t length = strlen(line);
     if (length == (size_t)room - 1 && line[length - 1] != '\n')
         ini_fail(r, "the line is too long");
+    check_section(r, line);
     return r->err ? NULL : line;
 }
 
@@ -51,9 +76,8 @@ static int take_pair(void *context, const char *section, const char *name, const
 {
     struct ini_reading *r = context;
     char reason[CONFIG_MAX_WHY];
-    if (*section && strcmp(section, "mayfly") != 0) {
-        snprintf(reason, sizeof reason, "unknown section [%.100s]", section);
-        ini_fail(r, reason);
+    if (*section && !is_ours(section)) {
+        refuse_section(r, section);
         return 0;
     }
     const struct config_key *k = config_find_key(name, strlen(name));

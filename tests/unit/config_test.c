@@ -69,10 +69,20 @@ static void mistakes_name_their_line(void **state)
     expect_refused("worker-memory = 1M\n", ":1:", "between 32M and 1T");
     expect_refused("merge = sometimes\n", ":1:", "auto manual");
     expect_refused("workers = 3\nworkers = 4\n", ":2:", "twice");
-    expect_refused("[other]\nworkers = 3\n", ":2:", "unknown section [other]");
+    expect_refused("[other]\nworkers = 3\n", ":1:", "unknown section [other]");
+    expect_refused("workers = 3\n[other]\n", ":2:", "unknown section [other]");
     expect_refused("workers = 3\nnonsense\n", ":2:", "key = value");
     expect_refused("worker-memory = 32M\nmax-document-size = 17M\n", "", "more than half of worker-memory");
     expect_refused("query-memory = 31M\n", "", "more than half of query-memory");
+}
+
+static void a_directory_is_no_file(void **state)
+{
+    (void)state;
+    struct config c;
+    char *arguments[] = {(char[]){"mayflyd"}, (char[]){"--config=/"}, NULL};
+    assert_int_equal(load(arguments, no_environment, &c), ERR_INVALID);
+    assert_non_null(strstr(why, "/: Is a directory"));
 }
 
 static void mistakes_on_the_command_line(void **state)
@@ -137,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(later_sources_win),
         cmocka_unit_test(mistakes_name_their_line),
+        cmocka_unit_test(a_directory_is_no_file),
         cmocka_unit_test(mistakes_on_the_command_line),
         cmocka_unit_test(reads_sizes),
         cmocka_unit_test(reloads_what_may_change),
