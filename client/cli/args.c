@@ -113,6 +113,7 @@ static int take_command(struct cli *c, const struct command *commands, int argc,
     c->command = find_command(commands, argv[*at], second);
     if (!c->command && is_group(commands, argv[*at])) {
         c->help |= !second;
+        c->group = argv[*at];
         return c->help ? STATUS_DONE : args_usage(c, "there is no command '%s %s'", argv[*at], second);
     }
     if (!c->command)
@@ -166,11 +167,12 @@ static void print_options(const struct option *options)
     }
 }
 
-static void print_commands(const struct command *commands)
+/* All of them, or those of a group ("index"). */
+static void print_commands(const struct command *commands, const char *group)
 {
     for (const struct command *k = commands; k->name; k++) {
         char left[60];
-        if (!*k->help)
+        if (group && strncmp(k->name, group, strlen(group)) != 0)
             continue;
         snprintf(left, sizeof left, "%s %s", k->name, k->arguments);
         printf("  %-30s %.*s\n", left, (int)strcspn(k->help, "\n"), k->help);
@@ -186,10 +188,11 @@ void args_help(const struct cli *c, const struct command *commands)
             puts("\nOptions:");
         print_options(k->options);
     } else {
-        puts(
-            "Usage: mayfly [OPTION]... COMMAND ...\n\nTalks to a mayflyd: full-text search whose memory is predictable.\n"
-            "\nCommands:");
-        print_commands(commands);
+        printf("Usage: mayfly [OPTION]... %s%sCOMMAND ...\n\n", c->group ? c->group : "", c->group ? " " : "");
+        if (!c->group)
+            puts("Talks to a mayflyd: full-text search whose memory is predictable.\n");
+        puts("Commands:");
+        print_commands(commands, c->group);
     }
     puts("\nOptions of every command:");
     print_options(global_options);

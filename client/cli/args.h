@@ -43,6 +43,7 @@ struct cli {
     bool help;
     bool version;
     const struct command *command;
+    const char *group; /* the first word of commands of two, where there is no second: help is of those */
     const char **words; /* behind the command's name */
     int count;
     const char *values[OPTIONS_MAX]; /* of the command's options, in their order; "" for one without a value */

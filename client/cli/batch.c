@@ -257,10 +257,8 @@ int batch_run(struct cli *c, struct search *s, const char *path, uint32_t depth)
     /* More slots than queries in flight: one that is slow does not hold up the others at once. */
     struct batch b = {.cli = c, .search = s, .depth = depth, .size = (size_t)depth * 4};
     b.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!b.file) {
-        report_error(c, "cannot_read", strerror(errno), path);
-        return STATUS_REFUSED;
-    }
+    if (!b.file)
+        return report_unreadable(c, path, -errno);
     s->message.no_documents = true;
     s->message.plain_words = s->message.match == MAYFLY__MATCH__ANY;
     b.slots = calloc(b.size, sizeof *b.slots);

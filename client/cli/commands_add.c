@@ -22,7 +22,7 @@ struct adding {
     struct str primary_key;
     char key_name[256];
     struct arena scratch;
-    const char *path;
+    const char *name; /* of the file in hand */
     uint64_t max_size;
 };
 
@@ -56,9 +56,8 @@ static int find_primary_key(struct adding *a, struct cli *c)
 
 static const char *place_of(struct adding *a, const struct document *d)
 {
-    const char *place = arena_printf(&a->scratch, "%s:%llu", strcmp(a->path, "-") == 0 ? "standard input" : a->path,
-                                     (unsigned long long)d->line);
-    return place ? place : a->path;
+    const char *place = arena_printf(&a->scratch, "%s:%llu", a->name, (unsigned long long)d->line);
+    return place ? place : a->name;
 }
 
 static bool is_integer(struct str raw)
@@ -89,7 +88,7 @@ static bool parse_id(struct adding *a, const struct document *d, struct str *out
     const struct json *id = err ? NULL : json_member(root, a->key_name);
     const char *place = place_of(a, d);
     if (err == ERR_CORRUPT || err == ERR_TOO_LARGE)
-        stream_refuse(&a->stream, place, STR(""), CODE_INVALID_DOCUMENT, "%s, at byte %zu", error.message,
+        stream_refuse(&a->stream, place, STR(""), CODE_INVALID_DOCUMENT, "%s at byte %zu", error.message,
                       error.offset);
     else if (err)
         stream_refuse(&a->stream, place, STR(""), CODE_INVALID_DOCUMENT, "cannot be read: %s", err_str(err));
@@ -143,6 +142,7 @@ static int add_document(struct adding *a, const struct document *d)
     }
     if (!find_id(a, d, &id))
         return STATUS_DONE;
+    places_note(&a->stream.places, a->name, d->line);
     int rc = mayfly_writer_append(&a->stream.writer, id, d->text, &failure);
     progress_show(&a->stream.progress, &a->stream.writer.progress, a->stream.refused_here);
     return rc ? stream_failed(&a->stream, rc, &failure) : STATUS_DONE;
@@ -156,7 +156,7 @@ static int add_all(struct adding *a, struct documents *d)
     int rc, status = STATUS_DONE;
     while (!status && (rc = documents_next(d, &document)) != 0) {
         if (rc < 0) {
-            stream_refuse(&a->stream, a->path, STR(""), "cannot_read", "%s", err_str(rc));
+            stream_refuse(&a->stream, a->name, STR(""), "cannot_read", "%s", err_str(rc));
             return STATUS_DONE;
         }
         status = add_document(a, &document);
@@ -167,7 +167,7 @@ static int add_all(struct adding *a, struct documents *d)
 static int add_file(struct adding *a, const char *path, enum format format)
 {
     struct documents d;
-    a->path = path;
+    a->name = strcmp(path, "-") == 0 ? "standard input" : path;
     int err = documents_open(&d, path, format, (size_t)a->max_size);
     if (err) {
         stream_refuse(&a->stream, path, STR(""), "cannot_read", "%s", err_str(err));
@@ -186,22 +186,23 @@ static int add_files(struct adding *a, struct cli *c, enum format format)
     return status;
 }
 
-/* How far it is, as far as that is known before. */
-static uint64_t total_size(const struct cli *c)
+/* All of them, before anything is asked of the server: if one cannot be read, nothing is changed. Their size is 0 where
+ * it is not known before. */
+static int look_at_files(struct cli *c, uint64_t *out_size)
 {
-    uint64_t total = 0;
+    bool known = true;
+    *out_size = 0;
     for (int i = 1; i < c->count; i++) {
-        struct documents d;
-        uint64_t size = 0;
-        if (strcmp(c->words[i], "-") != 0 && documents_open(&d, c->words[i], FORMAT_NDJSON, 0) == 0) {
-            size = documents_file_size(&d);
-            documents_close(&d);
-        }
-        if (!size)
-            return 0;
-        total += size;
+        uint64_t size;
+        int err = documents_look(c->words[i], &size);
+        if (err)
+            return report_unreadable(c, c->words[i], err);
+        known = known && size;
+        *out_size += size;
     }
-    return total;
+    if (!known)
+        *out_size = 0;
+    return STATUS_DONE;
 }
 
 static int add(struct adding *a, struct cli *c, enum format format)
@@ -212,7 +213,10 @@ static int add(struct adding *a, struct cli *c, enum format format)
         .create = true,
         .primary_key = a->key_name,
     };
-    int status = find_primary_key(a, c);
+    uint64_t size;
+    int status = look_at_files(c, &size);
+    if (!status)
+        status = find_primary_key(a, c);
     if (!status)
         status = stream_open(&a->stream, c, &options);
     if (status)
@@ -220,7 +224,7 @@ static int add(struct adding *a, struct cli *c, enum format format)
     a->max_size = mayfly_max_document_size(c->connection);
     if (!a->max_size)
         a->max_size = DEFAULT_MAX_SIZE;
-    a->stream.progress.total = a->stream.progress.enabled ? total_size(c) : 0;
+    a->stream.progress.total = size;
     return stream_close(&a->stream, add_files(a, c, format));
 }
 

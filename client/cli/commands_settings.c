@@ -74,13 +74,8 @@ static int set(struct cli *c, struct str json)
 int command_settings_set(struct cli *c)
 {
     struct buf json = {0};
-    char why[300];
     int rc = read_whole(c->words[1], &json);
-    if (rc) {
-        snprintf(why, sizeof why, "%s: %s", c->words[1], err_str(rc));
-        report_error(c, "cannot_read", why, "");
-    }
-    int status = rc ? STATUS_REFUSED : set(c, (struct str){.ptr = json.data, .len = json.len});
+    int status = rc ? report_unreadable(c, c->words[1], rc) : set(c, (struct str){.ptr = json.data, .len = json.len});
     buf_finish(&json);
     return status;
 }

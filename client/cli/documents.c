@@ -52,10 +52,20 @@ void documents_close(struct documents *d)
     csv_finish(&d->csv);
 }
 
-uint64_t documents_file_size(const struct documents *d)
+/* A pipe is not opened: who writes to it would see it closed. */
+int documents_look(const char *path, uint64_t *out_size)
 {
     struct stat st;
-    return fstat(d->fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+    *out_size = 0;
+    if (strcmp(path, "-") == 0)
+        return 0;
+    if (stat(path, &st) < 0 || faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return -EISDIR;
+    if (S_ISREG(st.st_mode))
+        *out_size = (uint64_t)st.st_size;
+    return 0;
 }
 
 /* A byte order mark is skipped, and the first byte that says anything tells an array from lines. */

@@ -38,7 +38,8 @@ struct documents {
 int documents_open(struct documents *d, const char *path, enum format format, size_t max_size);
 void documents_close(struct documents *d);
 
-uint64_t documents_file_size(const struct documents *d); /* 0 where there is none */
+/* Whether it can be read, without taking anything from it; its size, 0 where that is not known. A negative errno. */
+int documents_look(const char *path, uint64_t *out_size);
 
 /* 1 with *out filled, 0 at the end, or a negative errno. */
 int documents_next(struct documents *d, struct document *out);

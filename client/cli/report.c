@@ -1,13 +1,16 @@
 #include "client/cli/report.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/cli/emit.h"
+#include "common/err.h"
 
 static void print_plain(const char *code, const char *message, const char *field)
 {
     fprintf(stderr, "mayfly: %s", message);
-    if (field && *field)
+    if (field && *field && !strstr(message, field))
         fprintf(stderr, " [%s]", field);
     fprintf(stderr, " (%s)\n", code);
 }
@@ -41,6 +44,14 @@ int report_failure(const struct cli *c, int rc, const struct mayfly_failure *fai
 {
     report_error(c, failure->code, failure->message, failure->field);
     return rc == MAYFLY_LOST ? STATUS_CANNOT_CONNECT : STATUS_REFUSED;
+}
+
+int report_unreadable(const struct cli *c, const char *path, int err)
+{
+    char message[PATH_MAX + 200];
+    snprintf(message, sizeof message, "%s: %s", path, err_str(err));
+    report_error(c, "cannot_read", message, "");
+    return STATUS_REFUSED;
 }
 
 int report_connect(struct cli *c)

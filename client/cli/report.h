@@ -11,6 +11,9 @@ void report_error(const struct cli *c, const char *code, const char *message, co
 /* A failure's message, and the exit status for what the library gave. */
 int report_failure(const struct cli *c, int rc, const struct mayfly_failure *failure);
 
+/* A file that was named cannot be read, by errno or err.h; the exit status. */
+int report_unreadable(const struct cli *c, const char *path, int err);
+
 /* Connects; the exit status after having said why not. */
 int report_connect(struct cli *c);
 

@@ -47,6 +47,8 @@ static bool read_manifest(struct restoring *r)
 {
     uint32_t version = 0;
     int err = manifest_read(r->backup, &r->manifest);
+    if (err == -ENOENT && access(r->backup, F_OK) < 0)
+        return fail(r, "%s: %s", r->backup, err_str(-errno));
     if (err == -ENOENT)
         return fail(r, "%s is no backup, or not whole: it has no " MANIFEST_NAME, r->backup);
     if (!err)

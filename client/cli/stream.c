@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "client/cli/emit.h"
 #include "common/clock.h"
@@ -40,20 +41,38 @@ static void say_refused(const char *place, struct str id, uint64_t position, con
     buf_finish(&line);
 }
 
-static void on_refusal(void *context, const Mayfly__Refusal *r)
+/* FILE:LINE, to be freed; NULL where it is not known. */
+static char *place_text(const struct stream *s, uint64_t position)
 {
-    struct stream *s = context;
-    progress_clear(&s->progress);
-    if (is_shown(s))
-        say_refused("", str_of(r->id), r->position, r->message, r->code);
-    if (!has_room_for_one(s))
-        return;
+    struct place place;
+    char *text = NULL;
+    if (!places_find(&s->places, position, &place) || asprintf(&text, "%s:%" PRIu64, place.path, place.line) < 0)
+        return NULL;
+    return text;
+}
+
+static void keep_refusal(struct stream *s, const Mayfly__Refusal *r, const char *place)
+{
     emit_begin(&s->errors, '{');
     emit_member_string(&s->errors, "id", r->id);
     emit_member_number(&s->errors, "position", r->position);
+    if (place)
+        emit_member_string(&s->errors, "place", place);
     emit_member_string(&s->errors, "code", r->code);
     emit_member_string(&s->errors, "message", r->message);
     emit_end(&s->errors, '}');
+}
+
+static void on_refusal(void *context, const Mayfly__Refusal *r)
+{
+    struct stream *s = context;
+    char *place = place_text(s, r->position);
+    progress_clear(&s->progress);
+    if (is_shown(s))
+        say_refused(place ? place : "", str_of(r->id), r->position, r->message, r->code);
+    if (has_room_for_one(s))
+        keep_refusal(s, r, place);
+    free(place);
 }
 
 void stream_refuse(struct stream *s, const char *place, struct str id, const char *code, const char *format, ...)
@@ -193,5 +212,6 @@ int stream_close(struct stream *s, int status)
         status = print_result(s);
     mayfly_writer_finish(&s->writer);
     buf_finish(&s->errors);
+    places_finish(&s->places);
     return status;
 }

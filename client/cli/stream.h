@@ -2,6 +2,7 @@
 #ifndef CLIENT_CLI_STREAM_H
 #define CLIENT_CLI_STREAM_H
 
+#include "client/cli/places.h"
 #include "client/cli/progress.h"
 #include "client/cli/report.h"
 #include "client/writer.h"
@@ -13,6 +14,7 @@ struct stream {
     struct mayfly_writer writer;
     struct progress progress;
     struct buf errors; /* elements of a JSON array */
+    struct places places; /* of what was sent, where it comes from files */
     uint64_t kept;
     uint64_t refused_here; /* by us: not sent */
     uint64_t shown;

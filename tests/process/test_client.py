@@ -86,6 +86,12 @@ def test_help_shows_only_what_there_is(run):
         assert text.startswith(f"Usage: mayfly [OPTION]... {command}")
 
 
+def test_a_group_of_commands_shows_its_own(run):
+    text, _ = run("index")
+    assert text.startswith("Usage: mayfly [OPTION]... index COMMAND") and "index optimize NAME" in text
+    assert "search NAME QUERY" not in text
+
+
 def test_no_server_has_status_3(directory):
     for arguments in [["ping"], ["add", "books", "-"], ["search", "books", "x"]]:
         done = subprocess.run([str(BIN / "mayfly"), "--json", "--socket", str(directory / "none"), *arguments],
@@ -201,7 +207,7 @@ def test_lines_that_are_no_documents_are_named_and_the_rest_goes_on(fake, run):
 
 def test_what_the_server_refuses_is_in_the_status(fake, run):
     text, errors = run("add", "books", "-", input=b'{"id":1}\n{"id":2,"x":"REFUSE"}\n', status=1)
-    assert 'refused "2" (operation 1): it says so (invalid_document)' in errors
+    assert 'standard input:2: refused "2": it says so (invalid_document)' in errors
     assert text.startswith("1 accepted, 1 refused")
 
 
@@ -247,12 +253,35 @@ def test_the_index_says_what_names_a_document(fake, run):
     assert set(documents(fake, "others")) == {"1"}
 
 
-def test_a_file_that_is_not_there_is_refused(fake, run, directory):
+@pytest.mark.parametrize("name, why", [("none", "no such file"), (".", "is a directory")])
+def test_a_file_that_cannot_be_read_changes_nothing(fake, run, directory, name, why):
+    """Not even where it is the last one: the index is not made, and the server is not asked."""
     file = directory / "a.ndjson"
     file.write_text('{"id":1}')
-    _, errors = run("add", "books", directory / "none", file, status=1)
-    assert "none: refused: no such file" in errors.lower()
+    _, errors = run("add", "books", file, directory / name, status=1)
+    assert f"{directory / name}: {why}" in errors.lower() and "(cannot_read)" in errors
+    assert not fake.indexes and not fake.seen
+
+
+def test_a_pipe_is_opened_once(fake, run, directory):
+    """Who writes to it would see it closed if it were opened to be looked at."""
+    pipe = directory / "pipe.ndjson"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", 'echo \'{"id": 1}\' >"$0"', str(pipe)]) as writing:
+        run("add", "books", pipe)
+        assert writing.wait(60) == 0
     assert set(documents(fake)) == {"1"}
+
+
+def test_what_the_server_refuses_is_named_by_its_place(fake, run, directory):
+    """Across blank lines, files and steps; what is refused here is no operation."""
+    lines, array = directory / "a.ndjson", directory / "b.json"
+    lines.write_text('{"id": 1}\n\n{"id": 2}\nno json\n{"id": 3, "x": "REFUSE"}\n')
+    array.write_text('[{"id": 4},\n\n {"id": 5},\n\n {"id": 6, "x":\n "REFUSE"},\n {"id": 7, "x": "REFUSE"}]')
+    text, errors = run("--json", "add", "books", lines, array, status=1)
+    places = {e["id"]: e["place"] for e in json.loads(text)["errors"]}
+    assert places == {"": f"{lines}:4", "3": f"{lines}:5", "6": f"{array}:5", "7": f"{array}:7"}
+    assert f'{array}:7: refused "7": it says so (invalid_document)' in errors
 
 
 # ------------------------------------------------------------------------------------------------------------ the rest
