@@ -57,7 +57,8 @@ static bool greet(struct session *s, const Mayfly__Envelope *e)
         return false;
     }
     if (server->config.key[0] && !keys_match(server->config.key, e->hello->key)) {
-        session_fatal(s, CODE_UNAUTHORIZED, "the key is not right");
+        session_fatal(s, CODE_UNAUTHORIZED,
+                      e->hello->key[0] ? "the key is not right" : "this server asks for a key, and none was given");
         return false;
     }
     Mayfly__Welcome welcome;

@@ -46,13 +46,39 @@ static int listen_passed(struct listeners *l, const struct listen_options *o, co
     return err;
 }
 
+static bool unix_address(const char *path, struct sockaddr_un *out)
+{
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof out->sun_path)
+        return false;
+    memcpy(out->sun_path, path, strlen(path));
+    return true;
+}
+
+/* Of other data: with ours LOCK would be held, and we would not be here. EAGAIN: more wait there than it lets in. */
+static bool somebody_listens(const char *path)
+{
+    struct sockaddr_un address;
+    scoped(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || !unix_address(path, &address))
+        return false;
+    return connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN;
+}
+
+/* A socket that a former life left. */
+static void remove_leftover(const char *path)
+{
+    struct stat status;
+    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+        unlink(path);
+}
+
 /* By hand, for libuv would unlink the path when it closes the socket, whoever else has it by then. */
 static int bind_unix(const char *path, mode_t mode, int *out_fd)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
+    struct sockaddr_un address;
+    if (!unix_address(path, &address))
         return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, strlen(path));
     scoped(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 || chmod(path, mode) < 0)
         return -errno;
@@ -64,10 +90,11 @@ static int listen_unix(struct listeners *l, const struct listen_options *o, char
 {
     const struct config *c = o->config;
     struct listener *made = &l->at[l->count];
-    struct stat status;
-    /* A socket that a former life left; whoever serves it still holds LOCK, and we would not be here. */
-    if (lstat(c->socket, &status) == 0 && S_ISSOCK(status.st_mode))
-        unlink(c->socket);
+    if (somebody_listens(c->socket)) {
+        snprintf(why, 256, "cannot listen on %.150s: another server does", c->socket);
+        return -EADDRINUSE;
+    }
+    remove_leftover(c->socket);
     int fd = -1, err = bind_unix(c->socket, (mode_t)c->socket_mode, &fd);
     if (!err)
         note_own(l, fd);

@@ -87,7 +87,7 @@ void handle_task_list(struct session *s, const Mayfly__Envelope *e)
     }
     if (m->uid && count == 0)
         session_error(s, e->request, CODE_TASK_NOT_FOUND, "uid", "there is no task %llu", (unsigned long long)m->uid);
-    else
+    else if (count || !m->index[0] || requests_index(s, e->request, m->index)) /* else it was dropped, or is misspelt */
         send_tasks(s, e->request, rows, count);
 }
 

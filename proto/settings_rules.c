@@ -10,7 +10,8 @@ int settings_refuse(struct settings_error *error, const char *field, const char 
     va_list args;
     va_start(args, format);
     snprintf(error->field, sizeof error->field, "%s", field);
-    vsnprintf(error->message, sizeof error->message, format, args);
+    int named = snprintf(error->message, sizeof error->message, "%s%s", error->field, *field ? " " : "");
+    vsnprintf(error->message + named, sizeof error->message - (size_t)named, format, args);
     va_end(args);
     return ERR_INVALID;
 }
@@ -58,13 +59,13 @@ static int check_field_member(const struct json *field, const struct json *membe
     int64_t weight;
     if (str_equal(member->key, STR("type"))) {
         if (member->type != JSON_STRING || !str_equal(member->text, STR("text")))
-            return refuse_member(error, "fields", field, "type must be \"text\"; other types are not supported yet");
+            return refuse_member(error, "fields", field, "must have the type \"text\"; others are not supported yet");
         return 0;
     }
     if (!str_equal(member->key, STR("weight")))
         return refuse_member(error, "fields", field, "has members other than type and weight");
     if (!json_int(member, &weight) || weight < 1 || weight > SETTINGS_MAX_WEIGHT)
-        return refuse_member(error, "fields", field, "weight must be a whole number from 1 to 100");
+        return refuse_member(error, "fields", field, "must have a weight that is a whole number from 1 to 100");
     return 0;
 }
 

@@ -51,6 +51,7 @@ def test_refusals_have_stable_codes_and_status_1(books):
                             ("not_supported", ["search", "books", "x", "--facets", "a"]),
                             ("not_supported", ["search", "books", "x", "--sort", "a:asc"]),
                             ("not_supported", ["search", "books", "x", "--highlight", "a"]),
+                            ("index_not_found", ["tasks", "--index", "none"]),
                             ("task_not_found", ["tasks", "--wait", "999"])]:
         done = books.run("--json", *arguments, check=False)
         assert done.returncode == 1, arguments
@@ -132,7 +133,8 @@ def test_what_a_worker_refuses_is_in_the_task_and_with_searchable_in_the_status(
     done = server.run("--json", "add", "books", "-", "--wait", "searchable", input=text, check=False)
     result = json.loads(done.stdout)
     assert done.returncode == 1 and result["refused"] == 1
-    assert (result["errors"][0]["id"], result["errors"][0]["code"]) == ("2", "invalid_document")
+    error = result["errors"][0]
+    assert (error["id"], error["code"], error["place"]) == ("2", "invalid_document", "standard input:2")
     task = server.json("tasks", "--wait", result["task"])["tasks"][0]
     assert task["status"] == "succeeded" and task["details"]["refused"] == 1
     assert task["errors"][0]["id"] == "2" and task["errors"][0]["position"] == 1
@@ -167,6 +169,10 @@ def test_settings_are_set_before_the_first_document(server):
     assert ids(server, "books", "king") == []
     bad = server.run("--json", "settings", "set", "books", "-", input='{"no_such_setting": 1}', check=False)
     assert bad.returncode == 1 and json.loads(bad.stdout)["error"]["code"] == "invalid_settings"
+    for change, why in [('{"no_such_setting": 1}', "no_such_setting is not a setting (invalid_settings)"),
+                        ('{"fields": {"title": {"weight": 0}}}', "fields.title must have a weight that is a whole number"),
+                        ('{"synonyms": {"a": ["b"]}}', "synonyms is not supported yet")]:
+        assert why in server.run("settings", "set", "books", "-", input=change, check=False).stderr
 
 
 def test_tasks_and_stats_have_their_json_shapes(books):
@@ -225,6 +231,15 @@ def test_tcp_speaks_the_same(make_server):
     server.run("add", "books", "-", "--wait", "searchable", input=lines(BOOKS))
     for host in [f"127.0.0.1:{port}", f"localhost:{port}"]:
         assert len(server.json("--host", host, "search", "books", "water")["hits"]) == 2
+
+
+def test_the_socket_of_another_server_is_left_to_it(make_server):
+    first = make_server()
+    second = make_server(start=False, socket=first.socket)
+    second.start(wait=False)
+    assert second.process.wait(60) == 1
+    assert f"cannot listen on {first.socket}: another server does" in second.log()
+    first.run("ping", "--ready")
 
 
 def test_what_was_accepted_outlives_a_kill(server):
