@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -142,6 +143,13 @@ static size_t piece_of(size_t size)
     return size < PIECE ? size : PIECE;
 }
 
+/* Between two pieces whoever waits for the processor has it: one by one they are too short for the kernel to take it away. */
+static void let_others(size_t left)
+{
+    if (left)
+        (void)sched_yield();
+}
+
 int fd_write_all(int fd, const void *from, size_t size)
 {
     for (const char *at = from; size;) {
@@ -152,6 +160,7 @@ int fd_write_all(int fd, const void *from, size_t size)
             return -errno;
         at += put;
         size -= (size_t)put;
+        let_others(size);
     }
     return 0;
 }
@@ -167,6 +176,7 @@ int fd_pwrite_all(int fd, const void *from, size_t size, off_t at)
         next += put;
         at += put;
         size -= (size_t)put;
+        let_others(size);
     }
     return 0;
 }

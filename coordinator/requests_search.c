@@ -96,5 +96,6 @@ void handle_search(struct session *session, const Mayfly__Envelope *e)
     server->searches++;
     server->searching++;
     session_add_pending(session, &s->pending, e->request, cancel);
+    turns_end(&session->all->turns);
     search_begin(s);
 }

@@ -54,8 +54,10 @@ void session_leave_turns(struct session *s)
 
 static uint64_t period_of(const struct server *server)
 {
-    bool is_ahead = ingest_bytes(server->ingest) > server->config.region_memory / 2;
-    return turns_period(server->searching > 0, oplog_is_hurried(server->log), is_ahead);
+    return turns_period((struct turns_wanted){.searching = server->searching > 0,
+                                              .updating = oplog_is_hurried(server->log),
+                                              .ahead_bytes = ingest_bytes(server->ingest),
+                                              .budget = server->config.region_memory});
 }
 
 void sessions_give_turns(struct sessions *all)

@@ -51,15 +51,37 @@ static void goes_on_at_once_when_searches_end(void **state)
     assert_true(turns_begin(&t, 0, 1501));
 }
 
+static void ends_when_it_is_told(void **state)
+{
+    (void)state;
+    struct turns t = {.left = 0};
+    assert_true(turns_begin(&t, 0, 5));
+    turns_end(&t);
+    assert_int_equal(t.left, 0);
+    assert_true(turns_begin(&t, 0, 6));
+    assert_int_equal(t.left, TURN_BYTES);
+}
+
 static void turns_are_far_apart_where_workers_have_enough(void **state)
 {
     (void)state;
-    assert_int_equal(turns_period(false, false, false), 0);
-    assert_int_equal(turns_period(false, false, true), 0);
-    assert_int_equal(turns_period(true, false, false), TURN_EVERY_US);
-    assert_int_equal(turns_period(false, true, false), 0);
-    assert_int_equal(turns_period(true, false, true), TURN_AHEAD_US);
-    assert_int_equal(turns_period(false, true, true), TURN_AHEAD_US);
+    enum { SIXTEENTH = 16 << 20, HALF = 128 << 20, BUDGET = 256 << 20 };
+    const struct {
+        struct turns_wanted wanted;
+        uint64_t period_us;
+    } cases[] = {
+        {{false, false, 0, BUDGET}, 0},
+        {{false, false, BUDGET, BUDGET}, 0},
+        {{true, false, 0, BUDGET}, TURN_EVERY_US},
+        {{true, false, SIXTEENTH, BUDGET}, TURN_EVERY_US},
+        {{true, false, SIXTEENTH + 1, BUDGET}, TURN_AHEAD_US},
+        {{false, true, HALF, BUDGET}, 0},
+        {{false, true, HALF + 1, BUDGET}, TURN_AHEAD_US},
+        {{true, true, SIXTEENTH, BUDGET}, TURN_EVERY_US},
+        {{true, true, HALF, BUDGET}, TURN_AHEAD_US},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(turns_period(cases[i].wanted), cases[i].period_us);
 }
 
 int main(void)
@@ -69,6 +91,7 @@ int main(void)
         cmocka_unit_test(gives_each_turn_afresh_while_nobody_searches),
         cmocka_unit_test(gives_turns_seldom_but_for_sure_while_somebody_searches),
         cmocka_unit_test(goes_on_at_once_when_searches_end),
+        cmocka_unit_test(ends_when_it_is_told),
         cmocka_unit_test(turns_are_far_apart_where_workers_have_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
