@@ -172,14 +172,17 @@ static size_t index_running(const struct index *i)
 }
 
 /* In this order, but that builds and re-analysis take turns. The last pass of a re-analysis, for which builds pause, may
- * have any slot. A merge that is overdue comes even before small bundles, which always have a slot that is free of it. */
-enum want { WANT_LAST_PASS, WANT_PRESSING, WANT_SMALL, WANT_REANALYSIS, WANT_BUILD, WANT_MERGE, WANTS };
+ * have any slot, and so may folds, which are small: while bulk builds have the others, images would become too many, and
+ * each update a file. A merge that is overdue comes even before small bundles, which always have a slot that is free of it. */
+enum want { WANT_LAST_PASS, WANT_FOLD, WANT_PRESSING, WANT_SMALL, WANT_REANALYSIS, WANT_BUILD, WANT_MERGE, WANTS };
 
 static bool wants(const struct jobs *j, const struct stream_jobs *sj, enum want what)
 {
     switch (what) {
     case WANT_SMALL:
         return build_has_work(j, sj, true);
+    case WANT_FOLD:
+        return merge_has_fold(j, sj);
     case WANT_PRESSING:
         return merge_is_pressing(sj) && merge_has_work(j, sj);
     case WANT_BUILD:
@@ -227,7 +230,7 @@ static bool start_wanted(struct jobs *j, enum want what, bool room)
 {
     if (what == WANT_LAST_PASS)
         return reanalyze_start(j, true);
-    if (!room && what != WANT_SMALL)
+    if (!room && what != WANT_SMALL && what != WANT_FOLD)
         return false;
     if (what == WANT_REANALYSIS) {
         bool turn = !j->reanalyzed || !pick(j, WANT_BUILD);

@@ -76,38 +76,46 @@ void merge_check_optimized(struct stream_jobs *sj)
 
 /* --- choosing */
 
-static size_t choose(const struct jobs *j, const struct stream_jobs *sj, uint64_t ids[MERGE_MOST], bool *out_fold)
+/* The inputs of the next merge. */
+struct choice {
+    uint64_t ids[MERGE_MOST];
+    size_t count; /* 0: there is none */
+    bool is_fold; /* of images: */
+    bool again;   /* to one image */
+};
+
+static struct choice choose(const struct jobs *j, const struct stream_jobs *sj)
 {
-    size_t count = 0;
-    *out_fold = false;
-    if (sj->stream->damaged || sj->forgotten || sj->stream->index->paused || sj->merge_not_before > uv_now(j->to.loop))
-        return 0;
+    struct choice c = {.count = 0};
     const struct stream *s = sj->stream;
+    if (s->damaged || sj->forgotten || s->index->paused || sj->merge_not_before > uv_now(j->to.loop))
+        return c;
     if (is_optimizing(sj))
-        count = sj->merging ? 0 : choose_all(s, ids);
+        c.count = sj->merging ? 0 : choose_all(s, c.ids);
     else if (!sj->optimizing)
-        count = merge_policy_fold(s->segments, s->segment_count, ids, out_fold);
-    if (!count)
-        *out_fold = false;
-    if (!count && j->to.config->merge == MERGE_AUTO && !sj->optimizing)
-        count = merge_policy_choose(s->segments, s->segment_count, ids);
-    return sj->merge_most && count > sj->merge_most ? sj->merge_most : count;
+        c.count = merge_policy_fold(s->segments, s->segment_count, c.ids, &c.again);
+    c.is_fold = c.count && !is_optimizing(sj);
+    c.again = c.again && c.is_fold;
+    if (!c.count && j->to.config->merge == MERGE_AUTO && !sj->optimizing)
+        c.count = merge_policy_choose(s->segments, s->segment_count, c.ids);
+    if (sj->merge_most && c.count > sj->merge_most)
+        c.count = sj->merge_most;
+    return c;
 }
 
 bool merge_has_work(const struct jobs *j, const struct stream_jobs *sj)
 {
-    uint64_t ids[MERGE_MOST];
-    bool fold;
-    return choose(j, sj, ids, &fold) > 0;
+    return choose(j, sj).count > 0;
+}
+
+bool merge_has_fold(const struct jobs *j, const struct stream_jobs *sj)
+{
+    return choose(j, sj).is_fold;
 }
 
 bool merge_is_pressing(const struct stream_jobs *sj)
 {
-    uint64_t ids[MERGE_MOST];
-    bool fold;
-    const struct stream *s = sj->stream;
-    return is_optimizing(sj) || s->segment_count > PRESSING_SEGMENTS ||
-           merge_policy_fold(s->segments, s->segment_count, ids, &fold) > 0;
+    return is_optimizing(sj) || sj->stream->segment_count > PRESSING_SEGMENTS;
 }
 
 static struct stream_segment *find_segment(struct stream *s, uint64_t id)
@@ -157,7 +165,11 @@ static void fail(struct jobs *j, struct stream_jobs *sj, int err, const char *wh
 bool merge_start(struct jobs *j, struct stream_jobs *sj)
 {
     struct job *job = job_new(j, &job_merge, sj->stream);
-    job->input_count = choose(j, sj, job->inputs, &job->fold);
+    const struct choice c = choose(j, sj);
+    memcpy(job->inputs, c.ids, sizeof c.ids);
+    job->input_count = c.count;
+    job->fold = c.again;
+    job->small = c.is_fold;
     bool fits = job->input_count == 0 || fits_disk(job);
     if (!fits)
         fail(j, sj, -ENOSPC, "the disk is too full to merge");

@@ -216,6 +216,7 @@ void job_quarantine(const struct job *job, struct attempt *a, struct skip **skip
 /* jobs_merge.c */
 bool merge_start(struct jobs *j, struct stream_jobs *sj);
 bool merge_has_work(const struct jobs *j, const struct stream_jobs *sj);
+bool merge_has_fold(const struct jobs *j, const struct stream_jobs *sj); /* of images: small, and new ones wait for it */
 bool merge_is_pressing(const struct stream_jobs *sj);
 void merge_drop_waiting(struct stream_jobs *sj, int err, const char *why);
 void merge_check_optimized(struct stream_jobs *sj);

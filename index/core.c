@@ -86,12 +86,16 @@ int core_open_alone(const char *directory, struct core **out)
     return open_core(directory, CORE_ALONE, out);
 }
 
+int core_open_builder(const char *directory, struct core **out)
+{
+    int err = walk(directory, make_directory);
+    return err ? err : open_core(directory, CORE_WRITES, out);
+}
+
 int core_open_writer(const char *directory, struct core **out)
 {
     struct core *c;
-    int err = walk(directory, make_directory);
-    if (!err)
-        err = open_core(directory, CORE_WRITES, &c);
+    int err = core_open_builder(directory, &c);
     if (err)
         return err;
     err = core_begin(c);

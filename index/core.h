@@ -71,6 +71,9 @@ int core_open_reader(const char *directory, struct core **out);
 /* Makes directory and file. Takes the lock once: a writer that was killed after its commit, but before it could tell
  * readers, is found out by the next one to lock. Who relies on what is committed at start (the survey) opens it so. */
 int core_open_writer(const char *directory, struct core **out);
+/* The same without the lock, for whom the commit will tell what it did not see: neither does it wait for a commit under way, nor
+ * does one wait for it while its processor is another's. */
+int core_open_builder(const char *directory, struct core **out);
 /* Of a copy, or while no server runs: without a lock file. Nothing writes it as long as it is open. */
 int core_open_alone(const char *directory, struct core **out);
 void core_close(struct core *c);

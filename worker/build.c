@@ -19,7 +19,7 @@ static void open_build(struct build *b, struct worker *w)
     indexing_open(&b->indexing, w);
     b->indexing.image_most = IMAGE_MOST;
     regions_open(&b->regions, w);
-    job_must(w, core_open_writer(b->indexing.directory, &b->core), "core.mdb cannot be opened");
+    job_must(w, core_open_builder(b->indexing.directory, &b->core), "core.mdb cannot be opened");
     b->before = (struct before){.worker = w, .core = b->core, .directory = b->indexing.directory};
     patcher_open(&b->patcher, &b->before, &b->regions);
     b->indexing.besides = &b->patcher.bodies;

@@ -10,7 +10,7 @@ import mayfly
 import mayfly_pb2 as pb
 import pytest
 
-from conftest import await_ends, await_figures, await_tasks, held_up
+from conftest import await_ends, await_figures, await_tasks, held_up, needs_hooks
 
 INDEX = "notes"
 IMAGES_MOST, FOLD_AT = 40, 12  # in a shard's core.mdb, see index/core.h and coordinator/merge_policy.h
@@ -78,6 +78,19 @@ def test_images_are_folded_while_more_come(make_server, merge):
             assert found(client, f"number{n}") == {f"n{n}"}
         client.optimize(INDEX)
         assert index_stats(client).segments == 1
+
+
+def test_images_are_folded_while_a_bulk_load_has_its_slots(make_server):
+    """There is one, and its worker comes to no end; what is small has the other."""
+    needs_hooks()
+    server = make_server(shards=1, config={"workers": 2},
+                         environment={"MAYFLY_TEST_HOG_ID": "hog", "MAYFLY_TEST_HOG": "none"})
+    with server.client() as client:
+        client.add("bulk", [{"id": "hog", "text": "filler " * 20000}])
+        for n in range(2 * IMAGES_MOST):
+            put(client, note(n))
+        assert files(server) == [] and index_stats(client).segments < IMAGES_MOST
+        client.drop_index("bulk")
 
 
 def handed_over(client):
