@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/reader_choice.h"
 
 #define KiB        ((uint64_t)1 << 10)
 #define MiB        ((uint64_t)1 << 20)
@@ -29,7 +30,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
     {"listen", CONFIG_TEXT, AT(listen), "", 0, 0, false, NULL, "HOST:PORT for clients over TCP; empty: none"},
     {"key", CONFIG_TEXT, AT(key), "", 0, 0, true, NULL, "what clients must say to be let in; empty: nothing"},
     {"shards", CONFIG_NUMBER, AT(shards), "2", 1, 64, false, NULL, "parts of every index, for new data; what data has changes by mayfly reshard"},
-    {"readers", CONFIG_NUMBER, AT(readers), "2", 1, 16, false, NULL, "processes that serve each shard"},
+    {"readers", CONFIG_NUMBER, AT(readers), "2", 1, READERS_MOST, false, NULL, "processes that serve each shard"},
     {"workers", CONFIG_NUMBER, AT(workers), "0", 0, 256, true, NULL, "indexing processes at once, one of them kept for small updates; 0: one more than CPUs"},
     {"worker-memory", CONFIG_SIZE, AT(worker_memory), "256M", 32 * MiB, TiB, true, NULL, "most a worker may use, all of it counted"},
     {"worker-cap", CONFIG_CHOICE, AT(worker_cap), "auto", 0, 0, false, cap_choices, "what enforces worker-memory; auto: a control group, else RLIMIT_DATA alone"},

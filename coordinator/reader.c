@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/logger.h"
 #include "coordinator/pulse.h"
@@ -190,6 +191,7 @@ static void on_ready_to(uv_poll_t *poll, int status, int events)
     if (!(events & UV_READABLE) || r->poll != poll)
         return;
     ssize_t got = recv(r->child.socket, s->buffer, READER_BUFFER, MSG_DONTWAIT);
+    r->moved_us = clock_us();
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
         uv_poll_stop(poll); /* the pidfd tells the rest */
     } else if (got > 0 && !take_bytes(r, (struct str){s->buffer, (size_t)got})) {
@@ -286,7 +288,8 @@ int reader_ask(struct reader *r, Mayfly__Internal__ShardEnvelope *message, const
         return err;
     }
     r->flights = f;
-    r->in_flight++;
+    if (r->in_flight++ == 0)
+        r->moved_us = clock_us();
     excuse(r, message);
     return 0;
 }

@@ -31,6 +31,7 @@ struct reader {
     struct holdings holdings;
     struct flight *flights;
     uint32_t in_flight;
+    uint64_t moved_us; /* as in reader_choice.h */
     uint64_t busy_until; /* in beats of `shards`: before that it need not answer */
     bool dirty; /* has something to flush in this loop turn */
 };

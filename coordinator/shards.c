@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "coordinator/pulse.h"
+#include "coordinator/reader_choice.h"
 #include "coordinator/shards_start.h"
 #include "coordinator/slots.h"
 
@@ -32,6 +34,7 @@ int shards_open(uv_loop_t *loop, const struct shards_options *o, struct shards *
         return -ENOMEM;
     *s = (struct shards){.loop = loop, .to = *o, .shards = o->shards, .per_shard = o->readers};
     s->made = s->count = o->shards * o->readers;
+    s->processors = uv_available_parallelism();
     s->on_change = o->on_change;
     s->context = o->context;
     s->readers = calloc((size_t)SHARDS_MOST * o->readers, sizeof *s->readers);
@@ -147,41 +150,41 @@ bool shards_all_ready(const struct shards *s)
 
 /* --------------------------------------------------------------------------------------------------------- requests */
 
-/* One that has not answered of late gets nothing new as long as there is another. */
-static bool is_better(const struct reader *r, const struct reader *than)
+static struct reader_load load_of(const struct reader *r)
 {
-    bool silent = pulse_is_silent(&r->child), other = than && pulse_is_silent(&than->child);
-    return !than || (silent != other ? other : r->in_flight < than->in_flight);
+    return (struct reader_load){r->child.state == CHILD_READY, pulse_is_silent(&r->child), r->in_flight, r->moved_us};
+}
+
+/* Of all readers of a shard but `than`. */
+static struct reader *choose_but(struct shards *s, uint32_t shard, uint32_t than)
+{
+    struct reader_load loads[READERS_MOST];
+    struct reader *first = &s->readers[shard * s->per_shard];
+    for (uint32_t i = 0; i < s->per_shard; i++) {
+        loads[i] = load_of(&first[i]);
+        loads[i].ready &= i != than;
+    }
+    struct reader_places places = {.count = s->per_shard,
+                                   .at_once = readers_at_once(s->processors, s->shards, s->per_shard),
+                                   .first = (uint32_t)(s->beats % s->per_shard),
+                                   .turn = first->turn++};
+    int best = reader_choose(loads, &places, clock_us());
+    return best < 0 ? NULL : &first[best];
 }
 
 static struct reader *choose(struct shards *s, uint32_t shard, const struct shard_ticket *same)
 {
     if (shard >= s->shards)
         return NULL;
-    struct reader *first = &s->readers[shard * s->per_shard], *best = NULL;
-    if (same && same->request) {
-        struct reader *r = &first[same->reader];
-        return r->child.state == CHILD_READY && r->child.life == same->life ? r : NULL;
-    }
-    for (uint32_t i = 0; i < s->per_shard; i++) {
-        /* Of equally busy ones the one after the last chosen: both stay warm. */
-        struct reader *r = &first[(first->turn + i) % s->per_shard];
-        if (r->child.state == CHILD_READY && is_better(r, best))
-            best = r;
-    }
-    first->turn++;
-    return best;
+    if (!same || !same->request)
+        return choose_but(s, shard, UINT32_MAX);
+    struct reader *r = &s->readers[shard * s->per_shard + same->reader];
+    return r->child.state == CHILD_READY && r->child.life == same->life ? r : NULL;
 }
 
 static struct reader *choose_other(struct shards *s, const struct shard_ticket *than)
 {
-    struct reader *best = NULL;
-    for (uint32_t i = 0; i < s->per_shard && than->shard < s->shards; i++) {
-        struct reader *r = &s->readers[than->shard * s->per_shard + i];
-        if (i != than->reader && r->child.state == CHILD_READY && is_better(r, best))
-            best = r;
-    }
-    return best;
+    return than->shard < s->shards ? choose_but(s, than->shard, than->reader) : NULL;
 }
 
 static int send_to(struct shards *s, struct reader *r, Mayfly__Internal__ShardEnvelope *message,

@@ -1,7 +1,7 @@
 /* shards.h - the shard processes: started, watched, restarted; requests to them and their answers.
  *
- * Each shard number has one or more readers. A request goes to the ready reader with the fewest in flight, or to the
- * reader that an earlier round went to. If that process dies, its requests are answered with a Failed "unavailable". */
+ * Each shard number has one or more readers. A request goes to the reader that is ready and least busy
+ * (reader_choice.h), or to the one that an earlier round went to. If that process dies, its requests are answered with a Failed "unavailable". */
 #ifndef COORDINATOR_SHARDS_H
 #define COORDINATOR_SHARDS_H
 

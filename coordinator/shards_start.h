@@ -22,6 +22,7 @@ struct shards {
     struct reader *readers; /* those of shard 0 first; room for SHARDS_MOST */
     uint32_t shards, per_shard, count; /* that are there */
     uint32_t made;                     /* that ever were: those behind `count` have ended, or do so */
+    uint32_t processors;               /* that this process may use */
     uint64_t requests, beats;
     struct arena arena; /* of one answer */
     char *buffer;       /* one for all reads, of READER_BUFFER */
