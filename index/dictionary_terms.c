@@ -45,10 +45,10 @@ static inline size_t step_size(const struct step *s, uint32_t count)
 static bool short_place(const struct dictionary_block *b, uint32_t term, const uint8_t **out)
 {
     size_t place = 0;
-    for (uint32_t at = 0; at < term; at += STEP) {
-        uint32_t count = term - at < STEP ? term - at : STEP;
-        struct step s = step_at(b, at, count);
-        place += step_size(&s, count);
+    for (uint32_t at = 0; at < term; at += 16) {
+        sixteen heads = sixteen_at(b->heads + at), shared = heads >> 4, rests = heads & LONG;
+        sixteen is_short = ~(sixteen_are(shared, LONG) | sixteen_are(rests, LONG));
+        place += sixteen_sum(sixteen_first((rests - 1) & is_short, term - at < 16 ? term - at : 16));
     }
     *out = b->texts + place;
     return place <= (size_t)(b->longs - b->texts);
@@ -156,15 +156,27 @@ bool dictionary_text_of(const struct dictionary_block *b, uint32_t term, struct 
     return short_place(b, term, &at) && dictionary_short_text(b, term, at, t);
 }
 
+/* Of the terms before `term` those that share less than `length` bytes, which is below LONG. */
+static uint64_t sharing_less(const struct dictionary_block *b, uint32_t term, uint32_t length)
+{
+    uint64_t set = 0;
+    for (uint32_t at = 0; at < term; at += 16) {
+        sixteen shared = sixteen_at(b->heads + at) >> 4;
+        set |= sixteen_set((sixteen)(shared < sixteen_of((uint8_t)length))) << at;
+    }
+    return set & (((uint64_t)1 << term) - 1);
+}
+
 /* The last term before `term` that shares less than `length` bytes (at least 1): the bytes in front of those are its
  * own. */
 static bool owner_of(const struct dictionary_block *b, uint32_t *term, uint32_t length, struct dictionary_text *t)
 {
-    uint32_t most = length < LONG ? length : LONG;
     do {
-        while (most < LONG && *term > 0 && b->heads[*term - 1] >> 4 >= most)
-            --*term;
-        if (*term == 0 || !dictionary_text_of(b, --*term, t))
+        uint64_t less = length < LONG ? sharing_less(b, *term, length) : ((uint64_t)1 << *term) - 1;
+        if (less == 0)
+            return false;
+        *term = 63 - (uint32_t)__builtin_clzll(less);
+        if (!dictionary_text_of(b, *term, t))
             return false;
     } while (t->shared >= length);
     return t->shared + t->rest >= length;
@@ -185,53 +197,4 @@ size_t dictionary_key(const struct dictionary_block *b, uint32_t term, uint8_t k
         memcpy(key + t.shared, own, left - t.shared);
     }
     return length > 1 ? length : 0;
-}
-
-/* The terms that the key may be, by its last byte and its length. */
-static uint64_t similar_terms(const struct dictionary_block *b, struct str key)
-{
-    uint64_t ending = dictionary_ending(b, (uint8_t)key.ptr[key.len - 1]), similar = 0;
-    for (; ending; ending &= ending - 1) {
-        uint64_t lowest = ending & -ending;
-        uint8_t head = b->heads[__builtin_ctzll(ending)];
-        similar |= dictionary_is_long(head) || dictionary_length(head) == key.len ? lowest : 0;
-    }
-    return similar;
-}
-
-/* How many bytes of the rest are those of `key` from `at` on. */
-static uint32_t common_bytes(const struct dictionary_text *t, struct str key, size_t at)
-{
-    uint32_t n = 0;
-    while (n + 1 < t->rest && at + n < key.len && t->bytes[n] == (uint8_t)key.ptr[at + n])
-        n++;
-    return n + (n + 1 == t->rest && at + n < key.len && t->last == (uint8_t)key.ptr[at + n]);
-}
-
-/* Without building keys: `matched` bytes of `key` are those of the term before, which is below it. A term that shares
- * more than that is below it too, one that shares less is above it. */
-bool dictionary_find(struct dictionary_block *b, struct str key, uint32_t *out)
-{
-    uint64_t similar = similar_terms(b, key);
-    uint32_t matched = 0, end = similar ? TERMS_PER_BLOCK - (uint32_t)__builtin_clzll(similar) : 0;
-    *out = b->terms;
-    for (; b->at < end; dictionary_skip(b, matched, (uint8_t)key.ptr[matched])) {
-        struct dictionary_text t;
-        if (!dictionary_text(b, &t))
-            return false;
-        if (t.shared > matched)
-            continue;
-        if (t.shared < matched)
-            break;
-        uint32_t more = common_bytes(&t, key, matched);
-        matched += more;
-        if (more == t.rest && matched == key.len)
-            *out = b->at - 1;
-        if (matched == key.len)
-            break;
-        uint8_t next = more + 1 < t.rest ? t.bytes[more] : t.last;
-        if (more < t.rest && next > (uint8_t)key.ptr[matched])
-            break;
-    }
-    return true;
 }

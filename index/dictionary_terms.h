@@ -1,22 +1,15 @@
 /* dictionary_terms.h - terms of a dictionary block by what is known of them, not one after the other.  Runs in: shard,
  * worker, bench.
  *
- * Heads and last bytes lie side by side, so that eight terms at a time are ruled out by length or last byte, and only
+ * Heads and last bytes lie side by side, so that sixteen terms at a time are ruled out by length or last byte, and only
  * those that are left have their texts looked at. A set of terms has bit i for the i-th. */
 #ifndef INDEX_DICTIONARY_TERMS_H
 #define INDEX_DICTIONARY_TERMS_H
 
 #include "index/dictionary.h"
+#include "index/sixteen.h"
 
 enum { DICTIONARY_LONG = 15 /* bytes that a long term's key has at least */ };
-
-#define BYTES_OF_ONE UINT64_C(0x0101010101010101)
-
-/* The lowest bits of eight bytes as eight bits. */
-static inline uint64_t gather_bits(uint64_t bytes)
-{
-    return (bytes & BYTES_OF_ONE) * UINT64_C(0x0102040810204080) >> 56;
-}
 
 static inline uint64_t dictionary_all(const struct dictionary_block *b)
 {
@@ -26,12 +19,9 @@ static inline uint64_t dictionary_all(const struct dictionary_block *b)
 /* Those that end with a byte. */
 static inline uint64_t dictionary_ending(const struct dictionary_block *b, uint8_t last)
 {
-    const uint64_t low = 0x7f * BYTES_OF_ONE;
     uint64_t set = 0;
-    for (uint32_t at = 0; at < b->terms; at += 8) {
-        uint64_t differ = load_u64(b->lasts + at) ^ last * BYTES_OF_ONE;
-        set |= gather_bits(~(((differ & low) + low) | differ) >> 7) << at;
-    }
+    for (uint32_t at = 0; at < b->terms; at += 16)
+        set |= sixteen_set(sixteen_are(sixteen_at(b->lasts + at), last)) << at;
     return set & dictionary_all(b);
 }
 
@@ -58,7 +48,7 @@ bool dictionary_text_of(const struct dictionary_block *b, uint32_t term, struct 
 /* Its key; the length, or 0 if it is damaged. */
 size_t dictionary_key(const struct dictionary_block *b, uint32_t term, uint8_t key[DICTIONARY_KEY]);
 
-/* The number of a key's term in a block that was just opened, or how many there are; false if it is damaged. */
-bool dictionary_find(struct dictionary_block *b, struct str key, uint32_t *out);
+/* The number of a key's term, or how many there are if it is not among them; false if they are damaged. */
+bool dictionary_find(const struct dictionary_block *b, struct str key, uint32_t *out);
 
 #endif

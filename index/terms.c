@@ -31,21 +31,30 @@ static uint32_t sampled_below(const struct segment *s, uint64_t prefix)
 {
     uint32_t low = 0, count = segment_sampled(s);
     for (; count > 1; count -= count / 2)
-        low += s->sampled[low + count / 2 - 1] < prefix ? count / 2 : 0;
+        low += count / 2 & -(uint32_t)(s->sampled[low + count / 2 - 1] < prefix);
     return low + (count == 1 && s->sampled[low] < prefix);
+}
+
+/* How many of the blocks from..end - 1, which lie in one extent, begin with a lower one: none waits for another. */
+static uint32_t run_below(const struct segment *s, uint32_t from, uint32_t end, uint64_t prefix)
+{
+    const uint8_t *prefixes = segment_block_index(s, from) + 8;
+    uint32_t n = 0;
+    for (; from < end; from++, prefixes += DICTIONARY_INDEX)
+        n += load_u64(prefixes) < prefix;
+    return n;
 }
 
 uint32_t segment_blocks_below(const struct segment *s, uint64_t prefix)
 {
-    uint32_t below = sampled_below(s, prefix), low = below > 0 ? (below - 1) * SAMPLED_BLOCKS + 1 : 0;
-    uint32_t left = s->toc.blocks - low;
-    for (uint32_t count = below == 0 ? 0 : left < SAMPLED_BLOCKS - 1 ? left : SAMPLED_BLOCKS - 1; count > 0;) {
-        uint32_t half = count / 2;
-        bool is_below = segment_block_prefix(s, low + half) < prefix;
-        low = is_below ? low + half + 1 : low;
-        count = is_below ? count - half - 1 : half;
-    }
-    return low;
+    uint32_t below = sampled_below(s, prefix), from = below > 0 ? (below - 1) * SAMPLED_BLOCKS + 1 : 0;
+    uint32_t left = s->toc.blocks - from, end = from + (left < SAMPLED_BLOCKS - 1 ? left : SAMPLED_BLOCKS - 1);
+    uint32_t edge = (from / BLOCKS_PER_PART + 1) * BLOCKS_PER_PART, n = from;
+    if (below == 0)
+        return 0;
+    for (; from < end; from = edge, edge = end)
+        n += run_below(s, from, end < edge ? end : edge, prefix);
+    return n;
 }
 
 /* The first key of a block, in `buffer`. */
