@@ -1,4 +1,4 @@
-/* The kernels with AVX-512 (F, BW, DQ, VL, VBMI): sixteen at a time. */
+/* The kernels with AVX-512 (F, BW, DQ, VL, VBMI, VPOPCNTDQ): sixteen at a time. */
 #include "index/kernels_list.h"
 
 #if defined(__x86_64__)
@@ -9,7 +9,7 @@
 #include "index/kernels_bits.h"
 #include "index/kernels_tables.h"
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi,bmi2,lzcnt,popcnt")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,avx2,bmi,bmi2,lzcnt,popcnt")))
 
 #define BYTES_OF(b) BYTES_OF_16(b)
 static const uint8_t bytes_of_16[PACKED_IN_FOUR + 1][64] = {FOR_EACH_WIDTH(BYTES_OF)};
@@ -19,6 +19,11 @@ static const uint32_t shifts_of_8[PACKED_IN_FOUR + 1][8] = {FOR_EACH_WIDTH(SHIFT
 static inline __mmask16 lanes(size_t n)
 {
     return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffff);
+}
+
+static inline __mmask8 lanes_of_8(size_t n)
+{
+    return (__mmask8)(n < 8 ? (1u << n) - 1 : 0xff);
 }
 
 struct unpacker {
@@ -198,12 +203,23 @@ AVX512 static bool meet(const uint32_t *a, size_t count_a, const uint32_t *b, si
 
 AVX512 static size_t count_bits(const uint8_t *words, size_t count)
 {
-    return count_bits_inline(words, count);
+    __m512i sums = _mm512_setzero_si512();
+    for (size_t i = 0; i < count; i += 8) {
+        __m512i eight = _mm512_maskz_loadu_epi64(lanes_of_8(count - i), words + 8 * i);
+        sums = _mm512_add_epi64(sums, _mm512_popcnt_epi64(eight));
+    }
+    return (size_t)_mm512_reduce_add_epi64(sums);
 }
 
 AVX512 static size_t count_both(const uint8_t *a, const uint8_t *b, size_t count)
 {
-    return count_both_inline(a, b, count);
+    __m512i sums = _mm512_setzero_si512();
+    for (size_t i = 0; i < count; i += 8) {
+        __mmask8 in = lanes_of_8(count - i);
+        __m512i both = _mm512_and_si512(_mm512_maskz_loadu_epi64(in, a + 8 * i), _mm512_maskz_loadu_epi64(in, b + 8 * i));
+        sums = _mm512_add_epi64(sums, _mm512_popcnt_epi64(both));
+    }
+    return (size_t)_mm512_reduce_add_epi64(sums);
 }
 
 AVX512 static size_t match_bits(const uint32_t *a, size_t count, uint32_t base, const uint8_t *words, uint32_t *out_a,
