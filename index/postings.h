@@ -83,9 +83,10 @@ struct posting_block {
     uint32_t base, words; /* bitset: the document of its first bit, and how many words; else 0 */
     const uint8_t *bits;
     bool has_documents, has_t, has_starts; /* which of the arrays are filled */
+    bool has_values;                       /* of the two packed ones it is known where they are */
     bool n_is_t;
     struct packed_values t_values, n_values;
-    const uint8_t *end;
+    const uint8_t *values, *end; /* what is behind the documents */
     const uint8_t *inlined[INLINED_DOCUMENTS]; /* positions of each document of an inlined list */
 
     /* its positions, once they were asked for */
@@ -104,6 +105,12 @@ struct posting_block {
 /* All of these: 0 or ERR_CORRUPT, and after an error the block is none. Packed documents are there at once, those of a
  * bitset after block_documents. */
 int block_enter(const struct posting_list *l, uint32_t number, struct posting_block *b);
+
+/* The same for who may need no more than documents: T and n are checked when they are first asked for, which only block_t
+ * relies on its caller for (block_values). */
+int block_enter_documents(const struct posting_list *l, uint32_t number, struct posting_block *b);
+int block_values(struct posting_block *b);
+
 void block_documents(const struct posting_list *l, struct posting_block *b);
 int block_frequencies(const struct posting_list *l, struct posting_block *b); /* fills t */
 int block_starts(const struct posting_list *l, struct posting_block *b);

@@ -159,7 +159,8 @@ static const uint8_t *enter_exceptions(struct packed_values *v, uint32_t count, 
     return at;
 }
 
-static int read_block(const struct posting_list *l, struct posting_block *b, const uint8_t *at)
+/* Its documents; what is behind them is read when it is asked for. */
+static int read_documents(const struct posting_list *l, struct posting_block *b, const uint8_t *at)
 {
     uint8_t kind = at[0], n_bits = at[3];
     b->t_values = (struct packed_values){.bits = at[1], .exception_count = at[2]};
@@ -168,12 +169,20 @@ static int read_block(const struct posting_list *l, struct posting_block *b, con
         return ERR_CORRUPT;
     b->n_is_t = n_bits == N_IS_T;
     at += BLOCK_HEADER;
-    at = kind == KIND_BITSET ? enter_bitset(l, b, at) : enter_packed(l, b, at, kind);
-    at = at ? enter_values(&b->t_values, b->count, at, b->end) : NULL;
+    b->values = kind == KIND_BITSET ? enter_bitset(l, b, at) : enter_packed(l, b, at, kind);
+    return b->values ? 0 : ERR_CORRUPT;
+}
+
+int block_values(struct posting_block *b)
+{
+    if (b->has_values)
+        return 0;
+    const uint8_t *at = enter_values(&b->t_values, b->count, b->values, b->end);
     at = at ? enter_values(&b->n_values, b->count, at, b->end) : NULL;
     at = at ? enter_exceptions(&b->t_values, b->count, at, b->end) : NULL;
     at = at ? enter_exceptions(&b->n_values, b->count, at, b->end) : NULL;
-    return at == b->end ? 0 : ERR_CORRUPT;
+    b->has_values = at == b->end;
+    return b->has_values ? 0 : ERR_CORRUPT;
 }
 
 /* The bytes of a block, checked. */
@@ -191,25 +200,40 @@ static int view_block(const struct posting_list *l, struct posting_block *b, con
     return err;
 }
 
-int block_enter(const struct posting_list *l, uint32_t number, struct posting_block *b)
+static void leave(struct posting_block *b)
+{
+    b->number = NO_BLOCK;
+    b->count = 0;
+}
+
+int block_enter_documents(const struct posting_list *l, uint32_t number, struct posting_block *b)
 {
     const uint8_t *at;
     b->number = number;
     b->count = count_of(l, number);
     b->words = 0;
     b->has_documents = b->has_t = b->has_starts = false;
+    b->has_values = l->inlined.len > 0;
     b->positions = NULL;
     int err;
     if (l->inlined.len) {
         err = enter_inlined(l, b);
     } else {
         err = view_block(l, b, &at);
-        err = err ? err : read_block(l, b, at);
+        err = err ? err : read_documents(l, b, at);
     }
-    if (err) {
-        b->number = NO_BLOCK;
-        b->count = 0;
-    }
+    if (err)
+        leave(b);
+    return err;
+}
+
+int block_enter(const struct posting_list *l, uint32_t number, struct posting_block *b)
+{
+    int err = block_enter_documents(l, number, b);
+    if (!err)
+        err = block_values(b);
+    if (err)
+        leave(b);
     return err;
 }
 
@@ -238,8 +262,12 @@ static void unpack_values(const struct posting_list *l, const struct packed_valu
 
 int block_frequencies(const struct posting_list *l, struct posting_block *b)
 {
-    if (!b->has_t)
-        unpack_values(l, &b->t_values, b->count, b->t);
+    if (b->has_t)
+        return 0;
+    int err = block_values(b);
+    if (err)
+        return err;
+    unpack_values(l, &b->t_values, b->count, b->t);
     b->has_t = true;
     return 0;
 }
@@ -318,6 +346,9 @@ int block_starts(const struct posting_list *l, struct posting_block *b)
 {
     if (b->has_starts)
         return 0;
+    int err = block_values(b);
+    if (err)
+        return err;
     b->starts[0] = 0;
     if (l->with_positions) {
         const struct packed_values *v = b->n_is_t ? &b->t_values : &b->n_values;

@@ -77,7 +77,7 @@ bool scored_enter_as_it_is(struct scored_list *l, uint32_t block)
 {
     if (l->block.number == block)
         return true;
-    int err = l->scope->err ? l->scope->err : block_enter(&l->list, block, &l->block);
+    int err = l->scope->err ? l->scope->err : block_enter_documents(&l->list, block, &l->block);
     l->next = 0;
     l->is_block_scored = false;
     if (err) {

@@ -60,8 +60,11 @@ static void score_matches(struct scored_list *l, const struct candidates *c, con
         give(c, m, scores);
         return;
     }
-    if (m->count >= ALL_AT_ONCE)
-        block_frequencies(&l->list, &l->block);
+    int err = m->count >= ALL_AT_ONCE ? block_frequencies(&l->list, &l->block) : block_values(&l->block);
+    if (err) {
+        scope_fail(l->scope, err, "postings");
+        return;
+    }
     for (size_t i = 0; i < m->count; i++) {
         matched[i] = c->documents[m->candidates[i]];
         t[i] = block_t(&l->block, m->places[i]);
@@ -96,7 +99,7 @@ static void append_positions(struct scored_list *l, const uint32_t *which, size_
                              uint32_t *starts, uint32_t *counts)
 {
     struct posting_block *b = &l->block;
-    int err = block_starts(&l->list, b);
+    int damaged = block_values(b), err = damaged ? damaged : block_starts(&l->list, b);
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
         starts[i] = (uint32_t)(places->count + total);
@@ -108,7 +111,7 @@ static void append_positions(struct scored_list *l, const uint32_t *which, size_
     if (!err)
         err = block_positions_of(&l->list, b, which, count, l->place_base, places->at + places->count);
     if (err)
-        scope_fail(l->scope, err, "positions");
+        scope_fail(l->scope, err, damaged ? "postings" : "positions");
     places->count += err ? 0 : total;
 }
 
