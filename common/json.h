@@ -1,4 +1,4 @@
-/* json.h - reading JSON through yajl, the only place that knows it. RFC 8259; UTF-8 is validated; \u0000 is allowed.
+/* json.h - reading JSON. RFC 8259; UTF-8 is validated; \u0000 is allowed.
  *
  * Two ways: events for documents (nothing is kept), and a small tree in an arena for settings and configuration. */
 #ifndef COMMON_JSON_H
@@ -13,8 +13,8 @@
 
 enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
-/* Strings are valid during the call only. Each returns false to stop the parse (json_parse then gives ERR_INVALID). A
- * number is its text. NULL entries are skipped. */
+/* Strings and keys stand in the text or, where they had escapes, in the arena. Each returns false to stop the parse
+ * (json_parse then gives ERR_INVALID). A number is its text. NULL entries are skipped. */
 struct json_events {
     bool (*scalar)(void *context, enum json_type type, struct str text);
     bool (*key)(void *context, struct str key);
@@ -30,8 +30,8 @@ struct json_error {
 };
 
 /* One JSON value and white space. 0, ERR_CORRUPT (not JSON; `error` says why), ERR_TOO_LARGE (deeper than
- * JSON_MAX_DEPTH), ERR_INVALID (an event said stop), ERR_FULL (the arena). Memory for the parse comes from `arena` and
- * is rewound; `error` may be NULL. */
+ * JSON_MAX_DEPTH), ERR_INVALID (an event said stop), ERR_FULL (the arena). What had escapes stays in `arena`, which the
+ * caller rewinds: never more than the text has, and 16 bytes for each. `error` may be NULL. */
 int json_parse(struct arena *arena, struct str text, const struct json_events *events, void *context,
                struct json_error *error);
 

@@ -19,6 +19,54 @@ int json_unit(const char *at, const char *end)
     return unit;
 }
 
+const char *json_string_end(const char *at, const char *end)
+{
+    const char *begin = at;
+    while ((at = memchr(at, '"', (size_t)(end - at))) != NULL) {
+        const char *escapes = at;
+        while (escapes > begin && escapes[-1] == '\\')
+            escapes--;
+        if ((at - escapes) % 2 == 0)
+            return at;
+        at++;
+    }
+    return NULL;
+}
+
+/* The code point of \\uXXXX, or of a pair of them, behind the `u`. A lone surrogate is malformed. */
+static const char *unescape_u(const char *at, const char *end, uint32_t *out)
+{
+    int unit = json_unit(at, end);
+    if (unit < 0 || json_unit_is_low(unit))
+        return NULL;
+    at += 4;
+    *out = (uint32_t)unit;
+    if (!json_unit_is_high(unit))
+        return at;
+    int low = end - at >= 6 && at[0] == '\\' && at[1] == 'u' ? json_unit(at + 2, end) : -1;
+    if (!json_unit_is_low(low))
+        return NULL;
+    *out = 0x10000 + ((uint32_t)(unit - 0xd800) << 10) + (uint32_t)(low - 0xdc00);
+    return at + 6;
+}
+
+const char *json_unescape_one(const char *at, const char *end, char **put)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    uint32_t c = 0;
+    if (at == end)
+        return NULL;
+    const char *escape = *at ? strchr(from, *at) : NULL;
+    if (escape) {
+        *(*put)++ = to[escape - from];
+        return at + 1;
+    }
+    if (*at != 'u' || !(at = unescape_u(at + 1, end, &c)))
+        return NULL;
+    *put += utf8_encode(*put, c);
+    return at;
+}
+
 /* One half of a surrogate pair without the other has no UTF-8. */
 static const char *find_lone_surrogate(struct str text)
 {

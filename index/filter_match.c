@@ -190,7 +190,9 @@ int filter_matches(struct filter *f, struct arena *scratch, struct str body, boo
     struct matching m = {.filter = f, .field = NOT_LOOKED_UP};
     for (uint32_t i = 0; i < f->condition_count; i++)
         f->conditions[i].holds = false;
+    size_t mark = arena_mark(scratch);
     int err = json_parse(scratch, body, &events, &m, NULL);
+    arena_rewind(scratch, mark);
     if (err)
         return err == ERR_FULL ? err : ERR_CORRUPT;
     *out = holds(f, f->root);

@@ -10,12 +10,11 @@
 enum { FIRST_ROOM = 64 };
 
 void document_reader_init(struct document_reader *r, struct fields *fields, struct str primary_key,
-                          struct arena *scratch, struct arena *texts)
+                          struct arena *texts)
 {
     memset(r, 0, sizeof *r);
     r->fields = fields;
     r->primary_key = primary_key;
-    r->scratch = scratch;
     r->texts = texts;
     r->room = FIRST_ROOM;
     r->values = malloc(r->room * sizeof *r->values);
@@ -74,30 +73,17 @@ static bool find_field(struct document_reader *r)
     return r->field >= 0 || refuse(r, CODE_INVALID_DOCUMENT, "more than %d different fields", FIELDS_MAX);
 }
 
-/* What yajl decoded is valid during the event only; what had no escapes stands in the body. */
-static const char *keep_text(struct document_reader *r, struct str text)
-{
-    if (text.ptr >= r->body.ptr && text.ptr < r->body.ptr + r->body.len)
-        return text.ptr;
-    const char *copy = arena_copy(r->texts, text).ptr;
-    r->is_full |= copy == NULL;
-    return copy;
-}
-
 static bool add_value(struct document_reader *r, struct str text)
 {
     if (!find_field(r))
         return false;
     if (!r->fields->items[r->field].is_searchable || text.len == 0)
         return true;
-    const char *kept = keep_text(r, text);
-    if (!kept)
-        return false;
     if (r->count == r->room) {
         r->room *= 2;
         r->values = reallocarray(r->values, r->room, sizeof *r->values);
     }
-    r->values[r->count++] = (struct value){.text = kept, .length = (uint32_t)text.len, .field = (uint32_t)r->field};
+    r->values[r->count++] = (struct value){.text = text.ptr, .length = (uint32_t)text.len, .field = (uint32_t)r->field};
     return true;
 }
 
@@ -165,15 +151,15 @@ static void begin(struct document_reader *r, struct str id, struct str body, str
     r->refused = refused;
     r->depth = 0;
     r->path_length = 0;
-    r->at_primary_key = r->has_id = r->is_full = false;
+    r->at_primary_key = r->has_id = false;
     r->field = -1;
     refused->code = NULL;
 }
 
 static int not_json(struct document_reader *r, int err, const struct json_error *why)
 {
-    if (err == ERR_FULL || r->is_full)
-        return ERR_FULL;
+    if (err == ERR_FULL)
+        return err;
     if (!r->refused->code)
         refuse(r, CODE_INVALID_DOCUMENT, "%s at byte %zu", why->message, why->offset);
     return ERR_INVALID;
@@ -184,7 +170,7 @@ int document_read(struct document_reader *r, struct str id, struct str body, str
     static const struct json_events events = {.scalar = on_scalar, .key = on_key, .begin = on_begin, .end = on_end};
     struct json_error why;
     begin(r, id, body, out_refused);
-    int err = json_parse(r->scratch, body, &events, r, &why);
+    int err = json_parse(r->texts, body, &events, r, &why);
     if (err)
         return not_json(r, err, &why);
     if (r->has_id)

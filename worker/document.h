@@ -22,7 +22,6 @@ struct refused {
 struct document_reader {
     struct fields *fields;
     struct str primary_key;
-    struct arena *scratch; /* of the parse; rewound */
     struct arena *texts;   /* rewound for each document */
     struct value *values;  /* of the document read last, in their order */
     size_t count, room;
@@ -35,13 +34,11 @@ struct document_reader {
     size_t path_length;
     bool at_primary_key; /* the member whose value comes is the primary key */
     bool has_id;
-    bool is_full;  /* `texts` */
     int64_t field; /* of the current path; -1: not looked up yet */
     char path[FIELD_PATH_MAX];
 };
 
-void document_reader_init(struct document_reader *r, struct fields *fields, struct str primary_key,
-                          struct arena *scratch, struct arena *texts);
+void document_reader_init(struct document_reader *r, struct fields *fields, struct str primary_key, struct arena *texts);
 
 /* 0; ERR_INVALID if the document is refused, with the reason; ERR_FULL past an arena's cap. */
 int document_read(struct document_reader *r, struct str id, struct str body, struct refused *out_refused);

@@ -46,7 +46,7 @@ void indexing_open(struct indexing *x, struct worker *w)
     snprintf(x->path, sizeof x->path, "%s/seg-%llu.mdb", x->directory, (unsigned long long)w->job->segment);
     job_must(w, arena_init(&x->texts, w->scratch.cap, 0), "no address space for texts");
     fields_init(&x->fields, &x->settings);
-    document_reader_init(&x->reader, &x->fields, str_of(w->job->primary_key), &w->scratch, &x->texts);
+    document_reader_init(&x->reader, &x->fields, str_of(w->job->primary_key), &x->texts);
     inverter_init(&x->inverter, x->analyzer, &x->fields);
     indexing_charge(x);
 }

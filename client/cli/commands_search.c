@@ -148,7 +148,9 @@ static void print_line(struct arena *scratch, struct str document, const char *i
 {
     static const struct json_events events = {.scalar = line_scalar, .begin = line_begin, .end = line_end};
     struct line l = {.room = width - 6, .id = str_of(id)};
+    size_t mark = arena_mark(scratch);
     json_parse(scratch, document, &events, &l, NULL); /* ends early when the line is full */
+    arena_rewind(scratch, mark);
     if (l.text.len)
         printf("      %.*s\n", (int)l.text.len, l.text.data);
     buf_finish(&l.text);

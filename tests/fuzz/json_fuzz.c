@@ -5,6 +5,7 @@
 #include "common/check.h"
 #include "common/err.h"
 #include "common/json.h"
+#include "common/json_why.h"
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -36,6 +37,16 @@ static void check_scan(struct arena *arena, struct str text, const struct json *
     (void)json_scan_beginning(text, STR("id"), &raw, &quoted);
 }
 
+/* Two readers that know nothing of each other: what one takes for JSON is it for the other. */
+static void check_why(struct arena *arena, struct str text, int err, const struct json_error *error)
+{
+    struct json_error why;
+    int second = json_why(arena, text, &why);
+    require(arena_mark(arena) == 0);
+    require(err || second == 0);
+    require(err != ERR_CORRUPT || (second == ERR_CORRUPT && error->offset == why.offset && !strcmp(error->message, why.message)));
+}
+
 static void scan_anything(struct arena *arena, struct str text)
 {
     struct str raw;
@@ -59,7 +70,8 @@ static int json_fuzz(const uint8_t *data, size_t size)
     struct str text = {.ptr = copy, .len = size};
     int err = json_parse(&arena, text, &events, NULL, &error);
     require(err == 0 || err == ERR_CORRUPT || err == ERR_TOO_LARGE || err == ERR_FULL);
-    require(arena_mark(&arena) == 0);
+    arena_rewind(&arena, 0);
+    check_why(&arena, text, err, &error);
     require(err == 0 || (error.offset <= size && strlen(error.message) < sizeof error.message));
     int tree_err = json_tree(&arena, text, &root, NULL);
     require(tree_err == err || tree_err == ERR_FULL);

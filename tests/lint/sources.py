@@ -21,7 +21,7 @@ FORMATS = {"coordinator/catalog_store.h", "coordinator/oplog_scan.h", "coordinat
 
 # third-party header -> files that may include it
 WRAPPED = {
-    r"yajl/": r"common/json\.c|bench/json_libraries\.c",
+    r"yajl/": r"common/json_why\.c|bench/json_libraries\.c",
     r"xxhash\.h": r"common/hash\.c",
     r"lmdb\.h": r"index/(store|store_writer|core_file)\.c|index/store_lmdb\.h|coordinator/catalog\w*\.[ch]",
     r"unicode/": r"index/analy\w*\.[ch]",

@@ -43,7 +43,7 @@ static struct bench *open_bench(const char *change)
     buf_finish(&json);
     buf_finish(&merged);
     fields_init(&b->fields, &b->settings);
-    document_reader_init(&b->reader, &b->fields, STR("id"), &b->scratch, &b->texts);
+    document_reader_init(&b->reader, &b->fields, STR("id"), &b->texts);
     assert_int_equal(analyzer_open(analysis, b->settings.language, NULL, 0, &b->analyzer), 0);
     inverter_init(&b->inverter, b->analyzer, &b->fields);
     return b;
