@@ -8,15 +8,11 @@
  *             connections and by the region budget
  * Ends        on SIGTERM or SIGINT, in order, with status 0; on SIGUSR2 when another has taken its place (succession.h)
  */
-#include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -27,15 +23,14 @@
 #include "coordinator/backup.h"
 #include "coordinator/budget.h"
 #include "coordinator/catalog_store.h"
+#include "coordinator/data_directory.h"
 #include "coordinator/editions.h"
 #include "coordinator/fit.h"
 #include "coordinator/heap.h"
 #include "coordinator/heir.h"
 #include "coordinator/ingest_trim.h"
 #include "coordinator/jobs_state.h"
-#include "coordinator/lock.h"
 #include "coordinator/notify.h"
-#include "coordinator/oplog_version.h"
 #include "coordinator/recover.h"
 #include "coordinator/reload.h"
 #include "coordinator/reshard.h"
@@ -46,10 +41,9 @@
 #include "coordinator/stored_shards.h"
 #include "coordinator/succession.h"
 #include "coordinator/tasks_state.h"
-#include "proto/manifest.h"
 #include "proto/thresholds.h"
 
-enum { LOOP_TURN_MS = 20, STREAMS_MS = 1000, WORKERS_MS = 1000, UPKEEP_MS = 1000, START_S = 90, CHILDREN_STOP_S = 5 };
+enum { LOOP_TURN_MS = 20, STREAMS_MS = 1000, WORKERS_MS = 1000, UPKEEP_MS = 1000, CHILDREN_STOP_S = 5 };
 
 struct coordinator {
     struct server server;
@@ -74,8 +68,7 @@ static void must(int err, const char *what, const char *which)
         log_die("%s %s: %s", what, which, err_str(err));
 }
 
-/* ------------------------------------------------------------------------------------------------------------- ready
- */
+/* ----------------------------------------------------------------------------------------------- ready */
 
 static void begin_listening(struct coordinator *c)
 {
@@ -243,8 +236,7 @@ static void on_stop_signal(uv_signal_t *signal, int number)
     begin_stop(signal->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-/* ------------------------------------------------------------------------------------------------------------- reload
- */
+/* ---------------------------------------------------------------------------------------------- reload */
 
 static void on_reload_signal(uv_signal_t *signal, int number)
 {
@@ -253,8 +245,7 @@ static void on_reload_signal(uv_signal_t *signal, int number)
     reload(&c->server, c->argc, c->argv);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ upgrade
- */
+/* --------------------------------------------------------------------------------------------- upgrade */
 
 static void on_upgrade_signal(uv_signal_t *signal, int number)
 {
@@ -313,46 +304,6 @@ static int watch_signals(struct coordinator *c)
 /* -------------------------------------------------------------------------------------------------------------
  * starting */
 
-static void make_directory(const char *path)
-{
-    if (mkdir(path, 0750) < 0 && errno != EEXIST)
-        log_die("cannot make the directory %s: %s", path, strerror(errno));
-}
-
-static void make_directories(struct server *s)
-{
-    char path[PATH_MAX];
-    make_directory(s->config.data);
-    if (!realpath(s->config.data, path) || strlen(path) > sizeof s->data - 100)
-        log_die("the data directory %s cannot be used: %s", s->config.data, strerror(errno));
-    memcpy(s->data, path, strlen(path) + 1);
-    snprintf(path, sizeof path, "%s/log", s->data);
-    make_directory(path);
-    snprintf(path, sizeof path, "%s/indexes", s->data);
-    make_directory(path);
-}
-
-/* `mayfly restore` puts it there first and takes it away last. */
-static void must_be_whole(const struct server *s)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/" RESTORING_NAME, s->data);
-    if (access(path, F_OK) == 0)
-        log_die("a restore into %s has not come to its end: empty the directory and restore again", s->data);
-}
-
-static int take_lock(struct server *s)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/LOCK", s->data);
-    service_needs(s->config.lock_timeout + START_S);
-    int lock = lock_take(path, (unsigned)(s->config.lock_timeout * 1000));
-    if (lock == -EWOULDBLOCK)
-        log_die("another mayflyd has the data: %s is held", path);
-    must(lock < 0 ? lock : 0, "cannot lock", path);
-    return lock;
-}
-
 /* Before the first child is started: with cgroup v2 this process may move, and they are to be where it is. */
 static void open_cap(struct server *s)
 {
@@ -372,33 +323,6 @@ static void fit_to_group(struct server *s)
                 (unsigned long long)s->fit.limit >> 20, (unsigned long long)s->config.shards,
                 (unsigned long long)s->fit.total >> 20);
     budget_log(&s->config, s->cap);
-}
-
-/* The catalog is written as soon as it is open. */
-static void check_log(const struct server *s)
-{
-    char path[PATH_MAX], why[OPLOG_WHY];
-    snprintf(path, sizeof path, "%s/log", s->data);
-    if (oplog_check_versions(path, why))
-        log_die("the log cannot be used: %s", why);
-}
-
-static void open_catalog(struct server *s)
-{
-    char path[PATH_MAX], why[256] = "";
-    snprintf(path, sizeof path, "%s/catalog.mdb", s->data);
-    int err = catalog_open(s->loop, path, (uint32_t)s->config.shards, &s->indexes, &s->catalog, why);
-    if (err)
-        log_die("the catalog %s cannot be used: %s", path, why[0] ? why : err_str(err));
-    for (struct index *i = s->indexes.first; i; i = i->next)
-        i->durable = true;
-}
-
-static void open_log(struct server *s)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/log", s->data);
-    must(oplog_open(s->loop, path, catalog_epoch(s->catalog), s->config.log_quota, &s->log), "cannot open", path);
 }
 
 static void start_children(struct coordinator *c, int lock)
@@ -478,10 +402,10 @@ static int run(struct coordinator *c)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     raise_descriptor_limit();
     handover_program(c->succession.program);
-    make_directories(s);
+    data_directory_make(s);
     int predecessor = heir_say_here();
-    c->lock = take_lock(s);
-    must_be_whole(s);
+    c->lock = data_directory_lock(s);
+    data_directory_must_be_whole(s);
     open_cap(s);
     stored_shards_take(&s->config, s->data);
     fit_to_group(s);
@@ -490,9 +414,7 @@ static int run(struct coordinator *c)
     must(watch_signals(c), "cannot watch", "signals");
     must(uv_timer_init(&c->loop, &c->stop_timer), "cannot begin", "a timer");
     prepare_succession(c);
-    check_log(s);
-    open_catalog(s);
-    open_log(s);
+    data_directory_open(s);
     must(tasks_open(s->catalog, &s->tasks), "cannot load", "tasks");
     editions_keep_tasks(s);
     reshard_keep_task(s);
