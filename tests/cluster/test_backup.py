@@ -13,6 +13,7 @@ import mayfly
 import mayfly_pb2 as pb
 import pytest
 from conftest import BIN, Server, await_ends, await_tasks, held_up
+from crc import crc32c
 
 WORDS = "amber birch cedar delta ember fjord grove heath inlet jetty knoll larch marsh north ocean pines".split()
 
@@ -465,12 +466,3 @@ def test_a_manifest_of_before_is_read(stopped, directory):
     body = manifest.read_text().replace("mayfly-backup 2", "mayfly-backup 1").rsplit("end ", 1)[0]
     manifest.write_text(f"{body}end {crc32c(body.encode()):08x}\n")
     assert "all whole" in run("check", directory / "backup")
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF

@@ -12,8 +12,8 @@ import pytest
 
 import mayfly
 from conftest import Server, await_figures, await_tasks, fill_disk, held_up, needs_hooks, stopped
-from test_settings import (HANGS, Traffic, answers, await_editions, await_hanging, documents, editions,
-                           everything, expect_equal_to_fresh, workers)
+from test_settings import (HANGS, HOG, Traffic, answers, documents, editions, ended_by_a_full_disk,
+                           everything, expect_equal_to_fresh)
 
 
 def shards_of(client):
@@ -326,27 +326,10 @@ def test_a_disk_without_room_is_said_before_it_begins(directory, small_disk):
         assert len(everything(m, "books")) == 500
 
 
-HOG = {"id": "hog", "title": "red hog", "body": "tree"}
-
-
 def test_it_ends_where_the_disk_comes_to_its_reserve(directory, small_disk):
-    needs_hooks()
-    with stopped(Server(directory / "0", shards=1, readers=1)) as server:
-        with server.start().client() as m:
-            m.add("books", [*documents(500), HOG], wait="searchable")
-        server.stop()
-        server.environment = HANGS
-        with server.start().client() as m:
-            task = m.reshard(2, wait=False).task
-            await_hanging(m, task)
-            fill_disk(small_disk, 60 << 20)
-            for worker in workers(m):
-                os.kill(worker.pid, signal.SIGKILL)
-            ended = m.wait_task(task)
-            assert (ended.status, ended.failure.code) == ("failed", "disk_full"), ended
-            assert "books stays with 1 shards" in ended.failure.message
-            assert shards_of(m)["books"] == 1 and len(everything(m, "books")) == 501
-            await_editions(server, [1])
+    with ended_by_a_full_disk(directory, small_disk, lambda m: m.reshard(2, wait=False).task) as (m, ended):
+        assert "books stays with 1 shards" in ended.failure.message
+        assert shards_of(m)["books"] == 1
 
 
 def test_writes_do_not_wait_for_ever(make_server):

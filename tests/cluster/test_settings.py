@@ -17,6 +17,7 @@ GERMAN = {"language": "de", "stop_words": ["der", "running"]}
 QUERIES = ["running cats", "red", "the cat", "title", "runs house cats", "\"red house\"", "wire net", "ru", "huose"]
 WORDS = "red house cats running runs the title wire net dog walked walking green blue tree".split()
 HANGS = {"MAYFLY_TEST_HOG_ID": "hog", "MAYFLY_TEST_HOG": "none"}  # whoever has it in hand comes to no end
+HOG = {"id": "hog", "title": "red hog", "body": "tree"}
 
 
 def document(number, version=0):
@@ -197,11 +198,33 @@ def hanging(make_server, count=2000, **options):
     needs_hooks()
     server = make_server(**options)
     with server.client() as m:
-        m.add("books", [*documents(count), {"id": "hog", "title": "red hog", "body": "tree"}], wait="searchable")
+        m.add("books", [*documents(count), HOG], wait="searchable")
     server.stop()
     server.environment = HANGS
     with server.start().client() as m:
         yield server, m
+
+
+@contextlib.contextmanager
+def ended_by_a_full_disk(directory, small_disk, begin):
+    """A server with one shard, where the disk has come to its reserve when the workers of the task that `begin` gives end."""
+    needs_hooks()
+    with stopped(Server(directory / "0", shards=1, readers=1)) as server:
+        with server.start().client() as m:
+            m.add("books", [*documents(500), HOG], wait="searchable")
+        server.stop()
+        server.environment = HANGS
+        with server.start().client() as m:
+            task = begin(m)
+            await_hanging(m, task)
+            fill_disk(small_disk, 60 << 20)
+            for worker in workers(m):
+                os.kill(worker.pid, signal.SIGKILL)
+            ended = m.wait_task(task)
+            assert (ended.status, ended.failure.code) == ("failed", "disk_full"), ended
+            assert len(everything(m, "books")) == 501
+            yield m, ended
+            await_editions(server, [1])
 
 
 def await_hanging(client, task):
@@ -380,22 +403,8 @@ def test_a_disk_without_room_for_it_is_said_before_it_begins(directory, small_di
 
 
 def test_it_ends_where_the_disk_comes_to_its_reserve(directory, small_disk):
-    needs_hooks()
-    with stopped(Server(directory / "0", shards=1)) as server:
-        with server.start().client() as m:
-            m.add("books", [*documents(500), {"id": "hog", "title": "red hog", "body": "tree"}], wait="searchable")
-        server.stop()
-        server.environment = HANGS
-        with server.start().client() as m:
-            task = change(m, "books", GERMAN)
-            await_hanging(m, task)
-            fill_disk(small_disk, 60 << 20)
-            for worker in workers(m):
-                os.kill(worker.pid, signal.SIGKILL)
-            ended = m.wait_task(task)
-            assert (ended.status, ended.failure.code) == ("failed", "disk_full"), ended
-            assert m.settings("books")["language"] == "en" and len(everything(m, "books")) == 501
-            await_editions(server, [1])
+    with ended_by_a_full_disk(directory, small_disk, lambda m: change(m, "books", GERMAN)) as (m, _):
+        assert m.settings("books")["language"] == "en"
 
 
 def test_partial_updates_and_bulk_loads_go_on(make_server):

@@ -3,17 +3,9 @@ import struct
 
 import mayfly
 import pytest
+from crc import crc32c
 
 NEWER = 9
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 def everywhere(content, magic):

@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from conftest import BIN, START_LIMIT
+from crc import crc32c
 
 SOCKET_FD, WORDS_FD, WORDS_SIZE = 3, 4, 4096
 STAGES = ["none", "born", "reading", "indexing", "writing", "committing", "done", "serving"]
@@ -23,25 +24,6 @@ F_ADD_SEALS, SEALS = 1033, 0xf
 xxhash = ctypes.CDLL(ctypes.util.find_library("xxhash") or "libxxhash.so.0")
 xxhash.XXH64.restype = ctypes.c_uint64
 xxhash.XXH64.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
-
-
-def make_crc_table():
-    table = []
-    for n in range(256):
-        for _ in range(8):
-            n = n >> 1 ^ 0x82F63B78 if n & 1 else n >> 1
-        table.append(n)
-    return table
-
-
-CRC_TABLE = make_crc_table()
-
-
-def crc32c(data):
-    crc, table = 0xffffffff, CRC_TABLE
-    for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xff]
-    return crc ^ 0xffffffff
 
 
 def slot(key):

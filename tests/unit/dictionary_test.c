@@ -17,23 +17,9 @@
 #include "index/segment.h"
 #include "index/store.h"
 #include "random.h"
+#include "sorted_keys.h"
 
 enum { KEYS = 3000 };
-
-struct key {
-    size_t length;
-    char text[MAX_KEY];
-};
-
-static struct str view(const struct key *k)
-{
-    return (struct str){k->text, k->length};
-}
-
-static int by_key(const void *a, const void *b)
-{
-    return str_compare(view(a), view(b));
-}
 
 /* Long common beginnings, bytes of any value, lengths from 2 to the largest. */
 static size_t make_keys(struct key *keys)
@@ -51,12 +37,7 @@ static size_t make_keys(struct key *keys)
         for (size_t k = shared; k < keys[i].length; k++)
             keys[i].text[k] = (char)(i % 2 ? next_random(&seed) % 256 : 'a' + next_random(&seed) % 3);
     }
-    qsort(keys, KEYS, sizeof *keys, by_key);
-    size_t count = 0;
-    for (size_t i = 0; i < KEYS; i++)
-        if (count == 0 || !str_equal(view(&keys[count - 1]), view(&keys[i])))
-            keys[count++] = keys[i];
-    return count;
+    return sort_keys(keys, KEYS);
 }
 
 static struct segment *build(const struct key *keys, size_t count, char path[64])
@@ -117,11 +98,11 @@ static void finds_each_key_and_no_other(void **state)
         struct key other = keys[i]; /* shorter by a byte, longer by one, another last byte */
         other.length--;
         assert_int_equal(segment_find_term(s, view(&other), &t, &err),
-                         bsearch(&other, keys, count, sizeof *keys, by_key) != NULL);
+                         bsearch(&other, keys, count, sizeof *keys, compare_keys) != NULL);
         other.length++;
         other.text[other.length - 1] ^= 1;
         assert_int_equal(segment_find_term(s, view(&other), &t, &err),
-                         bsearch(&other, keys, count, sizeof *keys, by_key) != NULL);
+                         bsearch(&other, keys, count, sizeof *keys, compare_keys) != NULL);
     }
     struct term t;
     assert_false(segment_find_term(s, STR(""), &t, &err));

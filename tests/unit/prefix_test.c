@@ -12,23 +12,9 @@
 
 #include "index/segment.h"
 #include "random.h"
+#include "sorted_keys.h"
 
 enum { KEYS = 6000, ROUNDS = 400, ENOUGH = 7 };
-
-struct key {
-    size_t length;
-    char text[MAX_KEY];
-};
-
-static struct str view(const struct key *k)
-{
-    return (struct str){k->text, k->length};
-}
-
-static int by_key(const void *a, const void *b)
-{
-    return str_compare(view(a), view(b));
-}
 
 /* Many that begin alike, for blocks and more; some with the highest byte, some long. */
 static size_t make_keys(struct key *keys)
@@ -41,12 +27,7 @@ static size_t make_keys(struct key *keys)
             keys[i].text[k] = (char)(next_random(&seed) % 50 ? 'a' + next_random(&seed) % (k < 3 ? 2 : 6) : 255);
         keys[i].length = 1 + rest;
     }
-    qsort(keys, KEYS, sizeof *keys, by_key);
-    size_t count = 0;
-    for (size_t i = 0; i < KEYS; i++)
-        if (count == 0 || by_key(&keys[count - 1], &keys[i]) != 0)
-            keys[count++] = keys[i];
-    return count;
+    return sort_keys(keys, KEYS);
 }
 
 static struct segment *build(const struct key *keys, size_t count)
