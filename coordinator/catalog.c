@@ -34,6 +34,7 @@ struct catalog {
     struct catalog_write *committing;             /* NULL: no commit is in flight */
     int err;                                      /* of the commit in flight */
     uint64_t failures;                            /* commits that failed */
+    bool is_failing;                              /* the last one did */
 };
 
 /* --- opening */
@@ -180,16 +181,24 @@ static void finish_writes(struct catalog_write *list, int err)
     }
 }
 
+/* Said once of those that fail one after the other: who asked for one asks again, some each second. */
+static void note_outcome(struct catalog *c, int err)
+{
+    if (err && !c->is_failing)
+        log_error("cannot write the catalog, it is tried again until it can: %s", err_str(err));
+    else if (!err && c->is_failing)
+        log_info("the catalog can be written again");
+    c->is_failing = err != 0;
+    c->failures += err != 0;
+}
+
 static void committed(uv_work_t *work, int status)
 {
     struct catalog *c = work->data;
     struct catalog_write *list = c->committing;
     int err = status ? status : c->err;
     c->committing = NULL;
-    if (err) {
-        log_error("cannot write the catalog: %s", err_str(err));
-        c->failures++;
-    }
+    note_outcome(c, err);
     start_commit(c);
     finish_writes(list, err);
 }
