@@ -30,6 +30,7 @@ static uint64_t backup_most(const struct cap *cap)
     return cap_limit(cap, BACKUP_MEMORY, (struct cap_need){0});
 }
 
+/* Workers, nursery and regions are one server's at a time (succession.h), and a connection is too. */
 struct budget budget_of(const struct config *c, const struct cap *cap)
 {
     struct budget b = {.count = 0};
@@ -44,6 +45,7 @@ struct budget budget_of(const struct config *c, const struct cap *cap)
     add(&b, (struct budget_line){"indexing", "worker", "worker-memory", cap_name(cap), workers, c->worker_memory});
     add(&b, (struct budget_line){"indexing", "worker", "page cache, tables", cap_name(cap), workers, beside});
     add(&b, (struct budget_line){"backup", "worker", "copies, checksums", cap_name(cap), 1, backup_most(cap)});
+    b.handover = COORDINATOR + shards * (c->shard_heap + ARENAS * c->query_memory);
     return b;
 }
 
@@ -66,4 +68,6 @@ void budget_log(const struct config *config, const struct cap *cap)
     format(b.total, total);
     format(cap_room(cap), room);
     log_info("budget: at most %s of %s, workers capped by %s", total, room, cap_name(cap));
+    format(b.handover, total);
+    log_info("budget: while another mayflyd takes over, besides at most %s", total);
 }

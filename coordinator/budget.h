@@ -25,6 +25,7 @@ struct budget {
     struct budget_line lines[BUDGET_LINES];
     size_t count;
     uint64_t total;
+    uint64_t handover; /* beside it, while another mayflyd of this configuration takes over: settings are not cut for that */
 };
 
 struct budget budget_of(const struct config *config, const struct cap *cap);

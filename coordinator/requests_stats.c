@@ -157,6 +157,7 @@ void handle_budget(struct session *s, const Mayfly__Envelope *e)
     budget.lines = pointers;
     budget.n_lines = b.count;
     budget.total = b.total;
+    budget.handover = b.handover;
     budget.room = cap_room(server->cap);
     budget.cap_enforced_by = message_string(cap_name(server->cap));
     budget.worker_groups = message_string(cap_group(server->cap));

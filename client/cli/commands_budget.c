@@ -28,6 +28,7 @@ static void print_json(const Mayfly__Budget *budget)
     }
     emit_end(&b, ']');
     emit_member_number(&b, "total", budget->total);
+    emit_member_number(&b, "handover", budget->handover);
     emit_member_number(&b, "room", budget->room);
     emit_member_string(&b, "cap_enforced_by", budget->cap_enforced_by);
     emit_member_string(&b, "worker_groups", budget->worker_groups);
@@ -66,12 +67,23 @@ static void print_lines(const Mayfly__Budget *budget)
     table_finish(&t);
 }
 
+/* A server of before this version does not say. */
+static void print_handover(const Mayfly__Budget *budget)
+{
+    char besides[BYTES_TEXT_SIZE];
+    if (budget->handover)
+        printf("while another mayflyd takes over, besides at most %s for its shards and buffers%s\n",
+               bytes_text(besides, budget->handover),
+               budget->limit && budget->total + budget->handover > budget->limit ? ", together more than there may be" : "");
+}
+
 static void print_text(const Mayfly__Budget *budget)
 {
     char total[BYTES_TEXT_SIZE], room[BYTES_TEXT_SIZE];
     print_lines(budget);
     printf("\nat most %s of %s; worker-memory is enforced by: %s\n", bytes_text(total, budget->total),
            bytes_text(room, budget->room), budget->cap_enforced_by);
+    print_handover(budget);
     if (budget->limit)
         printf("the server's control group may have %s\n", bytes_text(room, budget->limit));
     for (size_t i = 0; i < budget->n_cuts; i++)

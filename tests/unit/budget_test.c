@@ -54,6 +54,15 @@ static void lines_follow_the_configuration(void **state)
     assert_int_equal(budget_of(&more, NULL).total - b.total, 100 * MIB + line(&b, "coordinator", "connections"));
 }
 
+/* Both servers have shards and buffers then; all else is one's. */
+static void a_handover_has_both_servers_shards(void **state)
+{
+    (void)state;
+    const struct budget b = budget_of(&config, NULL);
+    assert_int_equal(b.handover, line(&b, "shard", "heap") + line(&b, "shard", "query arenas") +
+                                     line(&b, "coordinator", "buffers, tasks"));
+}
+
 static void without_groups_there_is_no_allowance_for_them(void **state)
 {
     (void)state;
@@ -67,6 +76,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_is_in_the_total),
         cmocka_unit_test(lines_follow_the_configuration),
+        cmocka_unit_test(a_handover_has_both_servers_shards),
         cmocka_unit_test(without_groups_there_is_no_allowance_for_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
