@@ -6,15 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_POISONS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_POISONS 1
-#endif
-#endif
-
-#ifdef ARENA_POISONS
+#if ARENA_POISONS
 #include <sanitizer/asan_interface.h>
 #define poison(from, size)   ASAN_POISON_MEMORY_REGION((from), (size))
 #define unpoison(from, size) ASAN_UNPOISON_MEMORY_REGION((from), (size))
@@ -25,7 +17,6 @@
 
 enum {
     PAGE = 4096,
-    ALIGNMENT = 16,
     STEP = 1 << 20,       /* committed at once */
     LARGE_STEP = 4 << 20, /* beyond 16 MiB */
     HUGE_PAGE = 2 << 20,
@@ -125,21 +116,12 @@ static bool reserve(struct arena *a, size_t at, size_t size)
     return false;
 }
 
-void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
+void *arena_alloc_slowly(struct arena *a, size_t size, bool zeroed)
 {
-    size_t at = round_up(a->used, align < ALIGNMENT ? ALIGNMENT : align);
-    return reserve(a, at, size) ? take(a, at, size) : NULL;
-}
-
-void *arena_alloc_unset(struct arena *a, size_t size)
-{
-    size_t at = round_up(a->used, ALIGNMENT);
-    return reserve(a, at, size) ? take_unset(a, at, size) : NULL;
-}
-
-void *arena_alloc(struct arena *a, size_t size)
-{
-    return arena_alloc_aligned(a, size, ALIGNMENT);
+    size_t at = round_up(a->used, ARENA_ALIGNMENT);
+    if (!reserve(a, at, size))
+        return NULL;
+    return zeroed ? take(a, at, size) : take_unset(a, at, size);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)

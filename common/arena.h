@@ -9,8 +9,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/str.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_POISONS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_POISONS 1
+#endif
+#endif
+#ifndef ARENA_POISONS
+#define ARENA_POISONS 0
+#endif
 
 struct arena {
     char *base;       /* of the reservation */
@@ -26,6 +38,7 @@ struct arena {
 };
 
 enum { ARENA_HUGE_PAGES = 1 }; /* MADV_HUGEPAGE beyond the first 4 MiB */
+enum { ARENA_ALIGNMENT = 16 };
 
 /* 0, or a negative errno. `cap` is rounded up to pages. */
 int arena_init(struct arena *a, size_t cap, unsigned flags);
@@ -35,10 +48,37 @@ void arena_finish(struct arena *a); /* accepts a zeroed one */
  * refuses; allocations may still succeed. */
 bool arena_presize(struct arena *a, size_t size);
 
+/* Under AddressSanitizer, and where the kernel must be asked for more. */
+void *arena_alloc_slowly(struct arena *a, size_t size, bool zeroed);
+
+/* Memory above the highest `used` since the last give-back comes zeroed from the kernel; below it, it is cleared. */
+static inline void *arena_take(struct arena *a, size_t size, bool zeroed)
+{
+    size_t at = (a->used + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1), end = at + size;
+    if (ARENA_POISONS || at > a->committed || size > a->committed - at)
+        return arena_alloc_slowly(a, size, zeroed);
+    char *block = a->base + at;
+    if (zeroed && at < a->dirty)
+        memset(block, 0, end < a->dirty ? size : a->dirty - at);
+    a->used = end;
+    if (end > a->dirty) {
+        a->dirty = end;
+        a->peak = end > a->peak ? end : a->peak;
+    }
+    return block;
+}
+
 /* Zeroed memory, aligned to 16; NULL past the cap or when the kernel refuses. */
-void *arena_alloc(struct arena *a, size_t size);
-void *arena_alloc_unset(struct arena *a, size_t size); /* not zeroed: for what is written before it is read */
-void *arena_alloc_aligned(struct arena *a, size_t size, size_t align);
+static inline void *arena_alloc(struct arena *a, size_t size)
+{
+    return arena_take(a, size, true);
+}
+
+/* Not zeroed: for what is written before it is read. */
+static inline void *arena_alloc_unset(struct arena *a, size_t size)
+{
+    return arena_take(a, size, false);
+}
 
 /* `count` elements of `size` bytes; NULL also if that overflows. The only place where sizes are multiplied. */
 void *arena_array(struct arena *a, size_t count, size_t size);

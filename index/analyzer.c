@@ -32,6 +32,7 @@ struct stop_words {
     struct str *slots;
     size_t mask;
     size_t count;
+    size_t longest;
 };
 
 struct analyzer {
@@ -133,6 +134,7 @@ static bool add_stop_word(void *context, struct str word, uint32_t position)
     memcpy(copy, word.ptr, word.len);
     *slot = (struct str){copy, word.len};
     s->count++;
+    s->longest = word.len > s->longest ? word.len : s->longest;
     return true;
 }
 
@@ -260,16 +262,16 @@ struct str analyzer_stem(struct analyzer *a, struct str word)
     if (!a->shared->stems)
         return stem_by_snowball(a, word);
     uint8_t language = (uint8_t)(a->language - languages);
-    struct stem_entry *entry = stem_cache_place(a->shared->stems, language, word);
-    struct str stem = stem_cache_get(entry, language, word);
+    struct stem_place *place = stem_cache_place(a->shared->stems, language, word);
+    struct str stem = stem_cache_get(place, language, word);
     if (!stem.ptr) {
         stem = stem_by_snowball(a, word);
-        stem_cache_put(entry, language, word, stem);
+        stem_cache_put(place, language, word, stem);
     }
     return stem;
 }
 
 bool analyzer_is_stop_word(const struct analyzer *a, struct str folded_word)
 {
-    return folded_word.len && find_slot(&a->stop_words, folded_word)->ptr;
+    return folded_word.len && folded_word.len <= a->stop_words.longest && find_slot(&a->stop_words, folded_word)->ptr;
 }
