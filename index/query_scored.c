@@ -173,10 +173,10 @@ void scored_mark(struct scored_list *l, uint32_t base, uint32_t end, uint64_t *s
 
 static bool is_any_marked(const uint64_t *seen, uint32_t first, uint32_t last)
 {
-    uint64_t any = 0;
-    for (uint32_t word = first / 64; word <= last / 64; word++)
-        any |= seen[word];
-    return any != 0;
+    uint32_t word = first / 64;
+    while (word < last / 64 && seen[word] == 0)
+        word++;
+    return seen[word] != 0;
 }
 
 static uint64_t count_marked_bits(const struct scored_list *l, uint32_t base, uint32_t end, const uint64_t *seen)
