@@ -27,7 +27,7 @@ struct stream {
     uint32_t numbering; /* of its index, when the stream began: with it log and regions name the stream */
     bool former;        /* the index has other streams now; all of this one is applied */
 
-    uint64_t next_sequence; /* of the next operation to be copied into a region */
+    uint64_t next_sequence; /* of the next operation that the log takes */
     struct ranges recovered; /* while the log is replayed: what was taken from it */
 
     uint64_t generation;  /* of core.mdb, the newest that is known here */

@@ -15,7 +15,6 @@
 #include "coordinator/log_room.h"
 #include "coordinator/session.h"
 #include "coordinator/tasks_state.h"
-#include "proto/message.h"
 
 enum {
     TICK_MS = 200,
@@ -140,51 +139,6 @@ static void on_applied(struct bundle *b, void *context)
     free(l);
 }
 
-struct saved {
-    struct stream *stream;
-    uint64_t generation;
-};
-
-static void on_refusals_saved(void *context, int err)
-{
-    struct saved *s = context;
-    if (!err && s->generation > s->stream->refusals_saved)
-        s->stream->refusals_saved = s->generation;
-    index_release(s->stream->index);
-    free(s);
-}
-
-/* Once the catalog has them the next commit may forget them. */
-static void save_refusals(struct ingest *g, struct stream *stream, const struct task *task)
-{
-    struct saved *s = task ? malloc(sizeof *s) : NULL;
-    if (!s)
-        return;
-    *s = (struct saved){stream, stream->generation};
-    index_hold(stream->index);
-    tasks_save(g->server->tasks, task, on_refusals_saved, s);
-}
-
-/* Shards refuse an operation by filter each for itself, but the client sent one. */
-static bool is_told(const struct intake *i)
-{
-    return i->kind == OPERATION_FILTER && i->refused;
-}
-
-static void on_refused(struct bundle *b, const struct refusal *refused, size_t count, void *context)
-{
-    struct load *l = context;
-    struct task *task = tasks_find(l->ingest->server->tasks, b->task);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t deleted = task ? tasks_refuse(l->ingest->server->tasks, task, &refused[i]) : 0;
-        if (l->intake && deleted)
-            l->intake->deleted += deleted;
-        else if (l->intake && !is_told(l->intake) && strcmp(refused[i].code, NOTICE_DELETED) != 0)
-            intake_refuse(l->intake, refused[i].position, refused[i].id, refused[i].code, refused[i].message);
-    }
-    save_refusals(l->ingest, b->stream, task);
-}
-
 /* ------------------------------------------------------------------------------------------------------------- the log
  */
 
@@ -264,30 +218,42 @@ int ingest_seal(struct load *l)
     return err;
 }
 
+static struct str operations_of(const struct bundle *b)
+{
+    return (struct str){b->region.base + BATCH_HEADER, b->bytes};
+}
+
 /* All operations of a region are of one kind, since they are one client's stream, or stand-ins for what was lost. */
 static enum operation_kind kind_of(const struct bundle *b)
 {
-    struct str operations = {b->region.base + BATCH_HEADER, b->bytes};
+    struct str operations = operations_of(b);
     struct operation first;
     require(operation_decode(&operations, &first) == 0);
     return first.kind;
 }
 
-/* The rest of what came at once, behind a region that was filled with it, is nobody's single update. */
+/* What comes behind more of the same write that is not applied yet is nobody's single update: the rest of a bulk load, or a
+ * part of it that was cut off by another client's operation. */
 static bool is_rest(const struct load *l)
 {
     const struct load *before = NULL;
     for (const struct load *one = l->intake ? l->intake->loads : l; one && one != l; one = one->next)
         if (one->bundle.stream == l->bundle.stream)
             before = one;
-    return before && before->bundle.state == BUNDLE_LOGGING && !before->bundle.small;
+    return before && !before->bundle.small;
 }
 
-static void finish_load(struct load *l)
+/* Final, and of these numbers. */
+static void number_load(struct load *l, uint64_t first)
+{
+    l->bundle.first = first;
+    l->bundle.end = first + l->count;
+    require(seal_region(l) == 0); /* our own memory: nothing but a bug fails here */
+}
+
+static enum operation_kind finish_load(struct load *l)
 {
     struct bundle *b = &l->bundle;
-    require(seal_region(l) == 0); /* our own memory: nothing but a bug fails here */
-    b->end = b->first + l->count;
     enum operation_kind kind = kind_of(b);
     b->alone = kind == OPERATION_FILTER;
     b->ordered = b->alone || kind == OPERATION_PATCH;
@@ -296,6 +262,7 @@ static void finish_load(struct load *l)
     b->state = BUNDLE_LOGGING;
     b->stream->unapplied++;
     b->stream->unapplied_bytes += b->bytes;
+    return kind;
 }
 
 /* An operation that is still being read keeps its region open; the rest of the region waits with it. */
@@ -314,18 +281,33 @@ static void discard(struct load *l)
     free(l);
 }
 
+/* The log writes it next. */
+static void on_taken(void *context, struct oplog_entry *e)
+{
+    struct load *l = context;
+    struct stream *s = l->bundle.stream;
+    number_load(l, s->next_sequence);
+    s->next_sequence += l->count;
+    e->first = l->bundle.first;
+    e->operations = operations_of(&l->bundle);
+}
+
+/* Single documents that are put may overtake all that waits of their stream: of two versions the stamps decide, in whatever
+ * order they are applied. Deletions may not, which are remembered only until all before them is applied; nor what looks at
+ * other versions. */
 static void send_to_log(struct load *l)
 {
     struct bundle *b = &l->bundle;
-    finish_load(l);
+    enum operation_kind kind = finish_load(l);
     const struct oplog_entry e = {.stream = name_of(b->stream),
                                   .task = b->task,
-                                  .first = b->first,
                                   .count = l->count,
-                                  .operations = {b->region.base + BATCH_HEADER, b->bytes},
+                                  .operations = operations_of(b),
                                   .small = b->small || b->alone,
+                                  .overtakes = b->small && kind == OPERATION_PUT,
                                   .has_crc = true,
-                                  .crc = l->crc};
+                                  .crc = l->crc,
+                                  .taken = on_taken};
     l->ingest->logging++;
     l->ingest->logging_bytes += b->bytes;
     require(oplog_append(l->ingest->server->log, &e, on_logged, l) == 0);
@@ -375,9 +357,8 @@ static struct load *new_load(struct ingest *g, struct stream *s, uint64_t task, 
     l->bundle = (struct bundle){.stream = s,
                                 .region = REGION_NONE,
                                 .task = task,
-                                .first = s->next_sequence,
                                 .on_applied = on_applied,
-                                .on_refused = on_refused,
+                                .on_refused = ingest_on_refused,
                                 .on_wanted = held_want,
                                 .context = l};
     if (region_open(&l->bundle.region, "mayfly-batch", capacity)) {
@@ -468,15 +449,11 @@ struct load *ingest_room(struct intake *i, struct stream *s, size_t size)
 
 void ingest_added(struct load *l, size_t size)
 {
-    struct stream *s = l->bundle.stream;
-    if (l->aside) {
-        require(close_open(s));
-        l->bundle.first = s->next_sequence;
-    }
+    if (l->aside)
+        require(close_open(l->bundle.stream));
     l->crc = crc32c(l->crc, l->bundle.region.base + BATCH_HEADER + l->bundle.bytes, size); /* while it is in the cache */
     l->bundle.bytes += size;
     l->count++;
-    s->next_sequence++;
     held_grown(l, BATCH_HEADER + l->bundle.bytes);
     if (l->aside)
         send_to_log(l);
@@ -489,21 +466,21 @@ void ingest_give_up(struct load *l)
 }
 
 /* The load is filled by the caller, and as if it came back from the log. */
-static struct load *new_logged(struct ingest *g, struct stream *stream, uint64_t task, struct range numbers, size_t bytes)
+static struct load *new_logged(struct ingest *g, struct stream *stream, uint64_t task, uint32_t count, size_t bytes)
 {
     struct load *l = new_load(g, stream, task, BATCH_HEADER + bytes);
     if (!l)
         return NULL;
-    l->bundle.first = numbers.first;
-    l->count = (uint32_t)(numbers.end - numbers.first);
+    l->count = count;
     l->bundle.bytes = bytes;
     return l;
 }
 
-static void give_logged(struct load *l)
+static void give_logged(struct load *l, uint64_t first)
 {
     make_crc(l);
     finish_load(l);
+    number_load(l, first);
     keep_descriptor(&l->bundle.region);
     held_logged(l);
     l->bundle.state = BUNDLE_LOGGED;
@@ -513,23 +490,23 @@ static void give_logged(struct load *l)
 int ingest_recovered(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count,
                      struct str operations)
 {
-    struct load *l = new_logged(g, stream, task, (struct range){first, first + count}, operations.len);
+    struct load *l = new_logged(g, stream, task, count, operations.len);
     if (!l)
         return -ENOMEM;
     memcpy(l->bundle.region.base + BATCH_HEADER, operations.ptr, operations.len);
-    give_logged(l);
+    give_logged(l, first);
     return 0;
 }
 
 int ingest_lost(struct ingest *g, struct stream *stream, uint64_t task, uint64_t first, uint32_t count)
 {
     size_t size = operation_size(BATCH_LOST_ID, 0);
-    struct load *l = new_logged(g, stream, task, (struct range){first, first + count}, count * size);
+    struct load *l = new_logged(g, stream, task, count, count * size);
     if (!l)
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
         operation_encode_lost(l->bundle.region.base + BATCH_HEADER + i * size);
-    give_logged(l);
+    give_logged(l, first);
     return 0;
 }
 

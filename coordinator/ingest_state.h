@@ -98,6 +98,9 @@ struct load *ingest_room(struct intake *i, struct stream *s, size_t size);
 void ingest_added(struct load *l, size_t size);
 void ingest_give_up(struct load *l); /* the operation that was begun in it will not come */
 
+/* Of bundles: on_refused. */
+void ingest_on_refused(struct bundle *b, const struct refusal *refused, size_t count, void *context);
+
 int ingest_seal(struct load *l); /* writes the header of its region, and keeps the descriptor only */
 
 void intake_refuse_half(struct intake *i, const char *message); /* the operation that is being read */

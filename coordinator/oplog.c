@@ -109,6 +109,13 @@ static void start_writing(struct oplog *l)
     require(uv_queue_work(l->loop, &l->work, in_pool, after_pool) == 0);
 }
 
+static void tell_taken(struct append *group)
+{
+    for (struct append *a = group; a; a = a->next)
+        if (a->entry.taken)
+            a->entry.taken(a->context, &a->entry);
+}
+
 /* Groups of appends and parts of what is carried over take turns. */
 static void take_waiting(struct oplog *l, bool carry_first)
 {
@@ -118,6 +125,7 @@ static void take_waiting(struct oplog *l, bool carry_first)
         l->carrying = true;
     } else {
         l->writing = oplog_queue_take(&l->waiting, oplog_is_hurried(l));
+        tell_taken(l->writing);
     }
     start_writing(l);
 }

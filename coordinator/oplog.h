@@ -29,9 +29,13 @@ struct oplog_entry {
     uint64_t first; /* sequence number of its first operation */
     uint32_t count;
     struct str operations; /* whole operations (proto/batch.h), as in a region */
-    bool small;            /* it goes ahead of what is not: oplog_queue.h */
+    bool small;            /* it goes ahead of what is not: oplog_queue.h, */
+    bool overtakes;        /* of its own stream, too */
     bool has_crc;          /* of those who copied them in: else it is made when they are written */
     uint32_t crc;          /* CRC-32C of the operations */
+    /* NULL, or: it is about to be written, behind all that were so before, and gets its number now, and operations that are
+     * final. */
+    void (*taken)(void *context, struct oplog_entry *e);
 };
 
 /* Opens the directory and looks at every record. `quota` is bytes on disk. */

@@ -29,12 +29,17 @@ static struct append *take_all(struct oplog_queue *q)
     return all;
 }
 
-/* Moves the small ones that overtake nobody of their stream from `q` to `to`. */
+static bool is_first(const struct oplog_queue *left, const struct append *a)
+{
+    return a->entry.small && (a->entry.overtakes || !has_stream(left->first, a));
+}
+
+/* Moves the small ones from `q` to `to`, but those that would overtake one of their stream, and may not. */
 static void take_small(struct oplog_queue *q, struct oplog_queue *to)
 {
     for (struct append *next, *a = take_all(q); a; a = next) {
         next = a->next;
-        oplog_queue_put(a->entry.small && !has_stream(q->first, a) ? to : q, a);
+        oplog_queue_put(is_first(q, a) ? to : q, a);
     }
 }
 
@@ -68,6 +73,6 @@ struct append *oplog_queue_take(struct oplog_queue *q, bool is_hurried)
     take_small(q, &group);
     q->small_went = group.first && !small_went && is_much(q->first);
     if (!q->small_went)
-        take_large(q, &group, is_hurried ? OPLOG_GROUP : SIZE_MAX);
+        take_large(q, &group, is_hurried ? OPLOG_GROUP : OPLOG_GROUP_MOST);
     return group.first;
 }

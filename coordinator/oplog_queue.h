@@ -3,18 +3,19 @@
  *   small ones      (oplog_entry.small) of clients that wait for each, first: alone in their group, unless the group before was such a one, or
  *                   no more than OPLOG_BESIDE of others wait
  *   large ones      of a bulk load, then, in the order in which they came: with at most OPLOG_GROUP bytes in a group, or one,
- *                   if small ones have come of late; else all, since each group costs a sync
+ *                   if small ones have come of late; else OPLOG_GROUP_MOST, since each group costs a sync
  *
  * So small ones wait for a group of that size at most, and then for their own, all but the first of them, and neither kind
  * holds up the other for good.
- * Within a stream the order stays: none overtakes another of its stream, or a crash between the two would leave a gap in
- * the numbers of the stream, which is what lost operations look like. */
+ * Within a stream only those overtake that may (oplog_entry.overtakes): whose number is given when they are taken, or a crash
+ * between the two would leave a gap in the numbers of the stream, which is what lost operations look like; and of which it does
+ * not matter when they are applied (ingest.c). */
 #ifndef COORDINATOR_OPLOG_QUEUE_H
 #define COORDINATOR_OPLOG_QUEUE_H
 
 #include "coordinator/oplog.h"
 
-enum { OPLOG_GROUP = 1 << 20, OPLOG_BESIDE = 256 << 10 };
+enum { OPLOG_GROUP = 1 << 20, OPLOG_GROUP_MOST = 8 << 20, OPLOG_BESIDE = 256 << 10 };
 
 struct append {
     struct append *next;

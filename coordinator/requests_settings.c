@@ -105,7 +105,7 @@ static bool is_untouched(const struct index *i)
     if (i->numbering > 1)
         return false; /* the streams that it had may have been written to */
     for (uint32_t shard = 0; shard < i->shards; shard++)
-        if (i->streams[shard].next_sequence > 1 || i->streams[shard].open)
+        if (i->streams[shard].next_sequence > 1 || i->streams[shard].open || i->streams[shard].unapplied)
             return false;
     return true;
 }

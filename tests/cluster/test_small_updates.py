@@ -133,9 +133,9 @@ class BulkLoad:
 
     PIECE = mayfly.pack_operations([(n, b'{"id":%d,"text":"%s"}' % (n, b"filler " * 300)) for n in range(256)])
 
-    def __init__(self, server):
+    def __init__(self, server, index):
         self.client, self.accepted, self.is_over = server.client(), 0, threading.Event()
-        self.request = self.client.send(write=pb.Write(index="bulk", create=True, primary_key="id"))
+        self.request = self.client.send(write=pb.Write(index=index, create=True, primary_key="id"))
         self.threads = [threading.Thread(target=run) for run in (self.send, self.listen)]
 
     def send(self):
@@ -161,19 +161,47 @@ class BulkLoad:
         self.client.close()
 
 
-def test_an_update_is_accepted_before_much_more_of_a_bulk_load_in_another_index(make_server):
+@pytest.mark.parametrize("index", ["bulk", INDEX])
+def test_an_update_is_accepted_before_much_more_of_a_bulk_load(make_server, index):
     """Counted in bytes of the bulk load, not in time: what one writes to the log the other waits for. While no worker runs there is
     an append in flight all the time."""
     server = make_server(shards=1)
     with server.client() as client:
         put(client, note(0))
-        with held_up(client), BulkLoad(server) as bulk:
+        with held_up(client), BulkLoad(server, index) as bulk:
             most = 0
             for n in range(40):
                 before = bulk.accepted
                 assert client.add(INDEX, [note(n)]).accepted == 1
                 most = max(most, bulk.accepted - before)
         assert most < 24 << 20
+        await_tasks(client)
+        assert client.search(INDEX, "note", limit=100).estimated_total == 40
+
+
+def test_what_came_last_counts_though_it_overtakes(make_server):
+    """On one connection, which says what came first: documents of a bulk load that waits for the log are put and deleted again."""
+    server = make_server(shards=1)
+    write = {"index": INDEX, "wait": pb.Write.SEARCHABLE, "last": True}
+    with server.client() as client:
+        put(client, note(0))
+
+        def send(kind, ids, body):
+            operations = mayfly.pack_operations([(n, body and b'{"id":%d,"text":"%s"}' % (n, body)) for n in ids])
+            return client.send(write=pb.Write(kind=kind, **write), body=operations)
+
+        client.sock.settimeout(300)
+        request = client.send(write=pb.Write(index=INDEX, wait=pb.Write.SEARCHABLE))
+        for _ in range(40):
+            client.send(request=request, body=BulkLoad.PIECE, write=pb.Write())
+        client.send(request=request, write=pb.Write(last=True))
+        single = [send(pb.Write.PUT, [n], b"mine") for n in range(10)]
+        requests = [request, *single, send(pb.Write.DELETE, range(10, 20), b""), send(pb.Write.PUT, [19], b"mine")]
+        for request in requests:
+            while not client.answer(request)[0].done:
+                pass
+        assert found(client, "mine") == {str(n) for n in (*range(10), 19)}
+        assert index_stats(client).documents == 256 - 9 + 1
 
 
 def add_until_killed(server, accepted, begun):

@@ -61,6 +61,22 @@ static void lets_nobody_overtake_its_own_stream(void **state)
     EXPECT(&q, &a[3], &a[4]);
 }
 
+static void lets_those_overtake_that_may(void **state)
+{
+    (void)state;
+    struct oplog_queue q;
+    struct append a[4];
+    oplog_queue_init(&q);
+    put(&q, &a[0], books, LARGE);
+    put(&q, &a[1], books, TINY);
+    put(&q, &a[2], books, TINY);
+    put(&q, &a[3], books, LARGE);
+    a[2].entry.overtakes = true;
+    EXPECT(&q, &a[2]);
+    EXPECT(&q, &a[0], &a[1]);
+    EXPECT(&q, &a[3]);
+}
+
 static void takes_large_ones_in_turn_however_many_small_ones_come(void **state)
 {
     (void)state;
@@ -126,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_small_ones_of_other_streams_first),
         cmocka_unit_test(lets_nobody_overtake_its_own_stream),
+        cmocka_unit_test(lets_those_overtake_that_may),
         cmocka_unit_test(takes_large_ones_in_turn_however_many_small_ones_come),
         cmocka_unit_test(bounds_a_group_but_takes_one_of_any_size),
         cmocka_unit_test(takes_all_when_nobody_is_in_a_hurry),
