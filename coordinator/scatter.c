@@ -81,14 +81,23 @@ static void share_threshold(struct search *s)
     tagged_max_begin(&words[s->threshold_tag % THRESHOLDS], s->threshold_tag);
 }
 
+static void execute(struct search *s)
+{
+    if (search_pack(s)) {
+        search_fail(s, CODE_QUERY_TOO_LARGE, "the query has more words than a search may take");
+        return;
+    }
+    share_threshold(s);
+    start_round(s, ROUND_EXECUTE);
+}
+
 static void weigh_and_execute(struct search *s)
 {
     if (search_weigh(s)) {
         search_fail(s, CODE_QUERY_TOO_LARGE, "the query has more words than a search may take");
         return;
     }
-    share_threshold(s);
-    start_round(s, ROUND_EXECUTE);
+    execute(s);
 }
 
 static void guess_or_execute(struct search *s)
@@ -227,8 +236,7 @@ void search_begin(struct search *s)
     if (s->count == 1) {
         start_round(s, ROUND_EXECUTE);
     } else if (search_remembers_weights(s)) {
-        share_threshold(s);
-        start_round(s, ROUND_EXECUTE);
+        execute(s);
     } else {
         start_round(s, ROUND_PREPARE);
     }

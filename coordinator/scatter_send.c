@@ -109,8 +109,12 @@ static void send_execute(struct part *p)
     struct search *s = p->search;
     const Mayfly__Search *r = s->request;
     struct outgoing o;
-    Mayfly__Internal__Execute execute = MAYFLY__INTERNAL__EXECUTE__INIT;
+    Mayfly__Internal__Execute execute;
     begin(p, &o);
+    if (s->count == 1)
+        mayfly__internal__execute__init(&execute);
+    else
+        execute = *s->packed;
     execute.text = &o.text;
     execute.limit = r->offset + r->limit;
     execute.deadline_us = time_left(s);
@@ -123,10 +127,6 @@ static void send_execute(struct part *p)
     } else {
         execute.generation = s->weights.generations[p->shard];
         execute.prepared_by = p->prepared.request;
-        execute.documents = s->weights.documents;
-        execute.total_length = s->weights.total_length;
-        execute.n_words = s->weights.word_count;
-        execute.words = s->weights.words;
         execute.fetch_follows = search_fetches(s);
         execute.threshold_word = s->threshold_tag % THRESHOLDS;
         execute.threshold_tag = s->threshold_tag;

@@ -1,5 +1,5 @@
 /* scatter_state.h - one search, over all shards of an index. Used by requests_search.c (its beginning), scatter.c (its
- * rounds), scatter_send.c, scatter_take.c, scatter_weigh.c and scatter_words.c (what a round consists of), scatter_reply.c (its
+ * rounds), scatter_pack.c, scatter_send.c, scatter_take.c, scatter_weigh.c and scatter_words.c (what a round consists of), scatter_reply.c (its
  * end). */
 #ifndef COORDINATOR_SCATTER_STATE_H
 #define COORDINATOR_SCATTER_STATE_H
@@ -55,6 +55,9 @@ struct search {
     uint32_t *misspelt;            /* words to be guessed, rising */
     size_t misspelt_count;
     struct weighed weights; /* what the second round is sent with */
+    struct str *keys;       /* of its words, where it is composed and none is repeated; NULL: else */
+    bool last_is_prefix;    /* of the composed ones */
+    Mayfly__Internal__Execute *packed; /* what it says of them to all shards */
     uint32_t threshold_tag;        /* of the second round; 0: it has no threshold to share */
     struct merged_hit *hits;
     size_t hit_count;
@@ -105,8 +108,8 @@ void search_forget_words(struct search *s);
 /* What all shards counted, one for each word; false: not in words that stand alone. */
 bool search_keep_words(struct search *s, const struct known_word *words);
 
-/* Into a message, whose bytes are the terms' own; false: no memory. */
-bool search_fill_weighted(struct search *s, const struct weighted_word *w, Mayfly__Internal__Weighted *out);
+/* `weights` and `keys` into `packed`, which has copies. 0 or ERR_FULL. */
+int search_pack(struct search *s);
 
 /* Whether a round for the documents follows. */
 static inline bool search_fetches(const struct search *s)

@@ -41,19 +41,6 @@ static int weigh_word(struct search *s, size_t word, struct known_word *out)
     return select_terms(s->arena, candidates, used, qtf, s->weights.documents, &out->terms);
 }
 
-bool search_fill_weighted(struct search *s, const struct weighted_word *w, Mayfly__Internal__Weighted *out)
-{
-    out->frequency = w->frequency;
-    out->terms = message_list(s->arena, &mayfly__internal__weighted__term__descriptor, w->count);
-    if (!out->terms)
-        return false;
-    for (; out->n_terms < w->count; out->n_terms++) {
-        out->terms[out->n_terms]->term = message_data(w->terms[out->n_terms].term);
-        out->terms[out->n_terms]->weight = w->terms[out->n_terms].weight;
-    }
-    return true;
-}
-
 /* ----------------------------------------------------------------------------------------------------- misspelt words
  */
 
@@ -136,13 +123,13 @@ static int weigh_words(struct search *s, struct known_word **out)
 {
     struct weighed *w = &s->weights;
     struct known_word *known = arena_new_array(s->arena, w->word_count, struct known_word);
-    w->words = message_list(s->arena, &mayfly__internal__weighted__descriptor, w->word_count);
-    int err = w->words && known ? 0 : ERR_FULL;
+    struct weighted_word *words = arena_new_array(s->arena, w->word_count, struct weighted_word);
+    int err = words && known ? 0 : ERR_FULL;
     for (size_t i = 0; i < w->word_count && !err; i++) {
         err = weigh_word(s, i, &known[i]);
-        if (!err && !search_fill_weighted(s, &known[i].terms, w->words[i]))
-            err = ERR_FULL;
+        words[i] = known[i].terms;
     }
+    w->words = words;
     *out = known;
     return err;
 }

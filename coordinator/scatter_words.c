@@ -63,41 +63,52 @@ static bool compose(struct search *s, const struct collection *of, const struct 
     for (size_t i = 0; i < tokens->count; i++) {
         struct word_token token = token_of(s, tokens, i);
         const struct known_token *known = words_find(s->server->words, of, token);
+        s->last_is_prefix = token.prefix;
         if (!known || !add_token(out, known, token.prefix))
             return false;
     }
     return out->count > 0;
 }
 
-/* The cache may let go of what it has before the last shard has been sent it. */
-static bool copy_word(struct search *s, const struct composed_word *w, Mayfly__Internal__Weighted *out)
+/* The terms' bytes stay the cache's: search_pack comes before anything is kept there. */
+static bool weigh_word(struct search *s, const struct composed_word *w, struct weighted_word *out)
 {
-    struct weighted_word copy = w->known->terms;
-    copy.terms = arena_new_array(s->arena, copy.count, struct weighted_term);
-    if (!copy.terms)
+    *out = w->known->terms;
+    out->terms = arena_new_array(s->arena, out->count, struct weighted_term);
+    if (!out->terms)
         return false;
-    for (size_t i = 0; i < copy.count; i++) {
-        copy.terms[i] = w->known->terms.terms[i];
-        copy.terms[i].term = arena_copy(s->arena, copy.terms[i].term);
-        copy.terms[i].weight = select_weight(&copy.terms[i], w->times, s->weights.documents);
-        if (!copy.terms[i].term.ptr)
-            return false;
+    for (size_t i = 0; i < out->count; i++) {
+        out->terms[i] = w->known->terms.terms[i];
+        out->terms[i].weight = select_weight(&out->terms[i], w->times, s->weights.documents);
     }
-    return search_fill_weighted(s, &copy, out);
+    return true;
+}
+
+/* With their keys, where none is repeated, nobody has to look at the text again. */
+static bool note_keys(struct search *s, const struct composition *m)
+{
+    struct str *keys = arena_new_array(s->arena, m->count, struct str);
+    s->keys = keys;
+    for (size_t i = 0; i < m->count && keys; i++) {
+        keys[i] = m->words[i].known->key;
+        if (m->words[i].times > 1)
+            s->keys = NULL;
+    }
+    return keys != NULL;
 }
 
 static bool copy_words(struct search *s, const struct collection *of, const struct composition *m)
 {
     uint64_t *copy = arena_new_array(s->arena, s->count, uint64_t);
-    Mayfly__Internal__Weighted **words = message_list(s->arena, &mayfly__internal__weighted__descriptor, m->count);
+    struct weighted_word *words = arena_new_array(s->arena, m->count, struct weighted_word);
     if (!copy || !words)
         return false;
     memcpy(copy, of->generations, s->count * sizeof *copy);
     s->weights = (struct weighed){of->documents, of->total_length, words, m->count, copy};
     for (size_t i = 0; i < m->count; i++)
-        if (!copy_word(s, &m->words[i], words[i]))
+        if (!weigh_word(s, &m->words[i], &words[i]))
             return false;
-    return true;
+    return note_keys(s, m);
 }
 
 bool search_knows_words(struct search *s)

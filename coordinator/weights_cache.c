@@ -137,10 +137,10 @@ static size_t size_of(const struct weighed *w, uint32_t shards, struct str query
 {
     size_t size = sizeof(struct entry) + query.len + shards * sizeof(uint64_t);
     for (size_t i = 0; i < w->word_count; i++) {
-        const Mayfly__Internal__Weighted *word = w->words[i];
-        size += sizeof word + sizeof *word;
-        for (size_t k = 0; k < word->n_terms; k++)
-            size += sizeof word->terms[k] + sizeof *word->terms[k] + word->terms[k]->term.len;
+        const struct weighted_word *word = &w->words[i];
+        size += sizeof *word + word->count * sizeof *word->terms;
+        for (size_t k = 0; k < word->count; k++)
+            size += word->terms[k].term.len;
     }
     return size;
 }
@@ -165,14 +165,13 @@ static struct str take_bytes(struct block *b, struct str bytes)
     return (struct str){b->end, bytes.len};
 }
 
-static void copy_word(struct block *b, const Mayfly__Internal__Weighted *from, Mayfly__Internal__Weighted *to)
+static void copy_word(struct block *b, const struct weighted_word *from, struct weighted_word *to)
 {
     *to = *from;
-    to->terms = take(b, from->n_terms * sizeof(Mayfly__Internal__Weighted__Term *));
-    for (size_t i = 0; i < from->n_terms; i++) {
-        to->terms[i] = take(b, sizeof *to->terms[i]);
-        *to->terms[i] = *from->terms[i];
-        to->terms[i]->term = message_data(take_bytes(b, message_bytes(from->terms[i]->term)));
+    to->terms = take(b, from->count * sizeof *to->terms);
+    for (size_t i = 0; i < from->count; i++) {
+        to->terms[i] = from->terms[i];
+        to->terms[i].term = take_bytes(b, from->terms[i].term);
     }
 }
 
@@ -180,13 +179,12 @@ static void copy_weighed(struct block *b, const struct weighed *from, uint32_t s
 {
     uint64_t *generations = take(b, shards * sizeof *generations);
     memcpy(generations, from->generations, shards * sizeof *generations);
+    struct weighted_word *words = take(b, from->word_count * sizeof *words);
+    for (size_t i = 0; i < from->word_count; i++)
+        copy_word(b, &from->words[i], &words[i]);
     *to = *from;
     to->generations = generations;
-    to->words = take(b, from->word_count * sizeof(Mayfly__Internal__Weighted *));
-    for (size_t i = 0; i < from->word_count; i++) {
-        to->words[i] = take(b, sizeof *to->words[i]);
-        copy_word(b, from->words[i], to->words[i]);
-    }
+    to->words = words;
 }
 
 static bool is_good(const struct weighed *w, const struct index *i)

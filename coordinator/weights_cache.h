@@ -12,10 +12,11 @@
 
 #include "coordinator/index.h"
 #include "proto/message.h"
+#include "proto/select.h"
 
 struct weighed { /* of all shards together */
     uint64_t documents, total_length;
-    Mayfly__Internal__Weighted **words;
+    const struct weighted_word *words;
     size_t word_count;
     const uint64_t *generations; /* one per shard */
 };

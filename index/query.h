@@ -47,6 +47,15 @@ struct query; /* the parsed one: words, and an expression over them */
 int query_parse(struct arena *a, struct analyzer *analyzer, struct str text, const struct query_options *options,
                 struct query **out);
 
+/* The same for round 2 alone, of a text that is known to be nothing but plain words, none of them twice. */
+struct query_known_words {
+    const struct str *keys; /* as in query_word, in the order of the text */
+    size_t count;
+    bool last_is_prefix;
+};
+
+int query_of_words(struct arena *a, const struct query_known_words *known, enum query_match match, struct query **out);
+
 size_t query_words(const struct query *q);
 
 /* How many words each token adds to the query, tokens being what white space separates; one behind the other they add all of

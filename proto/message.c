@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "common/err.h"
 #include "common/utf8.h"
 #include "proto/frame.h"
 
@@ -43,6 +44,23 @@ void *message_list(struct arena *arena, const ProtobufCMessageDescriptor *type, 
         protobuf_c_message_init(type, list[i]);
     }
     return list;
+}
+
+int message_cut(struct arena *arena, ProtobufCBinaryData bytes, const uint32_t *lengths, size_t count, struct str **out)
+{
+    struct str rest = message_bytes(bytes), *list = arena_new_array(arena, count, struct str);
+    if (!list)
+        return ERR_FULL;
+    for (size_t i = 0; i < count; i++) {
+        if (lengths[i] > rest.len)
+            return ERR_CORRUPT;
+        list[i] = (struct str){rest.ptr, lengths[i]};
+        rest = (struct str){rest.ptr + lengths[i], rest.len - lengths[i]};
+    }
+    if (rest.len)
+        return ERR_CORRUPT;
+    *out = list;
+    return 0;
 }
 
 void message_frame_open(struct buf *out, const ProtobufCMessage *envelope, size_t body_length)

@@ -64,6 +64,9 @@ ProtobufCMessage *message_unpack_any(struct arena *arena, const ProtobufCMessage
 /* So many messages of a type, initialised, as a repeated field wants them: an array of pointers. NULL past the arena's cap. */
 void *message_list(struct arena *arena, const ProtobufCMessageDescriptor *type, size_t count);
 
+/* A column of strings, which stand in `bytes` one behind the other, and nothing behind them. ERR_CORRUPT: they do not; ERR_FULL. */
+int message_cut(struct arena *arena, ProtobufCBinaryData bytes, const uint32_t *lengths, size_t count, struct str **out);
+
 /* Appends a whole frame (header, envelope, body) to `out`; the sticky error of `out` tells of failure. */
 void message_frame(struct buf *out, const ProtobufCMessage *envelope, struct str body);
 

@@ -22,30 +22,49 @@ struct statistics {
     struct query_weights *weights; /* one per word */
 };
 
-/* As the coordinator sends them, from the candidates of all shards. */
-static int given_weights(struct arena *a, const Mayfly__Internal__Weighted *m, struct query_weights *out)
+static int given_terms(struct arena *a, const Mayfly__Internal__Execute *m, struct query_term **out)
 {
-    *out = (struct query_weights){.frequency = m->frequency, .term_count = m->n_terms};
-    out->terms = arena_new_array(a, m->n_terms, struct query_term);
-    if (!out->terms)
-        return ERR_FULL;
-    for (size_t i = 0; i < m->n_terms; i++)
-        out->terms[i] = (struct query_term){message_bytes(m->terms[i]->term), m->terms[i]->weight};
-    return 0;
+    struct str *keys;
+    struct query_term *terms = arena_new_array(a, m->n_term_lengths, struct query_term);
+    int err = terms ? message_cut(a, m->terms, m->term_lengths, m->n_term_lengths, &keys) : ERR_FULL;
+    for (size_t i = 0; i < m->n_term_lengths && !err; i++)
+        terms[i] = (struct query_term){keys[i], m->term_weights[i]};
+    *out = terms;
+    return err;
+}
+
+/* As the coordinator sends them, from the candidates of all shards. */
+static int given_weights(struct arena *a, const Mayfly__Internal__Execute *m, struct query_weights **out)
+{
+    size_t left = m->n_term_lengths;
+    struct query_term *terms = NULL;
+    struct query_weights *weights = arena_new_array(a, m->n_word_terms, struct query_weights);
+    int err = weights ? 0 : ERR_FULL;
+    if (m->n_word_frequencies != m->n_word_terms || m->n_term_weights != m->n_term_lengths)
+        return ERR_CORRUPT;
+    if (!err)
+        err = given_terms(a, m, &terms);
+    for (size_t i = 0; i < m->n_word_terms && !err; i++) {
+        size_t count = m->word_terms[i];
+        if (count > left)
+            return ERR_CORRUPT;
+        weights[i] = (struct query_weights){.terms = terms, .term_count = count, .frequency = m->word_frequencies[i]};
+        terms += count;
+        left -= count;
+    }
+    *out = weights;
+    return err ? err : left ? ERR_CORRUPT : 0;
 }
 
 static bool given_statistics(struct search *s, const Mayfly__Internal__Execute *m, struct statistics *out)
 {
     *out = (struct statistics){.documents = m->documents, .total_length = m->total_length};
-    out->weights = arena_new_array(s->out->arena, m->n_words, struct query_weights);
-    if (m->n_words != query_words(s->query)) {
-        reply_fail(s->out, CODE_INTERNAL, "the request weighs %zu words, the query has %zu", m->n_words,
+    if (m->n_word_terms != query_words(s->query)) {
+        reply_fail(s->out, CODE_INTERNAL, "the request weighs %zu words, the query has %zu", m->n_word_terms,
                    query_words(s->query));
         return false;
     }
-    int err = out->weights ? 0 : ERR_FULL;
-    for (size_t i = 0; i < m->n_words && !err; i++)
-        err = given_weights(s->out->arena, m->words[i], &out->weights[i]);
+    int err = given_weights(s->out->arena, m, &out->weights);
     return err ? search_fail(s, err) : true;
 }
 
@@ -244,7 +263,7 @@ static bool execute(struct search *s, const Mayfly__Internal__Execute *m, Mayfly
     const Mayfly__Internal__Place *place = m->text->place;
     bool found = m->own_statistics ? search_find_newest(s, place)
                                    : search_find_generation(s, place, m->prepared_by, m->generation);
-    if (!found || !search_parse(s, m->text))
+    if (!found || !search_take_words(s, m))
         return false;
     if (!(m->own_statistics ? own_statistics(s, &statistics) : given_statistics(s, m, &statistics)))
         return false;

@@ -101,7 +101,7 @@ static bool check_analyzer(struct search *s)
     return true;
 }
 
-static bool parse_text(struct search *s, const Mayfly__Internal__QueryText *text)
+static bool find_match(struct search *s, const Mayfly__Internal__QueryText *text, enum query_match *out)
 {
     static const enum query_match matches[] = {
         [MAYFLY__MATCH__LAST] = MATCH_LAST,
@@ -113,18 +113,50 @@ static bool parse_text(struct search *s, const Mayfly__Internal__QueryText *text
         reply_fail(s->out, CODE_BAD_REQUEST, "there is no match %u", text->match);
         return false;
     }
+    *out = matches[text->match];
+    return true;
+}
+
+static bool parse_text(struct search *s, const Mayfly__Internal__QueryText *text)
+{
     struct query_options options = {
-        .match = matches[text->match],
         .no_prefix = text->no_prefix,
         .no_typos = text->no_typos,
         .plain_words = text->plain_words,
     };
+    if (!find_match(s, text, &options.match))
+        return false;
     int err = query_parse(s->out->arena, s->rules->analyzer, str_of(text->query), &options, &s->query);
     return !err || search_fail(s, err);
 }
 
-bool search_parse(struct search *s, const Mayfly__Internal__QueryText *text)
+static bool take_words(struct search *s, const Mayfly__Internal__Execute *m)
+{
+    struct str *keys;
+    struct query_known_words known = {.count = m->n_key_lengths, .last_is_prefix = m->last_is_prefix};
+    enum query_match match;
+    if (!find_match(s, m->text, &match))
+        return false;
+    int err = message_cut(s->out->arena, m->keys, m->key_lengths, m->n_key_lengths, &keys);
+    if (!err) {
+        known.keys = keys;
+        err = query_of_words(s->out->arena, &known, match, &s->query);
+    }
+    return !err || search_fail(s, err);
+}
+
+static bool begin(struct search *s)
 {
     s->snapshot->asks = page_waits_ask(&s->shard->waits);
-    return check_analyzer(s) && parse_text(s, text);
+    return check_analyzer(s);
+}
+
+bool search_parse(struct search *s, const Mayfly__Internal__QueryText *text)
+{
+    return begin(s) && parse_text(s, text);
+}
+
+bool search_take_words(struct search *s, const Mayfly__Internal__Execute *m)
+{
+    return m->n_key_lengths ? begin(s) && take_words(s, m) : search_parse(s, m->text);
 }

@@ -37,6 +37,9 @@ bool search_find_generation(struct search *s, const Mayfly__Internal__Place *pla
 /* With the snapshot and the rules set: the query. */
 bool search_parse(struct search *s, const Mayfly__Internal__QueryText *text);
 
+/* The same of round 2, whose words may be given. */
+bool search_take_words(struct search *s, const Mayfly__Internal__Execute *m);
+
 /* For the rounds that follow. `holder`: the request they will name. */
 bool search_keep(struct search *s, uint64_t holder);
 

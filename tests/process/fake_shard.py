@@ -8,6 +8,7 @@ shard has not the word. With `newest` in it, the generation is the one that the 
 how often settings were asked for, with `total`, how often it was asked to guess.
 """
 import argparse
+import itertools
 import json
 import os
 import socket
@@ -26,6 +27,13 @@ def read_exactly(sock, size):
             raise SystemExit(0)
         parts += part
     return parts
+
+
+def cut(column, lengths):
+    """Its strings, which stand one behind the other."""
+    ends = list(itertools.accumulate(lengths))
+    assert ends[-1] == len(column)
+    return [column[end - length:end].decode() for end, length in zip(ends, lengths)]
 
 
 class Shard:
@@ -104,7 +112,7 @@ class Shard:
         self.send(pb.ShardEnvelope(request=request, guessed=pb.Guessed(words=words)))
 
     def columns(self, message):
-        documents = 1 if message.own_statistics else sum(1 for _ in message.words) and message.documents  # scores tell whom the weights came from
+        documents = 1 if message.own_statistics else sum(1 for _ in message.word_terms) and message.documents  # scores tell whom the weights came from
         count = min(3, message.limit)
         ids = [f"{self.shard}-{i}".encode() for i in range(count)]
         if self.told(message.text.query, "execute") == "garbled":
@@ -123,10 +131,13 @@ class Shard:
             if self.goes_wrong(request, message.text.query, "again"):
                 return
         if "each" in message.text.query.split():
-            assert [word.terms[0].term.decode() for word in message.words] == message.text.query.split()
-            assert all(word.terms[0].weight > 0 and word.frequency == 10 for word in message.words)  # of both shards
+            words = message.text.query.split()
+            assert cut(message.terms, message.term_lengths) == words and list(message.word_terms) == [1] * len(words)
+            assert all(message.term_weights) and list(message.word_frequencies) == [10] * len(words)  # of both shards
+            if message.key_lengths:  # it is composed of words that are known
+                assert not message.prepared_by and cut(message.keys, message.key_lengths) == words
         total = self.asked if "asks" in message.text.query else self.guessed if "total" in message.text.query else 3
-        if "total" in message.text.query and not any(word.terms for word in message.words):
+        if "total" in message.text.query and not any(message.word_terms):
             total = 1000  # a word that stands for nothing
         late = self.told(message.text.query, "execute") == "late"
         self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(**self.columns(message), estimated_total=total,

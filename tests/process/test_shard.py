@@ -135,9 +135,8 @@ def test_an_index_without_files_is_empty(shard, internal):
     assert (prepared.generation, prepared.documents, prepared.total_length) == (0, 0, 0)
     assert [(word.count, list(word.candidates)) for word in prepared.words] == [(1, []), (1, []), (1, [])]
 
-    words = [internal.Weighted() for _ in prepared.words]
     answer, body = shard.ask(execute=internal.Execute(
-        text=text(internal, "the Cats \"and dogs\" -birds"), generation=0, words=words, limit=10,
+        text=text(internal, "the Cats \"and dogs\" -birds"), generation=0, word_terms=[0] * 3, word_frequencies=[0] * 3, limit=10,
         with_documents=True, prepared_by=answer.request))
     assert answer.WhichOneof("message") == "executed" and body == b""
     assert hits_of(answer) == [] and answer.executed.estimated_total == 0
@@ -170,7 +169,7 @@ def test_settings_are_told_once(shard, internal):
     for index in range(10, 40):  # more than it keeps
         shard.ask(prepare=internal.Prepare(text=text(internal, "cats", settings_id=index, index=index)))
     execute = internal.Execute(text=text(internal, "cats", settings=b""), prepared_by=prepared.request, limit=10,
-                               words=[internal.Weighted()])
+                               word_terms=[0], word_frequencies=[0])
     assert shard.ask(execute=execute)[0].WhichOneof("message") == "settings_wanted"
     fetch = internal.Fetch(place=internal.Place(index=7, edition=1), settings_id=1)
     assert shard.ask(fetch=fetch)[0].WhichOneof("message") == "settings_wanted"

@@ -116,10 +116,17 @@ def documents(answer, body):
     return cut
 
 
-def weighted(internal, prepared):  # noqa: F811
-    term = internal.Weighted.Term
-    return [internal.Weighted(terms=[term(term=c.term, weight=WEIGHT) for c in word.candidates])
-            for word in prepared.words]
+def weighted(prepared):
+    """What the second round is told of the first one's words."""
+    terms = [c.term for word in prepared.words for c in word.candidates]
+    return {"word_terms": [len(word.candidates) for word in prepared.words],
+            "word_frequencies": [max((c.frequency for c in word.candidates), default=0) for word in prepared.words],
+            "terms": b"".join(terms), "term_lengths": [len(t) for t in terms], "term_weights": [WEIGHT + i for i in range(len(terms))]}
+
+
+def keyed(prepared):
+    keys = [word.key or word.candidates[0].term for word in prepared.words]
+    return {"keys": b"".join(keys), "key_lengths": [len(key) for key in keys]}
 
 
 def test_a_second_round_sees_what_the_first_saw(shard, index, internal):  # noqa: F811
@@ -131,7 +138,7 @@ def test_a_second_round_sees_what_the_first_saw(shard, index, internal):  # noqa
     index.put({"id": "new", "title": "cats cats"})
     index.delete("00")
     execute = internal.Execute(text=index.text("cats"), generation=prepared.generation, documents=20, total_length=60,
-                               words=weighted(internal, prepared), limit=100, fetch_follows=True, prepared_by=first)
+                               **weighted(prepared), limit=100, fetch_follows=True, prepared_by=first)
     answer, body = shard.ask(execute=execute)
     assert ids(answer) == [f"{n:02}" for n in range(20)] and body == b""
     assert answer.executed.estimated_total == 20
@@ -150,7 +157,7 @@ def test_a_second_round_needs_no_first_while_its_generation_is_the_newest(shard,
     answer, _ = shard.ask(prepare=internal.Prepare(text=index.text("cats")))
     shard.send(request=answer.request, abandon=internal.Abandon())
     execute = internal.Execute(text=index.text("cats"), generation=answer.prepared.generation, documents=20, total_length=60,
-                               words=weighted(internal, answer.prepared), limit=100, fetch_follows=True)
+                               **weighted(answer.prepared), limit=100, fetch_follows=True)
     first, _ = shard.ask(execute=execute)
     second, _ = shard.ask(execute=execute)
     assert ids(first) == ids(second) == [f"{n:02}" for n in range(20)]
@@ -168,12 +175,37 @@ def test_a_second_round_needs_no_first_while_its_generation_is_the_newest(shard,
         assert shard.ask(fetch=fetch)[0].WhichOneof("message") == "moved"
 
 
+@pytest.mark.parametrize("match", range(4))
+@pytest.mark.parametrize("query", ["cats 7", "7 nowhere cats", "11", "nowhere"])
+def test_words_that_are_given_are_those_of_the_text(shard, index, internal, query, match):  # noqa: F811
+    text = index.text(query)
+    text.match = match
+    answer, _ = shard.ask(prepare=internal.Prepare(text=text))
+    told = {"generation": answer.prepared.generation, "documents": 20, "total_length": 60, "limit": 100, **weighted(answer.prepared)}
+    parsed, _ = shard.ask(execute=internal.Execute(text=text, **told))
+    text.query = "not looked at"
+    given, _ = shard.ask(execute=internal.Execute(text=text, **told, **keyed(answer.prepared)))
+    assert hits_of(given) == hits_of(parsed) and given.executed.estimated_total == parsed.executed.estimated_total
+    assert hits_of(given) or "nowhere" in query
+
+
+@pytest.mark.parametrize("damage", [{"word_terms": [2]}, {"word_terms": [0]}, {"word_frequencies": []}, {"term_weights": []},
+                                    {"terms": b""}, {"terms": b"scats"}, {"term_lengths": [9]}, {"word_terms": []},
+                                    {"keys": b"cat", "key_lengths": [9]}, {"keys": b"scat", "key_lengths": [4, 0]}])
+def test_columns_that_do_not_fit_are_refused(shard, index, internal, damage):  # noqa: F811
+    answer, _ = shard.ask(prepare=internal.Prepare(text=index.text("cats")))
+    told = {"generation": answer.prepared.generation, "limit": 100, **weighted(answer.prepared), **damage}
+    answer, _ = shard.ask(execute=internal.Execute(text=index.text("cats"), **told))
+    assert answer.failed.code == "internal"
+    assert ids(shard.ask(execute=index.search("cats", limit=1))[0])  # and the shard goes on
+
+
 def test_an_abandoned_generation_is_gone(shard, index, internal):  # noqa: F811
     answer, _ = shard.ask(prepare=internal.Prepare(text=index.text("cats")))
     index.delete("00")
     shard.send(request=answer.request, abandon=internal.Abandon())
     again, _ = shard.ask(execute=internal.Execute(text=index.text("cats"), generation=answer.prepared.generation,
-                                                  words=weighted(internal, answer.prepared), limit=1,
+                                                  **weighted(answer.prepared), limit=1,
                                                   prepared_by=answer.request))
     assert again.WhichOneof("message") == "moved"
 
