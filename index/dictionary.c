@@ -164,13 +164,24 @@ static const uint8_t *get_u32(const uint8_t *at, const uint8_t *end, uint32_t *o
     return at;
 }
 
-/* A key has its kind and at least one byte more, so that this is the first of its text. */
-static uint8_t kind_of_first(const struct dictionary_block *b)
+static uint8_t kind_of_any_first(const struct dictionary_block *b)
 {
     struct dictionary_text first;
     bool is_long = dictionary_is_long(b->heads[0]);
     bool ok = is_long ? dictionary_long_text(b, 0, b->longs, &first) : dictionary_short_text(b, 0, b->texts, &first);
     return ok ? dictionary_first(&first) : 0;
+}
+
+/* A key has its kind and at least one byte more, so that this is the first of its text: nearly always one that is short, or
+ * whose length is said in a byte. Whether the text is whole is seen when it is read. */
+static uint8_t kind_of_first(const struct dictionary_block *b)
+{
+    uint8_t head = b->heads[0];
+    if (head > 1 && head < NIBBLE && b->texts < b->longs)
+        return b->texts[0];
+    if (head == NIBBLE && b->text_end - b->longs > 1 && b->longs[0] < 0x80)
+        return b->longs[1];
+    return kind_of_any_first(b);
 }
 
 bool dictionary_block_open(struct dictionary_block *b, const uint8_t *at, const uint8_t *end)

@@ -15,32 +15,6 @@ uint64_t dictionary_up_to(const struct dictionary_block *b, uint32_t length)
     return set & dictionary_all(b);
 }
 
-/* Eight heads from `at` on, of which the first `count` are wanted. */
-struct step {
-    uint64_t shared, rests; /* in bytes */
-    uint64_t is_long;       /* the lowest bits of those that are */
-};
-
-static inline struct step step_at(const struct dictionary_block *b, uint32_t at, uint32_t count)
-{
-    const uint64_t nibbles = LONG * BYTES_OF_ONE;
-    uint64_t heads = load_u64(b->heads + at), wanted = count < STEP ? ((uint64_t)1 << STEP * count) - 1 : UINT64_MAX;
-    struct step s = {.shared = heads >> 4 & nibbles & wanted, .rests = heads & nibbles & wanted};
-    s.is_long = ((s.shared + BYTES_OF_ONE) | (s.rests + BYTES_OF_ONE)) >> 4 & BYTES_OF_ONE;
-    return s;
-}
-
-static inline uint64_t sum_of_bytes(uint64_t bytes)
-{
-    return bytes * BYTES_OF_ONE >> 56;
-}
-
-/* The size of the short texts among `count` from there on. */
-static inline size_t step_size(const struct step *s, uint32_t count)
-{
-    return sum_of_bytes(s->rests & ~(s->is_long * 255)) + sum_of_bytes(s->is_long) - count;
-}
-
 /* Where a short text begins. Of damaged heads any place comes out, which is not behind the texts. */
 static bool short_place(const struct dictionary_block *b, uint32_t term, const uint8_t **out)
 {
@@ -54,14 +28,21 @@ static bool short_place(const struct dictionary_block *b, uint32_t term, const u
     return place <= (size_t)(b->longs - b->texts);
 }
 
+/* Of sixteen heads, as bits. */
+static inline uint64_t longs_at(const struct dictionary_block *b, uint32_t at)
+{
+    sixteen heads = sixteen_at(b->heads + at);
+    return sixteen_set(sixteen_are(heads >> 4, LONG) | sixteen_are(heads & LONG, LONG));
+}
+
 /* One after the other: there are few. */
 static bool find_long(const struct dictionary_block *b, uint32_t term, struct dictionary_text *t)
 {
     const uint8_t *at = b->longs;
-    for (uint32_t i = 0; i <= term; i += STEP) {
-        uint32_t count = term + 1 - i < STEP ? term + 1 - i : STEP;
-        for (uint64_t left = step_at(b, i, count).is_long; left; left &= left - 1) {
-            if (!dictionary_long_text(b, i + (uint32_t)__builtin_ctzll(left) / 8, at, t))
+    for (uint32_t i = 0; i <= term; i += 16) {
+        uint64_t up_to = term - i < 16 ? ((uint64_t)2 << (term - i)) - 1 : UINT64_MAX;
+        for (uint64_t left = longs_at(b, i) & up_to; left; left &= left - 1) {
+            if (!dictionary_long_text(b, i + (uint32_t)__builtin_ctzll(left), at, t))
                 return false;
             at = t->bytes + t->rest - 1;
         }
@@ -83,53 +64,56 @@ static bool has_length(uint64_t lengths, uint32_t length)
     return lengths >> (length < 63 ? length : 63) & 1;
 }
 
-/* The same of long terms, whose texts are read one after the other. */
-static uint64_t longs_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths, const uint8_t *end,
-                             uint32_t count)
+/* Of long terms, whose texts are read one after the other. */
+static uint64_t longs_ending(const struct dictionary_block *b, uint64_t longs, uint64_t terms, uint64_t lengths,
+                             const uint8_t *end, uint32_t count)
 {
     const uint8_t *next = b->longs;
     uint64_t kept = 0;
-    for (uint32_t at = 0; terms >> at; at += STEP) {
-        uint32_t here = b->terms - at < STEP ? b->terms - at : STEP;
-        for (uint64_t left = step_at(b, at, here).is_long; left; left &= left - 1) {
-            uint32_t i = at + (uint32_t)__builtin_ctzll(left) / 8;
-            struct dictionary_text t;
-            if (!dictionary_long_text(b, i, next, &t))
-                return kept | (terms & UINT64_MAX << i); /* as will be found when their keys are read */
-            next = t.bytes + t.rest - 1;
-            if (terms >> i & 1 && has_length(lengths, t.shared + t.rest) &&
-                ends_with(next, end, t.rest < count ? t.rest : count))
-                kept |= (uint64_t)1 << i;
-        }
-        if (at + STEP == TERMS_PER_BLOCK)
-            break;
+    for (; terms; longs &= longs - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(longs);
+        struct dictionary_text t;
+        if (!dictionary_long_text(b, i, next, &t))
+            return kept | terms; /* as will be found when their keys are read */
+        next = t.bytes + t.rest - 1;
+        if (!(terms >> i & 1))
+            continue;
+        terms &= terms - 1;
+        if (has_length(lengths, t.shared + t.rest) && ends_with(next, end, t.rest < count ? t.rest : count))
+            kept |= (uint64_t)1 << i;
     }
     return kept;
 }
 
-uint64_t dictionary_texts_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths,
+static uint64_t shorts_ending(const struct dictionary_block *b, const struct kernels *k, uint64_t shorts, uint64_t terms,
+                              uint64_t lengths, const uint8_t *end, uint32_t count)
+{
+    size_t room = (size_t)(b->longs - b->texts);
+    uint64_t kept = 0;
+    for (; terms; terms &= terms - 1) {
+        uint64_t before = shorts & (terms ^ (terms - 1)); /* it, too */
+        uint8_t head = b->heads[__builtin_ctzll(terms)];
+        if (!has_length(lengths, dictionary_length(head)))
+            continue;
+        size_t behind = k->short_texts(b->heads, before);
+        uint32_t rest = head & 15, own = rest < count ? rest : count;
+        if (behind <= room && behind + 1 >= rest && ends_with(b->texts + behind, end, own))
+            kept |= terms & -terms;
+    }
+    return kept;
+}
+
+uint64_t dictionary_texts_ending(const struct dictionary_block *b, const struct kernels *k, uint64_t lengths,
                                  const uint8_t *bytes, uint32_t count)
 {
-    size_t place = 0, room = (size_t)(b->longs - b->texts);
-    uint64_t kept = 0, longs = 0;
-    for (uint32_t at = 0; terms; at += STEP, terms >>= STEP) {
-        uint32_t here = b->terms - at < STEP ? b->terms - at : STEP;
-        struct step s = step_at(b, at, here);
-        uint64_t short_ones = ~(s.is_long * 255);
-        uint64_t behind = ((s.rests & short_ones) - (BYTES_OF_ONE & short_ones)) * BYTES_OF_ONE; /* each text */
-        uint64_t here_long = gather_bits(s.is_long) & terms;
-        longs |= here_long << at;
-        for (uint64_t left = terms & 255 & ~here_long; left; left &= left - 1) {
-            uint32_t bit = 8 * (uint32_t)__builtin_ctzll(left);
-            uint32_t rest = s.rests >> bit & 15, length = rest + (s.shared >> bit & 15);
-            size_t end = place + (behind >> bit & 255);
-            if (lengths >> length & 1 && end <= room && end + 1 >= rest &&
-                ends_with(b->texts + end, bytes + count, rest < count ? rest : count))
-                kept |= (uint64_t)1 << (at + bit / 8);
-        }
-        place += step_size(&s, here);
-    }
-    return lengths >> LONG && longs ? kept | longs_ending(b, longs, lengths, bytes + count, count) : kept;
+    const uint8_t *end = bytes + count;
+    unsigned least = (unsigned)__builtin_ctzll(lengths), most = 63 - (unsigned)__builtin_clzll(lengths);
+    uint64_t longs, kept = 0, terms = k->ending(b->heads, b->terms, end[-1], least, most, &longs);
+    if (terms & ~longs)
+        kept = shorts_ending(b, k, dictionary_all(b) & ~longs, terms & ~longs, lengths, end, count);
+    if (lengths >> LONG && terms & longs)
+        kept |= longs_ending(b, longs, terms & longs, lengths, end, count);
+    return kept;
 }
 
 bool dictionary_lengths(const struct dictionary_block *b, uint16_t lengths[TERMS_PER_BLOCK])

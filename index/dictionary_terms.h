@@ -7,6 +7,7 @@
 #define INDEX_DICTIONARY_TERMS_H
 
 #include "index/dictionary.h"
+#include "index/kernels.h"
 #include "index/sixteen.h"
 
 enum { DICTIONARY_LONG = 15 /* bytes that a long term's key has at least */ };
@@ -34,9 +35,9 @@ static inline uint32_t dictionary_length(uint8_t head)
 /* Those that are long, or whose keys have at most so many bytes. */
 uint64_t dictionary_up_to(const struct dictionary_block *b, uint32_t length);
 
-/* Of a set of terms, those that have one of the lengths (bit 63: or more), and whose texts, as far as they go, end with
- * those bytes, of which the last is known to be theirs. */
-uint64_t dictionary_texts_ending(const struct dictionary_block *b, uint64_t terms, uint64_t lengths,
+/* Those that have one of the lengths (at least one bit; bit 63: or more), and whose texts, as far as they go, end with those
+ * bytes. What stands behind the block may be read up to KERNEL_OVERREAD bytes. */
+uint64_t dictionary_texts_ending(const struct dictionary_block *b, const struct kernels *k, uint64_t lengths,
                                  const uint8_t *bytes, uint32_t count);
 
 /* How many bytes each key has; false if one is damaged. */

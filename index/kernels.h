@@ -1,5 +1,5 @@
-/* kernels.h - the innermost loops over posting lists, once for each kind of processor, with the same results to the last
- * bit.  Runs in: shard, worker, bench.
+/* kernels.h - the innermost loops over posting lists and blocks of the dictionary, once for each kind of processor, with
+ * the same results to the last bit.  Runs in: shard, worker, bench.
  *
  * Packed integers are a bit stream, little-endian: value i of `bits` bits (0 to 32) begins at bit i * bits, so that 8
  * values take `bits` bytes. What reads packed integers may touch up to KERNEL_OVERREAD bytes behind them, and what writes
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KERNEL_OVERREAD = 64, KERNEL_OVERWRITE = 16, KERNEL_PAIRS = 8, KERNEL_REACHED = 16 };
+enum { KERNEL_OVERREAD = 64, KERNEL_OVERWRITE = 16, KERNEL_PAIRS = 8, KERNEL_REACHED = 16, KERNEL_TERMS = 64 };
 
 struct kernels {
     const char *name; /* avx512, avx2, portable */
@@ -68,6 +68,18 @@ struct kernels {
 
     /* Whether two such lists have anything in common. */
     bool (*meet)(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b);
+
+    /* Of a dictionary block's terms (dictionary.h), `count` of 1 to KERNEL_TERMS heads with as many last bytes behind them:
+     * those that end with a byte and are long or have from `least` to `most` bytes, as a set of bits; in *out_longs, all
+     * that are long. Reads KERNEL_TERMS bytes of either. */
+    uint64_t (*ending)(const uint8_t *heads, size_t count, uint8_t last, unsigned least, unsigned most,
+                       uint64_t *out_longs);
+
+    /* The size of the texts of a set of terms, none of which is long. Reads KERNEL_TERMS heads. Of damaged ones any. */
+    size_t (*short_texts)(const uint8_t *heads, uint64_t terms);
+
+    /* How many bytes are from `least` to 0x7f. */
+    size_t (*count_ascii)(const uint8_t *bytes, size_t count, uint8_t least);
 };
 
 /* The fastest that this processor runs, or those that the environment's MAYFLY_CPU names (avx512, avx2, portable) if it

@@ -197,6 +197,67 @@ AVX2 static bool meet(const uint32_t *a, size_t count_a, const uint32_t *b, size
     return meet_inline(a, count_a, b, count_b);
 }
 
+/* Of 32 heads, as bits. */
+AVX2 static inline uint32_t are_long(__m256i heads)
+{
+    const __m256i nibble = _mm256_set1_epi8(15), rests = _mm256_and_si256(heads, nibble);
+    const __m256i shared = _mm256_and_si256(_mm256_srli_epi16(heads, 4), nibble);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(rests, shared), nibble));
+}
+
+/* Whose keys have `least` bytes, and up to `more` further ones. */
+AVX2 static inline uint32_t have_length(__m256i heads, __m256i least, __m256i more)
+{
+    const __m256i nibble = _mm256_set1_epi8(15), rests = _mm256_and_si256(heads, nibble);
+    const __m256i shared = _mm256_and_si256(_mm256_srli_epi16(heads, 4), nibble);
+    __m256i above = _mm256_sub_epi8(_mm256_add_epi8(rests, shared), least);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(above, more), above));
+}
+
+AVX2 static inline uint32_t have_byte(const uint8_t *bytes, __m256i byte)
+{
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(load8(bytes), byte));
+}
+
+AVX2 static uint64_t ending(const uint8_t *heads, size_t count, uint8_t last, unsigned least, unsigned most,
+                            uint64_t *out_longs)
+{
+    const uint64_t all = UINT64_MAX >> (KERNEL_TERMS - count);
+    const __m256i byte = _mm256_set1_epi8((char)last), from = _mm256_set1_epi8((char)least);
+    const __m256i more = _mm256_set1_epi8((char)(most - least));
+    const __m256i first = load8(heads), second = load8(heads + 32);
+    uint64_t longs = (uint64_t)are_long(second) << 32 | are_long(first);
+    uint64_t lengths = (uint64_t)have_length(second, from, more) << 32 | have_length(first, from, more);
+    uint64_t lasts = (uint64_t)have_byte(heads + count + 32, byte) << 32 | have_byte(heads + count, byte);
+    *out_longs = longs & all;
+    return lasts & (longs | lengths) & all;
+}
+
+/* Bytes of all ones where bits are set. */
+AVX2 static inline __m256i bytes_of_bits(uint32_t bits)
+{
+    const __m256i bytes = _mm256_set_epi64x(0x0303030303030303, 0x0202020202020202, 0x0101010101010101, 0);
+    const __m256i bit = _mm256_set1_epi64x((int64_t)UINT64_C(0x8040201008040201));
+    __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), bytes);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+}
+
+AVX2 static size_t short_texts(const uint8_t *heads, uint64_t terms)
+{
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m256i first = _mm256_and_si256(load8(heads), bytes_of_bits((uint32_t)terms));
+    __m256i second = _mm256_and_si256(load8(heads + 32), bytes_of_bits((uint32_t)(terms >> 32)));
+    __m256i sums = _mm256_add_epi8(_mm256_and_si256(first, nibble), _mm256_and_si256(second, nibble));
+    sums = _mm256_sad_epu8(sums, _mm256_setzero_si256());
+    __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    return (size_t)(_mm_cvtsi128_si64(half) + _mm_extract_epi64(half, 1) - __builtin_popcountll(terms));
+}
+
+AVX2 static size_t count_ascii(const uint8_t *bytes, size_t count, uint8_t least)
+{
+    return count_ascii_inline(bytes, count, least);
+}
+
 const struct kernels kernels_avx2 = {
     .name = "avx2",
     .unpack = unpack,
@@ -213,6 +274,9 @@ const struct kernels kernels_avx2 = {
     .drain = drain,
     .intersect = intersect,
     .meet = meet,
+    .ending = ending,
+    .short_texts = short_texts,
+    .count_ascii = count_ascii,
 };
 
 #endif

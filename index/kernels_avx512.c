@@ -270,6 +270,32 @@ AVX512 static int32_t reached(const int32_t *scores, size_t count, size_t wanted
     return reached_inline(scores, count, wanted);
 }
 
+AVX512 static uint64_t ending(const uint8_t *heads, size_t count, uint8_t last, unsigned least, unsigned most,
+                              uint64_t *out_longs)
+{
+    const uint64_t all = UINT64_MAX >> (KERNEL_TERMS - count);
+    const __m512i nibble = _mm512_set1_epi8(15), h = _mm512_loadu_si512(heads);
+    __m512i rests = _mm512_and_si512(h, nibble), shared = _mm512_and_si512(_mm512_srli_epi16(h, 4), nibble);
+    uint64_t longs = _mm512_cmpeq_epi8_mask(_mm512_max_epu8(rests, shared), nibble) & all;
+    __m512i above = _mm512_sub_epi8(_mm512_add_epi8(rests, shared), _mm512_set1_epi8((char)least));
+    uint64_t lengths = _mm512_cmple_epu8_mask(above, _mm512_set1_epi8((char)(most - least)));
+    uint64_t lasts = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(heads + count), _mm512_set1_epi8((char)last));
+    *out_longs = longs;
+    return lasts & (longs | lengths) & all;
+}
+
+AVX512 static size_t short_texts(const uint8_t *heads, uint64_t terms)
+{
+    __m512i low = _mm512_and_si512(_mm512_maskz_loadu_epi8(terms, heads), _mm512_set1_epi8(15));
+    int64_t sum = _mm512_reduce_add_epi64(_mm512_sad_epu8(low, _mm512_setzero_si512()));
+    return (size_t)(sum - __builtin_popcountll(terms));
+}
+
+AVX512 static size_t count_ascii(const uint8_t *bytes, size_t count, uint8_t least)
+{
+    return count_ascii_inline(bytes, count, least);
+}
+
 const struct kernels kernels_avx512 = {
     .name = "avx512",
     .unpack = unpack,
@@ -286,6 +312,9 @@ const struct kernels kernels_avx512 = {
     .drain = drain,
     .intersect = intersect,
     .meet = meet,
+    .ending = ending,
+    .short_texts = short_texts,
+    .count_ascii = count_ascii,
 };
 
 #endif

@@ -119,4 +119,22 @@ KERNEL_INLINE int32_t reached_inline(const int32_t *scores, size_t count, size_t
     return least;
 }
 
+/* Bytes above 0x7f are negative. What is counted in a lane fits it for so many rounds. */
+KERNEL_INLINE size_t count_ascii_inline(const uint8_t *bytes, size_t count, uint8_t least)
+{
+    typedef int8_t many __attribute__((vector_size(32), aligned(1), may_alias));
+    const int8_t below = (int8_t)(least - 1);
+    size_t n = 0, i = 0;
+    while (i + sizeof(many) <= count) {
+        many counts = {0};
+        for (size_t round = 0; round < INT8_MAX && i + sizeof(many) <= count; round++, i += sizeof(many))
+            counts -= *(const many *)(bytes + i) > below;
+        for (size_t k = 0; k < sizeof(many); k++)
+            n += (size_t)counts[k];
+    }
+    for (; i < count; i++)
+        n += (int8_t)bytes[i] > below;
+    return n;
+}
+
 #endif

@@ -6,6 +6,8 @@
 #include "index/kernels_bits.h"
 #include "index/score.h"
 
+#define EIGHT_BYTES UINT64_C(0x0101010101010101)
+
 static void unpack(const uint8_t *in, unsigned bits, size_t count, uint32_t base, uint32_t *out)
 {
     for (size_t i = 0; i < count; i++)
@@ -134,6 +136,55 @@ static bool meet(const uint32_t *a, size_t count_a, const uint32_t *b, size_t co
     return meet_inline(a, count_a, b, count_b);
 }
 
+/* Of eight heads: how long keys are, and in the lowest bits, which are long. */
+static uint64_t lengths_of(uint64_t heads, uint64_t *out_longs)
+{
+    uint64_t shared = heads >> 4 & 15 * EIGHT_BYTES, rests = heads & 15 * EIGHT_BYTES;
+    *out_longs = ((shared + EIGHT_BYTES) | (rests + EIGHT_BYTES)) >> 4 & EIGHT_BYTES;
+    return shared + rests;
+}
+
+/* The lowest bits of eight bytes as eight bits. */
+static uint64_t lowest_bits(uint64_t bytes)
+{
+    return (bytes & EIGHT_BYTES) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+static uint64_t ending(const uint8_t *heads, size_t count, uint8_t last, unsigned least, unsigned most, uint64_t *out_longs)
+{
+    const uint64_t below = (0x80 - (least < 0x40 ? least : 0x40)) * EIGHT_BYTES;
+    const uint64_t above = (0x80 + (most < 0x3f ? most : 0x3f)) * EIGHT_BYTES, low = 0x7f * EIGHT_BYTES;
+    const uint64_t all = UINT64_MAX >> (KERNEL_TERMS - count);
+    uint64_t set = 0, longs = 0;
+    for (size_t at = 0; at < count; at += 8) {
+        uint64_t is_long, lengths = lengths_of(word_at(heads + at, 0), &is_long);
+        uint64_t differ = word_at(heads + count + at, 0) ^ last * EIGHT_BYTES;
+        uint64_t is_last = ~(((differ & low) + low) | differ) >> 7;
+        uint64_t has_length = ((lengths + below) & (above - lengths)) >> 7;
+        set |= lowest_bits(is_last & (has_length | is_long)) << at;
+        longs |= lowest_bits(is_long) << at;
+    }
+    *out_longs = longs & all;
+    return set & all;
+}
+
+static size_t short_texts(const uint8_t *heads, uint64_t terms)
+{
+    size_t sum = 0;
+    for (size_t at = 0; terms >> at; at += 8) {
+        uint64_t spread = ((terms >> at & 0x7f) * UINT64_C(0x02040810204081) | (terms >> at & 0x80) << 49) & EIGHT_BYTES;
+        sum += (word_at(heads + at, 0) & 15 * spread) * EIGHT_BYTES >> 56;
+        if (at + 8 == KERNEL_TERMS)
+            break;
+    }
+    return sum - (size_t)__builtin_popcountll(terms);
+}
+
+static size_t count_ascii(const uint8_t *bytes, size_t count, uint8_t least)
+{
+    return count_ascii_inline(bytes, count, least);
+}
+
 const struct kernels kernels_portable = {
     .name = "portable",
     .unpack = unpack,
@@ -150,4 +201,7 @@ const struct kernels kernels_portable = {
     .drain = drain,
     .intersect = intersect,
     .meet = meet,
+    .ending = ending,
+    .short_texts = short_texts,
+    .count_ascii = count_ascii,
 };

@@ -65,6 +65,8 @@ static inline uint32_t segment_sampled(const struct segment *s)
 
 static inline const uint8_t *segment_block_index(const struct segment *s, uint32_t block)
 {
+    if (block < BLOCKS_PER_PART) /* as nearly all are: half a million terms */
+        return s->blocks.parts.extents[0].payload + (size_t)block * DICTIONARY_INDEX;
     return s->blocks.parts.extents[block / BLOCKS_PER_PART].payload + block % BLOCKS_PER_PART * DICTIONARY_INDEX;
 }
 

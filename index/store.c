@@ -193,14 +193,10 @@ static void ask_for_pieces(const struct extent *e, uint32_t from, uint32_t end)
     page_ranges_ask(&r);
 }
 
-int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32_t size)
+static int check_pieces(struct store *s, const struct extent *e, uint32_t first, uint32_t last)
 {
-    if (offset > e->size || size > e->size - offset)
-        return ERR_CORRUPT;
-    if (size == 0)
-        return 0;
-    uint32_t last = (offset + size - 1) / PIECE, asked = 0;
-    for (uint32_t piece = offset / PIECE; piece <= last; piece++) {
+    uint32_t asked = 0;
+    for (uint32_t piece = first; piece <= last; piece++) {
         if (is_checked(s, e, piece))
             continue;
         if (s->file && piece >= asked) {
@@ -215,6 +211,16 @@ int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32
         s->checked[bit / 64] |= (uint64_t)1 << bit % 64;
     }
     return 0;
+}
+
+int store_check(struct store *s, const struct extent *e, uint32_t offset, uint32_t size)
+{
+    if (offset > e->size || size > e->size - offset)
+        return ERR_CORRUPT;
+    if (size == 0)
+        return 0;
+    uint32_t first = offset / PIECE, last = (offset + size - 1) / PIECE;
+    return first == last && is_checked(s, e, first) ? 0 : check_pieces(s, e, first, last);
 }
 
 void store_need(const struct store *s, const struct extent *e, uint64_t offset, uint64_t size, struct page_ranges *out)

@@ -75,10 +75,11 @@ static void find_tail(struct typo_word *w)
 void typo_word_init(struct typo_word *w, struct str folded, uint32_t edits)
 {
     const uint8_t *at = (const uint8_t *)folded.ptr;
-    *w = (struct typo_word){.edits = edits < TYPO_EDITS ? edits : TYPO_EDITS};
+    *w = (struct typo_word){.edits = edits < TYPO_EDITS ? edits : TYPO_EDITS, .least = UINT8_MAX};
     uint32_t bytes;
     for (size_t i = 0; i < folded.len && w->letters < TYPO_LETTERS; i += bytes) {
         w->first[++w->letters] = at[i];
+        w->least = at[i] < w->least ? at[i] : w->least;
         *mask_of(w, typo_letter(at + i, folded.len - i, &bytes)) |= (uint64_t)1 << w->letters;
         memcpy(w->text + i, at + i, bytes);
         w->length = w->ends[w->letters] = (uint8_t)(i + bytes);
@@ -123,33 +124,42 @@ uint32_t typo_key_edits(const struct typo_key *k)
     return edits;
 }
 
+static const uint64_t high_bits = UINT64_C(0x8080808080808080);
+
+/* How many of the first bytes of two prefixes are the same, up to `most`. */
+static uint32_t common_bytes(uint64_t a, uint64_t b, uint32_t most)
+{
+    uint32_t same = a == b ? 8 : (uint32_t)__builtin_clzll(a ^ b) / 8;
+    return same < most ? same : most;
+}
+
+/* How many of the first bytes of a prefix are ASCII. */
+static uint32_t ascii_bytes(uint64_t prefix)
+{
+    return prefix & high_bits ? (uint32_t)__builtin_clzll(prefix & high_bits) / 8 : 8;
+}
+
 /* Bytes of the letters that all keys of a block begin with, the kind included: at most 7, so that the byte behind them in
  * the next block's prefix is known. */
 static uint32_t common_letters(uint64_t prefix, uint64_t next)
 {
     static const uint8_t sizes[16] = {1, 1, 1, 1, 1, 1, 1, 1, 8, 8, 8, 8, 2, 2, 3, 4}; /* by a letter's first byte */
-    uint64_t differ = prefix ^ next;
-    uint32_t most = differ ? (uint32_t)__builtin_clzll(differ) / 8 : 7, bytes = 1;
-    most = most < 7 ? most : 7;
-    for (;;) {
-        uint32_t size = sizes[prefix >> (60 - 8 * bytes) & 15];
-        if (bytes + size > most)
+    uint32_t most = common_bytes(prefix, next, 7), bytes = ascii_bytes(prefix);
+    for (; bytes < most; bytes += sizes[prefix >> (60 - 8 * bytes) & 15])
+        if (bytes + sizes[prefix >> (60 - 8 * bytes) & 15] > most)
             return bytes;
-        bytes += size;
-    }
+    return most > 0 ? most : 1;
 }
 
-/* The levels of the letters that all keys of the block begin with. */
-static bool enter_block(struct scan *s, uint32_t bytes, uint32_t edits, uint32_t *out_at, uint32_t *out_bytes)
+/* The levels of the letters that all keys of the block begin with. Those of ASCII are kept where they are the same. */
+static bool enter_block(struct scan *s, uint64_t prefix, uint32_t bytes, uint32_t edits, uint32_t *out_at,
+                        uint32_t *out_bytes)
 {
     struct typo_key *k = &s->key;
-    uint32_t same = 1;
-    uint8_t prefix[8];
-    store_be64(prefix, segment_block_prefix(s->segment, s->block));
-    while (same < bytes && same < k->known && prefix[same] == k->bytes[same] && prefix[same] < 0x80)
-        same++;
-    memcpy(k->bytes, prefix, sizeof prefix);
-    return typo_key_read(k, same, bytes, edits, typo_is_alive, out_at, out_bytes);
+    uint32_t known = k->known < bytes ? k->known : bytes, ascii = ascii_bytes(prefix);
+    uint32_t same = common_bytes(load_be64(k->bytes), prefix, known < ascii ? known : ascii);
+    store_be64(k->bytes, prefix);
+    return typo_key_read(k, same > 0 ? same : 1, bytes, edits, typo_is_alive, out_at, out_bytes);
 }
 
 /* --------------------------------------------------------------------------------------------- keys that end as the word
@@ -209,9 +219,8 @@ static uint64_t find_endings(const struct scan *s, const struct dictionary_block
 {
     const struct typo_word *w = s->word;
     struct endings e = endings_of(s, bytes);
-    uint64_t ending = dictionary_ending(b, w->text[w->length - 1]), near = 0;
-    if (ending)
-        ending = dictionary_texts_ending(b, ending, e.lengths, w->text + w->length - w->kept, w->kept);
+    uint64_t near = 0, ending = dictionary_texts_ending(b, s->segment->kernels, e.lengths,
+                                                        w->text + w->length - w->kept, w->kept);
     for (; ending; ending &= ending - 1) {
         if (may_be_near(w, b, (uint32_t)__builtin_ctzll(ending), &e))
             near |= ending & -ending;
@@ -280,15 +289,20 @@ static int scan_block(struct scan *s, uint32_t bytes)
     return err || !found ? err : compare_terms(s, &b, found, bytes);
 }
 
+static uint32_t block_behind(const struct scan *s)
+{
+    return s->target.prefix <= s->next_prefix ? s->block + 1 : typo_target_block(&s->target, s->segment, s->block);
+}
+
 static int scan_blocks(struct scan *s, uint32_t edits)
 {
     uint32_t blocks = s->segment->toc.blocks, at, size;
-    for (s->block = 0; s->block < blocks; s->block = typo_target_block(&s->target, s->segment, s->block)) {
+    for (s->block = 0; s->block < blocks; s->block = block_behind(s)) {
         uint64_t prefix = segment_block_prefix(s->segment, s->block);
         s->next_prefix = s->block + 1 < blocks ? segment_block_prefix(s->segment, s->block + 1) : UINT64_MAX;
         uint32_t bytes = common_letters(prefix, s->next_prefix);
         s->target = (struct typo_target){0};
-        if (!enter_block(s, bytes, edits, &at, &size)) {
+        if (!enter_block(s, prefix, bytes, edits, &at, &size)) {
             typo_target_behind(&s->target, &s->key, at, size, edits, typo_alive_branches);
             continue;
         }

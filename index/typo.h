@@ -21,6 +21,7 @@ uint32_t typo_edits(struct str folded);
 struct typo_word {
     uint32_t letters, edits;
     bool is_ascii;
+    uint8_t least; /* of all first bytes */
     uint32_t length; /* in bytes */
     uint32_t kept;   /* bytes of the last letters, a third of all: without an edit in them, or with one (typo.c) */
     uint64_t all;    /* bits of the word's prefixes, none included */

@@ -104,9 +104,26 @@ static inline int walk(struct typo_walk *w, struct dictionary_block *b, uint64_t
     return 0;
 }
 
+/* Whether a block whose keys begin with letters of several bytes has fewer letters of ASCII than any key must have that is
+ * near an ASCII word: all of the word's but those that are edited. */
+static bool is_foreign_block(const struct typo_walk *w, uint32_t block, const struct dictionary_block *b)
+{
+    const struct typo_word *word = w->key.word;
+    const struct kernels *k = w->segment->kernels;
+    if (!word->is_ascii || word->letters <= word->edits || (segment_block_prefix(w->segment, block) >> 48 & 0xff) < 0x80)
+        return false;
+    size_t least = word->letters - word->edits, lasts = k->count_ascii(b->lasts, b->terms, word->least);
+    return lasts < least && lasts + k->count_ascii(b->texts, (size_t)(b->text_end - b->texts), word->least) < least;
+}
+
 int typo_walk_block(struct typo_walk *w, uint32_t block, struct dictionary_block *b, uint64_t *found)
 {
     const struct segment *s = w->segment;
+    if (is_foreign_block(w, block, b)) {
+        w->target = (struct typo_target){0};
+        w->block = block + 1;
+        return 0;
+    }
     struct dictionary_text t;
     uint64_t next_prefix = block + 1 < s->toc.blocks ? segment_block_prefix(s, block + 1) : UINT64_MAX;
     if (block == w->block && is_below(&w->target, s, block)) {

@@ -320,6 +320,60 @@ static void meets(void **state)
     assert_true(met > ROUNDS && met < 19 * ROUNDS);
 }
 
+/* A block's heads and last bytes, of which every second one says that its term is long or short. */
+static size_t random_heads(uint8_t heads[3 * KERNEL_TERMS])
+{
+    for (size_t i = 0; i < 3 * KERNEL_TERMS; i++)
+        heads[i] = (uint8_t)(next() % 3 ? next() % 256 : (next() % 2 ? 0xf0 : 0x0f) | next() % 256);
+    size_t count = next() % 3 ? KERNEL_TERMS : 1 + next() % KERNEL_TERMS;
+    for (size_t i = 0; i < count; i++)
+        heads[count + i] = (uint8_t)(next() % 2 ? next() % 4 : 0x7e + next() % 4);
+    return count;
+}
+
+static void tells_terms_by_heads_and_last_bytes(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    size_t found = 0;
+    for (int round = 0; round < 20 * ROUNDS; round++) {
+        uint8_t heads[3 * KERNEL_TERMS];
+        size_t count = random_heads(heads), sizes = 0;
+        uint8_t last = heads[count + next() % count];
+        unsigned least = next() % 64, most = least + next() % (64 - least);
+        uint64_t longs = 0, ending = 0, out_longs = 1, set = 0, got = k->ending(heads, count, last, least, most, &out_longs);
+        for (size_t i = 0; i < count; i++) {
+            unsigned shared = heads[i] >> 4, rest = heads[i] & 15u;
+            bool is_long = shared == 15 || rest == 15;
+            longs |= (uint64_t)is_long << i;
+            if (heads[count + i] == last && (is_long || (shared + rest >= least && shared + rest <= most)))
+                ending |= UINT64_C(1) << i;
+            if (!is_long && rest > 0 && next() % 3) {
+                set |= UINT64_C(1) << i;
+                sizes += rest - 1;
+            }
+        }
+        assert_true(got == ending && out_longs == longs);
+        assert_int_equal(k->short_texts(heads, set), sizes);
+        found += ending != 0;
+    }
+    assert_true(found > ROUNDS);
+}
+
+static void counts_ascii(void **state)
+{
+    const struct kernels *k = kernels_of(state);
+    static uint8_t bytes[3 * INT8_MAX * 32];
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t from = next() % 64, n = 0, count = round % 20 ? next() % 300 : sizeof bytes - from;
+        uint8_t least = (uint8_t)(next() % 128);
+        for (size_t i = 0; i < from + count; i++)
+            bytes[i] = (uint8_t)(round % 3 ? next() % 256 : 0x7f);
+        for (size_t i = 0; i < count; i++)
+            n += bytes[from + i] >= least && bytes[from + i] < 0x80;
+        assert_int_equal(k->count_ascii(bytes + from, count, least), n);
+    }
+}
+
 static void the_environment_chooses(void **state)
 {
     (void)state;
@@ -352,6 +406,8 @@ int main(void)
         ON_ALL(drains_what_is_marked),
         ON_ALL(intersects),
         ON_ALL(meets),
+        ON_ALL(tells_terms_by_heads_and_last_bytes),
+        ON_ALL(counts_ascii),
         cmocka_unit_test(the_environment_chooses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

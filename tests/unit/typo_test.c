@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/err.h"
+#include "index/kernels.h"
 #include "index/segment.h"
 #include "random.h"
 
@@ -18,7 +19,7 @@ enum { TERMS = 4000, MAX_LETTERS = 24, WORDS = 100 };
 
 /* Of one, two, three and four bytes, several with the same first ones. */
 static const char *const letters[] = {"a", "b", "c", "d", "e", "z", "0", "é", "è", "ß", "я", "あ", "い", "日", "本", "😀", "😁"};
-enum { LETTERS = sizeof letters / sizeof *letters };
+enum { LETTERS = sizeof letters / sizeof *letters, LATIN = 6, FOREIGN = 7 /* up to 'z'; from 'é' on */ };
 
 /* A word as numbers of letters, which is how it is compared here, and as text with its kind in front. */
 struct word {
@@ -115,6 +116,14 @@ static unsigned distance(const struct word *a, const struct word *b)
     return d[a->count][b->count];
 }
 
+static void sort_terms(struct dictionary *d)
+{
+    qsort(d->terms, TERMS, sizeof *d->terms, by_key);
+    for (size_t i = 0; i < TERMS; i++)
+        if (d->count == 0 || by_key(&d->terms[d->count - 1], &d->terms[i]))
+            d->terms[d->count++] = d->terms[i];
+}
+
 /* Terms near each other, by editing one before; then sorted, each once. */
 static void make_terms(struct dictionary *d, uint32_t seed)
 {
@@ -132,20 +141,37 @@ static void make_terms(struct dictionary *d, uint32_t seed)
         }
         write_text(w, next_random(&seed) % 3 ? TERM_STEM : TERM_WORD);
     }
-    qsort(d->terms, TERMS, sizeof *d->terms, by_key);
-    for (size_t i = 0; i < TERMS; i++)
-        if (d->count == 0 || by_key(&d->terms[d->count - 1], &d->terms[i]))
-            d->terms[d->count++] = d->terms[i];
+    sort_terms(d);
 }
 
-static void build(struct dictionary *d, uint32_t seed)
+/* Words of other scripts, whole blocks of the dictionary, and among them one in a hundred that is near an ASCII word, so that
+ * blocks have several such, one, and none. */
+static void make_foreign_terms(struct dictionary *d, uint32_t seed)
+{
+    d->terms = calloc(TERMS, sizeof *d->terms);
+    for (size_t i = 0; i < TERMS; i++) {
+        struct word *w = &d->terms[i];
+        bool is_near = next_random(&seed) % 100 == 0;
+        w->count = is_near ? 9 + next_random(&seed) % 4 : 1 + next_random(&seed) % 6;
+        for (unsigned k = 0; k < w->count; k++)
+            w->letters[k] = (uint8_t)(is_near ? next_random(&seed) % LATIN : FOREIGN + next_random(&seed) % (LETTERS - FOREIGN));
+        for (unsigned k = 0; is_near && k < 1 + i % 2; k++)
+            w->letters[k ? next_random(&seed) % w->count : 0] = (uint8_t)(FOREIGN + next_random(&seed) % (LETTERS - FOREIGN));
+        write_text(w, next_random(&seed) % 3 ? TERM_STEM : TERM_WORD);
+    }
+    sort_terms(d);
+}
+
+typedef void terms_maker(struct dictionary *d, uint32_t seed);
+
+static void build(struct dictionary *d, terms_maker *make, uint32_t seed)
 {
     char directory[] = "/tmp/mayfly-typo-XXXXXX";
     struct segment_options options = {.id = 1, .transaction = 1 << 20};
     struct segment_document document = {.stamp = 1, .id = STR("x")};
     struct segment_result result;
     struct segment_writer *w;
-    make_terms(d, seed);
+    make(d, seed);
     assert_non_null(mkdtemp(directory));
     snprintf(d->path, sizeof d->path, "%s/seg-1.mdb", directory);
     assert_int_equal(segment_writer_open(d->path, &options, &w), 0);
@@ -211,14 +237,26 @@ static size_t expect_word(const struct dictionary *d, const struct word *word, u
     return e.found;
 }
 
+/* Segments that are opened from now on use its kernels. */
+static void choose_processor(void **state)
+{
+    const char *name = *state;
+    if (!kernels_named(name)) {
+        print_message("skipped: this processor does not run %s\n", name);
+        skip();
+    }
+    setenv("MAYFLY_CPU", name, 1);
+}
+
 static void finds_what_the_definition_finds(void **state)
 {
-    (void)state;
+    choose_processor(state);
     size_t found[TYPO_EDITS + 1] = {0};
-    for (uint32_t seed = 1; seed <= 3; seed++) {
+    uint32_t dictionaries = strcmp(*state, "portable") == 0 ? 2 : 1;
+    for (uint32_t seed = 1; seed <= dictionaries; seed++) {
         struct dictionary d = {0};
         uint32_t random = seed * 77;
-        build(&d, seed);
+        build(&d, make_terms, seed);
         for (unsigned i = 0; i < WORDS; i++) {
             struct word w = d.terms[next_random(&random) % d.count];
             w.count = w.count < MAX_LETTERS ? w.count : MAX_LETTERS;
@@ -230,8 +268,32 @@ static void finds_what_the_definition_finds(void **state)
         }
         discard(&d);
     }
-    assert_true(found[1] > 3 * WORDS);
+    assert_true(found[1] > dictionaries * WORDS);
     assert_true(found[2] > 2 * found[1]);
+}
+
+/* An ASCII word, and at most two letters of other scripts in place of its own. */
+static void finds_what_begins_with_letters_of_other_scripts(void **state)
+{
+    choose_processor(state);
+    struct dictionary d = {0};
+    size_t found = 0, words = 0;
+    uint32_t random = 3;
+    build(&d, make_foreign_terms, 4);
+    for (size_t i = 0; i < d.count; i++) {
+        struct word w = d.terms[i];
+        if (w.count < 9)
+            continue;
+        for (unsigned k = 0; k < w.count; k++)
+            w.letters[k] = w.letters[k] < LATIN ? w.letters[k] : (uint8_t)(next_random(&random) % LATIN);
+        if (words++ % 2)
+            edit(&w, &random);
+        write_text(&w, TERM_WORD);
+        for (unsigned edits = 1; edits <= TYPO_EDITS; edits++)
+            found += expect_word(&d, &w, edits);
+    }
+    assert_true(words > 20 && found > words);
+    discard(&d);
 }
 
 static int stop(void *context, const struct term *t, uint32_t edits)
@@ -248,7 +310,7 @@ static void a_result_ends_the_scan(void **state)
     struct dictionary d = {0};
     struct typo_word w;
     int calls = 0;
-    build(&d, 9);
+    build(&d, make_terms, 9);
     typo_word_init(&w, STR("abc"), 2);
     assert_int_equal(typo_scan(&w, d.segment, stop, &calls), -7);
     assert_int_equal(calls, 1);
@@ -316,10 +378,16 @@ static void the_longest_word_is_compared_to_its_end(void **state)
     rmdir(path);
 }
 
+static char portable[] = "portable", avx2[] = "avx2", avx512[] = "avx512";
+
+#define ON(test, cpu) {#test " on " #cpu, test, NULL, NULL, cpu}
+#define ON_ALL(test) ON(test, portable), ON(test, avx2), ON(test, avx512)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_what_the_definition_finds),
+        ON_ALL(finds_what_the_definition_finds),
+        ON_ALL(finds_what_begins_with_letters_of_other_scripts),
         cmocka_unit_test(a_result_ends_the_scan),
         cmocka_unit_test(long_words_may_have_edits_short_ones_none),
         cmocka_unit_test(the_longest_word_is_compared_to_its_end),
