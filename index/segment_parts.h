@@ -76,6 +76,7 @@ static inline uint64_t segment_block_prefix(const struct segment *s, uint32_t bl
 }
 
 int segment_block(const struct segment *s, uint32_t block, struct dictionary_block *out);
+int segment_block_glance(const struct segment *s, uint32_t block, struct dictionary_block *out); /* most of it is not read */
 uint32_t segment_blocks_below(const struct segment *s, uint64_t prefix); /* how many begin with a lower one */
 struct term term_of(struct str key, const struct dictionary_entry *e);
 

@@ -18,7 +18,7 @@ static void ask_for_lines(const uint8_t *at, size_t size)
 }
 
 /* From a block's place to the end of its extent, or to where the next block of the same extent begins. */
-int segment_block(const struct segment *s, uint32_t block, struct dictionary_block *out)
+static int view_block(const struct segment *s, uint32_t block, struct str *out)
 {
     uint64_t place = load_u64(segment_block_index(s, block));
     uint64_t next = block + 1 < s->toc.blocks ? load_u64(segment_block_index(s, block + 1)) : UINT64_MAX;
@@ -30,10 +30,27 @@ int segment_block(const struct segment *s, uint32_t block, struct dictionary_blo
     if (end <= offset)
         return ERR_CORRUPT;
     int err = segment_view(s, &s->dictionary, place, end - offset, &at);
+    *out = (struct str){err ? NULL : (const char *)at, end - offset};
+    return err;
+}
+
+int segment_block_glance(const struct segment *s, uint32_t block, struct dictionary_block *out)
+{
+    struct str v;
+    int err = view_block(s, block, &v);
+    const uint8_t *at = (const uint8_t *)v.ptr;
+    return err ? err : dictionary_block_open(out, at, at + v.len) ? 0 : ERR_CORRUPT;
+}
+
+int segment_block(const struct segment *s, uint32_t block, struct dictionary_block *out)
+{
+    struct str v;
+    int err = view_block(s, block, &v);
     if (err)
         return err;
-    ask_for_lines(at, end - offset);
-    return dictionary_block_open(out, at, at + (end - offset)) ? 0 : ERR_CORRUPT;
+    const uint8_t *at = (const uint8_t *)v.ptr;
+    ask_for_lines(at, v.len);
+    return dictionary_block_open(out, at, at + v.len) ? 0 : ERR_CORRUPT;
 }
 
 /* How many of the sampled blocks begin with a lower one: without branches, which nobody can foresee. */

@@ -280,7 +280,7 @@ static int scan_block(struct scan *s, uint32_t bytes)
 {
     struct dictionary_block b;
     uint64_t found;
-    int err = segment_block(s->segment, s->block, &b);
+    int err = segment_block_glance(s->segment, s->block, &b);
     if (err)
         return err;
     found = find_endings(s, &b, bytes);
