@@ -45,21 +45,19 @@ static void begin(struct regions *r)
 }
 
 /* Also checks every operation, so that nothing that comes later meets bytes that do not decode. */
-static void measure(struct regions *r, struct worker *w)
+static void measure(struct regions *r, const struct worker *w, size_t number)
 {
     struct operation o;
-    for (size_t i = 0; i < r->count; i++) {
-        struct str rest = r->batches[i].operations;
-        uint64_t sequence = r->batches[i].header.first;
-        for (uint32_t n = r->batches[i].header.count; n; n--, sequence++) {
-            if (operation_decode(&rest, &o))
-                die_corrupt(w, i, "has an operation that does not decode");
-            if (sequence >= r->first && sequence < r->end && o.body.len > r->largest)
-                r->largest = o.body.len;
-        }
-        if (rest.len)
-            die_corrupt(w, i, "is longer than its operations");
+    struct str rest = r->batches[number].operations;
+    uint64_t sequence = r->batches[number].header.first;
+    for (uint32_t n = r->batches[number].header.count; n; n--, sequence++) {
+        if (operation_decode(&rest, &o))
+            die_corrupt(w, number, "has an operation that does not decode");
+        if (sequence >= r->first && sequence < r->end && o.body.len > r->largest)
+            r->largest = o.body.len;
     }
+    if (rest.len)
+        die_corrupt(w, number, "is longer than its operations");
 }
 
 void regions_open(struct regions *r, struct worker *w)
@@ -70,14 +68,15 @@ void regions_open(struct regions *r, struct worker *w)
                   w->region_count);
     *r = (struct regions){.count = job->n_regions};
     r->batches = calloc(r->count, sizeof *r->batches);
-    for (size_t i = 0; i < r->count; i++)
-        open_region(r, w, i);
     uint64_t first = job->regions[0]->first, end = job->regions[r->count - 1]->end;
     r->first = job->resume > first ? job->resume : first;
     r->end = job->stop && job->stop < end ? job->stop : end;
     if (r->first >= r->end)
         words_die(w->words, EXIT_REASON_CORRUPT, "the job asks for no operation");
-    measure(r, w);
+    for (size_t i = 0; i < r->count; i++) {
+        open_region(r, w, i);
+        measure(r, w, i); /* while it is in the cache */
+    }
     begin(r);
 }
 
