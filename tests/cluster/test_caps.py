@@ -196,7 +196,7 @@ def test_each_worker_has_a_group_as_long_as_it_lives(make_capped, kind):
     server = make_capped(kind)
     groups = Groups(server)
     with server.client() as client, writing(server, batch(0)):
-        pid = stopped_worker(client)
+        pid = stopped_worker(client, groups=groups)
         assert pid, "no worker was seen"
         group = groups.of(pid)
         assert group in groups.now()
