@@ -31,8 +31,8 @@
  *   B  0x11  block index      table: 16 bytes of each dictionary block (below)
  *   P  0x20  postings         stream of lists (below)
  *   O  0x21  positions        stream of lists (below)
- *   Q  0x22  pairs            stream of buckets (below)
- *   N  0x23  pair places      table: u64 place of each bucket
+ *   Q  0x22  pairs            stream of rows (below)
+ *   N  0x23  pair words       table: 16 bytes of each word that has a row (below)
  *   L  0x30  length codes     array: u8 of each document
  *   S  0x31  stamps           array: u64 of each document
  *   I  0x40  records          stream of { u16 id's length, u32 ranges' size, id, ranges }; ranges: v field, v first
@@ -122,20 +122,21 @@
  *
  * Pairs
  *
- * Where two words stand side by side, roughly: for each two stems that at least `pair_least` documents each have, the ranges
- * in which a document has the second one at the position behind the first. Range = document >> `pair_shift`; there are at
- * most PAIR_RANGES. pair_least 0: nothing is known. What is not listed stands nowhere; what is listed may stand in fewer
- * ranges, since a pair is known by bits of its hash alone.
+ * Where two words stand side by side: for each two stems that at least `pair_least` documents each have, the documents that
+ * have the second one at the position behind the first. pair_least 0: nothing is known. The words have numbers by rising
+ * XXH64 of their keys, and each has a row of those that stand behind it:
  *
- *   x = (XXH64 of the first stem's key ^ XXH64 of the second's, rotated left by 29) * 0x9e3779b97f4a7c15
- *   y = (x ^ x >> 32) * 0xff51afd7ed558ccd,   hash = y ^ y >> 29
+ *   pair word:  | XXH64 of the key u64 | place of the row u64, or NO_ROW: nothing is known of what stands behind it |
  *
- * There are 2^b buckets: the upper b bits of the hash say which one, the 8 bits behind them are the tag.
+ *   row:        | groups, one of each 64 words | entries, one of each word that stands behind the row's, by number |
+ *   group:      | a bit per word, whether it stands behind u64 | where the group's entries end behind all groups u32 |
  *
- *   bucket:  | v: pairs | tags u8, rising, equal ones are alternatives | an entry each |
- *   entry:   | ranges << 4 | bits |                          gaps, packed in so many bits (0 to 10), the first as it is
- *            | 15 << 4 | bits | v: ranges - 15 | gaps |      15 ranges and more
- *            | BITMAP | a bit per range, in bytes |          where that is not larger */
+ * Two words with the same XXH64 are both left out. An entry is a set of postings' numbers in the list of the word that fewer
+ * documents have, of the first word where both have as many. gap = number - the one before - 1, the first as it is.
+ *
+ *   entry:      | postings << 4 | bits | gaps, packed in so many bits |                       1 to 14 postings
+ *               | 15 << 4 | bits | v: postings | v: n | so many lower bits of the gaps, packed |
+ *               |     n bytes: what is left of each gap, as so many bits that are 0, and a 1 |  any number (Golomb, Rice) */
 #ifndef INDEX_FORMAT_H
 #define INDEX_FORMAT_H
 
@@ -145,7 +146,7 @@
 #include <stdint.h>
 
 /* Of the whole, in the TOC, and of each section, in its extents. */
-enum { FORMAT_VERSION = 6, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
+enum { FORMAT_VERSION = 7, EXTENT_MAGIC = 0x3153464d /* "MFS1" */ };
 
 enum section {
     SECTION_TOC = 0x01,
@@ -154,7 +155,7 @@ enum section {
     SECTION_POSTINGS = 0x20,
     SECTION_POSITIONS = 0x21,
     SECTION_PAIRS = 0x22,
-    SECTION_PAIR_PLACES = 0x23,
+    SECTION_PAIR_WORDS = 0x23,
     SECTION_LENGTHS = 0x30,
     SECTION_STAMPS = 0x31,
     SECTION_IDS = 0x40,
@@ -178,10 +179,17 @@ enum {
     RECORD_HEAD = 6,
     TERMS_PER_BLOCK = 64,
     MAX_KEY = 1 + 512,
-    PAIR_RANGES = 1024,
-    PAIR_BITMAP = 15, /* an entry's first byte */
+    PAIR_WORD = 16, /* bytes */
+    PAIRED_MOST = 4096, /* words that have rows */
+    PAIR_GROUP = 64, /* words */
+    PAIR_GROUP_SIZE = 12, /* bytes */
+    PAIR_FEW = 14,
+    PAIR_MOST_BITS = 15,
 };
 
+#define NO_ROW UINT64_MAX
+
+static_assert(PAIRED_MOST * PAIR_WORD <= TABLE_PAYLOAD, "pair words lie in one piece");
 static_assert((TABLE_PAYLOAD + PIECE - 1) / PIECE == 2, "a table's checksums are as many as it has room for");
 static_assert((EXTENT_PAYLOAD + PIECE - 1) / PIECE == 16, "an extent's checksums are as many as it has room for");
 
@@ -196,7 +204,7 @@ struct toc {
     uint32_t parts_dictionary, parts_postings, parts_positions, parts_ids, parts_bodies; /* extents of each stream */
     uint32_t blocks;                                                                     /* of the dictionary */
     uint32_t body_blocks;
-    uint32_t pair_least, pair_shift, pair_buckets, parts_pairs;
+    uint32_t pair_least, pair_words, pairs, parts_pairs; /* pairs: entries in all rows */
     uint16_t analyzer; /* length of its identity */
     uint16_t fields;
 };
@@ -209,10 +217,10 @@ static_assert(sizeof(struct toc) == 96, "the TOC is as drawn");
 static inline uint8_t section_version(enum section s)
 {
     static const uint8_t versions[] = {
-        [SECTION_TOC] = 6,         [SECTION_DICTIONARY] = 6, [SECTION_BLOCKS] = 1,         [SECTION_POSTINGS] = 3,
+        [SECTION_TOC] = 7,         [SECTION_DICTIONARY] = 6, [SECTION_BLOCKS] = 1,         [SECTION_POSTINGS] = 3,
         [SECTION_POSITIONS] = 2,   [SECTION_LENGTHS] = 1,    [SECTION_STAMPS] = 1,         [SECTION_IDS] = 2,
         [SECTION_ID_PLACES] = 1,   [SECTION_HASHES] = 1,     [SECTION_HASH_DOCUMENTS] = 1, [SECTION_BODIES] = 6,
-        [SECTION_BODY_BLOCKS] = 5, [SECTION_BODY_ENDS] = 1,  [SECTION_PAIRS] = 6,          [SECTION_PAIR_PLACES] = 6,
+        [SECTION_BODY_BLOCKS] = 5, [SECTION_BODY_ENDS] = 1,  [SECTION_PAIRS] = 7,          [SECTION_PAIR_WORDS] = 7,
     };
     return (unsigned)s < sizeof versions ? versions[s] : 0; /* what is no section has none */
 }

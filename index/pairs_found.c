@@ -5,75 +5,120 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/pairs.h"
+#include "common/bytes.h"
 
 enum {
-    BYTES_PER_SLOT = 24,                                    /* of the table, and of what is sorted in the end */
-    BYTES_PER_LOGGED = sizeof(uint32_t) + sizeof(uint16_t), /* the log, and ranges by pairs in the end */
     LEAST_SLOTS = 1024,
-    TAIL_SLOTS = 1024,           /* behind the last place */
-    LEAST_LOG = 2 * PAIR_RANGES, /* any pair by itself has room */
+    TAIL_SLOTS = 1024, /* behind the last place */
+    LEAST_SLICES = 1 << 14,
+    LINK = sizeof(uint32_t), /* at the end of a slice: where the next one is */
+    FIRST_SLICE = 8,
+    LARGEST_SLICE = 256,
+    TABLE_SHARE = 9, /* of SHARES of the memory */
+    SHARES = 20,
 };
 
-int pairs_found_open(struct pairs_found *f, const struct paired_word *words, size_t memory, uint32_t ranges)
+int pairs_found_open(struct pairs_found *f, const struct pairs_out *pairs, size_t memory)
 {
-    size_t slots = memory / 2 / BYTES_PER_SLOT, log = memory / 2 / BYTES_PER_LOGGED;
-    slots = slots > LEAST_SLOTS ? slots : (size_t)LEAST_SLOTS;
+    size_t slots = memory / SHARES * TABLE_SHARE / sizeof *f->table, slices = memory / SHARES * (SHARES - TABLE_SHARE);
     *f = (struct pairs_found){
-        .words = words,
-        .slots = slots,
-        .room = slots + TAIL_SLOTS,
-        .log_room = log < LEAST_LOG ? (size_t)LEAST_LOG : log,
-        .ranges = ranges,
+        .words = pairs->words,
+        .slots = slots > LEAST_SLOTS ? slots : (size_t)LEAST_SLOTS,
+        .slices_room = slices < LEAST_SLICES ? (size_t)LEAST_SLICES : slices < UINT32_MAX ? slices : UINT32_MAX,
     };
-    f->table = malloc(f->room * sizeof *f->table);
-    f->log = malloc(f->log_room * sizeof *f->log);
-    f->range_ends = malloc((ranges + 1) * sizeof *f->range_ends);
+    f->table = malloc((f->slots + TAIL_SLOTS) * sizeof *f->table);
+    f->slices = malloc(f->slices_room);
     f->recent = malloc(RECENT_PAIRS * sizeof *f->recent);
-    return f->table && f->log && f->range_ends && f->recent ? 0 : -ENOMEM;
+    return f->table && f->slices && f->recent ? 0 : -ENOMEM;
 }
 
 void pairs_found_close(struct pairs_found *f)
 {
     free(f->table);
-    free(f->log);
-    free(f->range_ends);
+    free(f->slices);
     free(f->recent);
     *f = (struct pairs_found){0};
 }
 
-void pairs_found_begin(struct pairs_found *f, uint64_t low, uint64_t high)
+void pairs_found_begin(struct pairs_found *f, uint32_t low, uint32_t high, const uint32_t *postings)
 {
+    f->postings = postings;
     f->low = low;
     f->high = high;
-    f->scale = ((uint64_t)f->slots << 32) / (high - low);
-    f->count = f->logged = 0;
+    f->count = f->slices_used = 0;
     f->is_full = false;
-    f->range = UINT32_MAX;
-    memset(f->table, 0, f->room * sizeof *f->table);
-    memset(f->range_ends, 0, (f->ranges + 1) * sizeof *f->range_ends);
+    memset(f->table, 0, (f->slots + TAIL_SLOTS) * sizeof *f->table);
+    memset(f->recent, 0, RECENT_PAIRS * sizeof *f->recent);
 }
 
-static uint64_t hash_of(const struct pairs_found *f, uint32_t words)
+double pairs_found_used(const struct pairs_found *f)
 {
-    return pair_hash(f->words[(words >> 16) - 1].hash, f->words[(words & 0xffff) - 1].hash);
+    double table = (double)f->count / (double)(f->slots / 4 * 3), slices = (double)f->slices_used / (double)f->slices_room;
+    return table > slices ? table : slices;
 }
 
-static void add_range(struct pairs_found *f, struct found_pair *p)
+/* -------------------------------------------------------------------------------------------------------------- slices
+ */
+
+/* Another slice behind the pair's last, twice as large. */
+static void go_on(struct pairs_found *f, struct found_pair *p)
 {
-    f->is_full |= f->logged == f->log_room;
-    if (f->is_full || p->last == f->range + 1)
+    uint16_t size = p->size == 0 ? FIRST_SLICE : p->size < LARGEST_SLICE ? (uint16_t)(2 * p->size) : (uint16_t)LARGEST_SLICE;
+    f->is_full |= f->slices_room - f->slices_used < size;
+    if (f->is_full)
         return;
-    p->last = f->range + 1;
+    uint32_t at = (uint32_t)f->slices_used;
+    f->slices_used += size;
+    if (p->size)
+        memcpy(f->slices + p->tail, &at, LINK);
+    else
+        p->head = at;
+    p->tail = at;
+    p->size = size;
+    p->left = (uint16_t)(size - LINK);
+}
+
+static void put_gap(struct pairs_found *f, struct found_pair *p, uint32_t gap)
+{
+    uint8_t bytes[VARINT_MAX];
+    const uint8_t *end = varint_put(bytes, gap);
+    for (const uint8_t *from = bytes; from < end && !f->is_full; from++) {
+        if (p->left == 0)
+            go_on(f, p);
+        if (f->is_full)
+            return;
+        f->slices[p->tail++] = *from;
+        p->left--;
+    }
+}
+
+static void add_posting(struct pairs_found *f, struct found_pair *p, uint32_t number)
+{
+    if (p->count > 0 && p->last == number)
+        return;
+    if (p->count == 1)
+        put_gap(f, p, p->last);
+    if (p->count > 0)
+        put_gap(f, p, number - p->last - 1);
+    p->last = number;
     p->count++;
-    f->log[f->logged++] = (uint32_t)(p - f->table);
-    f->range_ends[f->range] = (uint32_t)f->logged;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- pairs
+ */
+
+/* Of the words' postings, those of the rarer one, as who reads them takes it (pairs.h). */
+static uint32_t posting_of(const struct pairs_found *f, uint32_t words)
+{
+    uint32_t first = words >> 16, second = words & 0xffff;
+    bool of_first = f->words[first - 1].term.documents <= f->words[second - 1].term.documents;
+    return f->postings[of_first ? first : second] - 1;
 }
 
 /* At its place or behind it, if there is room. */
 static void add_pair(struct pairs_found *f, uint32_t words, struct found_pair *p)
 {
-    const struct found_pair *end = f->table + f->room;
+    const struct found_pair *end = f->table + f->slots + TAIL_SLOTS;
     while (p < end && p->words && p->words != words)
         p++;
     f->is_full |= p == end || (p->words == 0 && f->count == f->slots / 4 * 3);
@@ -81,114 +126,116 @@ static void add_pair(struct pairs_found *f, uint32_t words, struct found_pair *p
         return;
     f->count += p->words == 0;
     p->words = words;
-    add_range(f, p);
+    add_posting(f, p, posting_of(f, words));
 }
 
-double pairs_found_used(const struct pairs_found *f)
-{
-    double table = (double)f->count / (double)(f->slots / 4 * 3), log = (double)f->logged / (double)f->log_room;
-    return table > log ? table : log;
-}
-
-double pairs_found_done(const struct pairs_found *f)
-{
-    return f->is_full ? ((double)f->range + 0.5) / (double)f->ranges : 1;
-}
-
-static void begin_range(struct pairs_found *f, uint32_t range)
-{
-    memset(f->recent, 0, RECENT_PAIRS * sizeof *f->recent);
-    f->range = range;
-}
-
-/* Leaves those that were not found of late, and notes them: in as many steps whatever they are, and without a branch. */
-static size_t leave_new(struct pairs_found *f, const uint32_t *pairs, size_t count, uint32_t *out)
+/* Leaves those that were not found in this document of late, and notes them: in as many steps whatever they are, and
+ * without a branch. */
+static size_t leave_new(struct pairs_found *f, const uint32_t *pairs, size_t count, uint32_t document, uint32_t *out)
 {
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
-        uint32_t *place = &f->recent[pairs[i] * 0x9e3779b1u >> 16];
+        uint64_t *place = &f->recent[pairs[i] * 0x9e3779b1u >> 18], note = (uint64_t)document << 32 | pairs[i];
+        uint32_t first = pairs[i] >> 16;
         out[left] = pairs[i];
-        left += *place != pairs[i];
-        *place = pairs[i];
+        left += (*place != note) & (first >= f->low) & (first < f->high);
+        *place = note;
     }
     return left;
 }
-static_assert(RECENT_PAIRS == 1 << (32 - 16), "places are the upper bits of 32");
+static_assert(RECENT_PAIRS == 1 << (32 - 18), "places are the upper bits of 32");
 
-void pairs_found_add(struct pairs_found *f, const uint32_t *pairs, size_t count, uint32_t range)
+void pairs_found_add(struct pairs_found *f, const uint32_t *pairs, size_t count, uint32_t document)
 {
     uint32_t new[PAIRS_AT_ONCE];
     struct found_pair *places[PAIRS_AT_ONCE];
     if (f->is_full)
         return;
-    if (range != f->range)
-        begin_range(f, range);
-    size_t left = leave_new(f, pairs, count, new), here = 0;
+    size_t left = leave_new(f, pairs, count, document, new);
     for (size_t i = 0; i < left; i++) {
-        uint64_t upper = hash_of(f, new[i]) >> 32;
-        if (upper < f->low || upper >= f->high)
-            continue;
-        places[here] = f->table + ((upper - f->low) * f->scale >> 32);
-        __builtin_prefetch(places[here], 1);
-        new[here++] = new[i];
+        uint64_t hash = new[i] * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+        places[i] = f->table + (hash * f->slots >> 32);
+        __builtin_prefetch(places[i], 1);
     }
-    for (size_t i = 0; i < here; i++)
+    for (size_t i = 0; i < left; i++)
         add_pair(f, new[i], places[i]);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the end
  */
 
-struct ordered_pair {
-    uint64_t hash;
-    uint32_t slot;
-};
-
-/* Nearly in order already. */
-static struct ordered_pair *sort_pairs(const struct pairs_found *f)
+/* Pairs in the order of one of their words' numbers, those of the same number as they were in `in`. */
+static void sort_by(const struct pairs_found *f, unsigned shift, const uint32_t *in, uint32_t *out)
 {
-    struct ordered_pair *pairs = malloc((f->count + 1) * sizeof *pairs);
-    size_t count = 0;
-    for (uint32_t i = 0; pairs && i < f->room; i++) {
-        if (f->table[i].words == 0)
-            continue;
-        struct ordered_pair next = {hash_of(f, f->table[i].words), i};
-        size_t at = count++;
-        for (; at > 0 && pairs[at - 1].hash > next.hash; at--)
-            pairs[at] = pairs[at - 1];
-        pairs[at] = next;
+    uint32_t places[PAIRED_MOST + 2] = {0}; /* of each number, behind that of the one before */
+    for (size_t i = 0; i < f->count; i++)
+        places[(f->table[i].words >> shift & 0xffff) + 1]++;
+    for (size_t i = 1; i < PAIRED_MOST + 2; i++)
+        places[i] += places[i - 1];
+    for (uint32_t i = 0; i < f->count; i++) {
+        uint32_t at = in ? in[i] : i;
+        out[places[f->table[at].words >> shift & 0xffff]++] = at;
     }
-    return pairs;
 }
 
-/* From by ranges to by pairs, in their order; a pair's `last` is where its ranges end then. */
-static void turn_log(struct pairs_found *f, const struct ordered_pair *pairs, uint16_t *out)
+/* Their places in the table, which is no longer one: a quarter of it at least was free, and has room for them. */
+static const uint32_t *sort_pairs(struct pairs_found *f)
 {
-    uint32_t at = 0;
-    for (size_t i = 0; i < f->count; i++) {
-        struct found_pair *p = &f->table[pairs[i].slot];
-        p->last = at;
-        at += p->count;
+    size_t count = 0;
+    for (size_t i = 0; i < f->slots + TAIL_SLOTS; i++) {
+        if (f->table[i].words)
+            f->table[count++] = f->table[i];
     }
-    at = 0;
-    for (uint32_t range = 0; range < f->ranges; range++) {
-        for (; at < f->range_ends[range]; at++)
-            out[f->table[f->log[at]].last++] = (uint16_t)range;
+    uint32_t *by_second = (uint32_t *)(void *)(f->table + count), *by_words = by_second + count;
+    sort_by(f, 0, NULL, by_second);
+    sort_by(f, 16, by_second, by_words);
+    return by_words;
+}
+static_assert(sizeof(struct found_pair) >= 3 * 2 * sizeof(uint32_t), "a free slot has room for three pairs' two places");
+
+static void read_gaps(const struct pairs_found *f, const struct found_pair *p, uint32_t *out)
+{
+    uint32_t at = p->head, left = FIRST_SLICE - LINK, size = FIRST_SLICE;
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t shift = 0;
+        uint8_t byte;
+        out[i] = 0;
+        do {
+            if (left == 0) {
+                memcpy(&at, f->slices + at, LINK);
+                size = size < LARGEST_SLICE ? 2 * size : size;
+                left = size - LINK;
+            }
+            byte = f->slices[at++];
+            left--;
+            out[i] |= (uint32_t)(byte & 127) << shift;
+            shift += 7;
+        } while (byte & 128);
     }
+}
+
+/* Room for the gaps of the pair with the most. */
+static uint32_t *make_room(const struct pairs_found *f)
+{
+    uint32_t most = 1;
+    for (size_t i = 0; i < f->count; i++)
+        most = f->table[i].count > most ? f->table[i].count : most;
+    return malloc(most * sizeof(uint32_t));
 }
 
 int pairs_found_visit(struct pairs_found *f, pairs_visitor *visit, void *context)
 {
-    struct ordered_pair *pairs = sort_pairs(f);
-    uint16_t *ranges = malloc((f->logged + 1) * sizeof *ranges);
-    int err = pairs && ranges ? 0 : -ENOMEM;
-    if (!err)
-        turn_log(f, pairs, ranges);
+    const uint32_t *sorted = sort_pairs(f);
+    uint32_t *gaps = make_room(f);
+    int err = gaps ? 0 : -ENOMEM;
     for (size_t i = 0; i < f->count && !err; i++) {
-        const struct found_pair *p = &f->table[pairs[i].slot];
-        err = visit(context, pairs[i].hash, ranges + p->last - p->count, p->count);
+        const struct found_pair *p = &f->table[sorted[i]];
+        if (p->count == 1)
+            gaps[0] = p->last;
+        else
+            read_gaps(f, p, gaps);
+        err = visit(context, p->words >> 16, p->words & 0xffff, gaps, p->count);
     }
-    free(pairs);
-    free(ranges);
+    free(gaps);
     return err;
 }

@@ -1,5 +1,6 @@
 #include "index/pairs_out.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -9,6 +10,7 @@
 #include "index/pairs.h"
 #include "index/pairs_found.h"
 #include "index/pairs_scan.h"
+#include "index/sort.h"
 
 /* --------------------------------------------------------------------------------------------------------------- words
  */
@@ -73,190 +75,309 @@ void pairs_out_free(struct pairs_out *p)
     *p = (struct pairs_out){0};
 }
 
-/* ------------------------------------------------------------------------------------------------------------- buckets
+static int compare_words(const void *a, const void *b)
+{
+    const struct paired_word *x = a, *y = b;
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+enum { MOST_PARTS = 4 };
+
+/* By rising hash, without those whose hash another one has, too. */
+static void number_words(struct pairs_out *p)
+{
+    size_t kept = 0;
+    sort_in_place(p->words, p->count, sizeof *p->words, compare_words);
+    for (size_t i = 0; i < p->count; i++) {
+        bool is_alone = (i == 0 || p->words[i - 1].hash != p->words[i].hash) &&
+                        (i + 1 == p->count || p->words[i + 1].hash != p->words[i].hash);
+        if (is_alone)
+            p->words[kept++] = p->words[i];
+    }
+    p->count = kept;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- entries
  */
 
-#define ALL_HASHES (UINT64_C(1) << 32) /* their upper halves */
-
-enum { MOST_PARTS = 4, PAIRS_PER_BUCKET = 32, MOST_BUCKETS = 1 << 24, LARGEST_COUNT = 14 };
-
-struct buckets {
-    struct stream_writer stream, places;
-    uint32_t count, ranges; /* count: 0 as long as nobody knows how many pairs there are */
-    uint32_t open;          /* the one that is being filled */
-    uint64_t pairs;         /* in it */
-    struct bytes_out tags, entries, bucket;
+/* To write an entry as lower bits and the rest. */
+struct way {
+    unsigned bits;
+    uint64_t size; /* of both */
 };
 
-/* By rising hash each has its turn, empty ones too. */
-static void end_bucket(struct buckets *b)
+static uint64_t bytes_of(uint64_t bits)
 {
-    b->bucket.len = 0;
-    bytes_out_varint(&b->bucket, b->pairs);
-    bytes_out_append(&b->bucket, b->tags.data, b->tags.len);
-    bytes_out_append(&b->bucket, b->entries.data, b->entries.len);
-    uint64_t place = stream_writer_place(&b->stream, b->bucket.data, b->bucket.len);
-    stream_writer_place(&b->places, &place, sizeof place);
-    b->tags.len = b->entries.len = b->pairs = 0;
-    b->open++;
+    return (bits + 7) / 8;
 }
 
-static void put_bitmap(struct bytes_out *out, const uint16_t *ranges, uint32_t count, size_t size)
+static uint64_t rest_bits(const uint32_t *gaps, uint32_t count, unsigned bits)
 {
-    static const uint8_t head = PAIR_BITMAP;
-    bytes_out_append(out, &head, 1);
-    if (!bytes_out_reserve(out, size))
-        return;
-    uint8_t *to = out->data + out->len;
-    memset(to, 0, size);
+    uint64_t sum = count;
     for (uint32_t i = 0; i < count; i++)
-        to[ranges[i] / 8] = (uint8_t)(to[ranges[i] / 8] | 1u << ranges[i] % 8);
-    out->len += size;
+        sum += gaps[i] >> bits;
+    return sum;
 }
 
-static void put_gaps(struct bytes_out *out, const uint32_t *gaps, uint32_t count, unsigned bits)
+/* The best number of lower bits is near that of the mean gap: from there on down as long as it gets smaller. None in lists in
+ * which who reads them could not be sure of sums in 32 bits. */
+static struct way choose_bits(const uint32_t *gaps, uint32_t count, uint32_t postings)
 {
-    bool is_small = count <= LARGEST_COUNT;
-    uint8_t head = (uint8_t)((is_small ? count : LARGEST_COUNT + 1) << 4 | bits);
+    uint64_t sum = rest_bits(gaps, count, 0) - count;
+    struct way best = {.size = UINT64_MAX};
+    unsigned bits = 0;
+    while (bits < PAIR_MOST_BITS && sum >> bits > count && postings < 1 << 28)
+        bits++;
+    for (;; bits--) {
+        uint64_t size = bytes_of((uint64_t)count * bits) + bytes_of(rest_bits(gaps, count, bits));
+        if (size >= best.size)
+            return best;
+        best = (struct way){.bits = bits, .size = size};
+        if (bits == 0)
+            return best;
+    }
+}
+
+static void put_head(struct bytes_out *out, unsigned form, unsigned bits)
+{
+    uint8_t head = (uint8_t)(form << 4 | bits);
     bytes_out_append(out, &head, 1);
-    if (!is_small)
-        bytes_out_varint(out, count - LARGEST_COUNT - 1);
+}
+
+static void put_sizes(struct bytes_out *out, uint32_t count, uint64_t bytes)
+{
+    bytes_out_varint(out, count);
+    bytes_out_varint(out, bytes);
+}
+
+/* So many bytes that are 0. */
+static uint8_t *put_zeros(struct bytes_out *out, uint64_t bytes)
+{
+    if (!bytes_out_reserve(out, bytes))
+        return NULL;
+    uint8_t *to = out->data + out->len;
+    memset(to, 0, bytes);
+    out->len += bytes;
+    return to;
+}
+
+static void set_bit(uint8_t *bits, uint64_t i)
+{
+    bits[i / 8] = (uint8_t)(bits[i / 8] | 1u << i % 8);
+}
+
+static void put_rests(struct bytes_out *out, const uint32_t *gaps, uint32_t count, unsigned bits, uint64_t bytes)
+{
+    uint8_t *to = put_zeros(out, bytes);
+    uint64_t at = 0;
+    for (uint32_t i = 0; to && i < count; i++, at++)
+        set_bit(to, at += gaps[i] >> bits);
+}
+
+/* As lower bits and the rest; what is packed loses what is above its bits. */
+static void put_split(struct bytes_out *out, uint32_t *gaps, uint32_t count, unsigned bits)
+{
+    uint64_t bytes = bytes_of(rest_bits(gaps, count, bits));
+    struct bytes_out rests = {0};
+    put_rests(&rests, gaps, count, bits, bytes);
+    put_head(out, PAIR_FEW + 1, bits);
+    put_sizes(out, count, bytes);
+    for (uint32_t i = 0; i < count; i++)
+        gaps[i] &= (1u << bits) - 1;
     pack_append(out, gaps, count, bits);
+    bytes_out_append(out, rests.data, rests.len);
+    out->failed |= rests.failed;
+    bytes_out_free(&rests);
 }
 
-static void put_entry(struct bytes_out *out, const uint16_t *ranges, uint32_t count, uint32_t all)
+/* `gaps` is used up. */
+static void put_entry(struct bytes_out *out, uint32_t *gaps, uint32_t count, uint32_t postings)
 {
-    uint32_t gaps[PAIR_RANGES] = {ranges[0]};
-    for (uint32_t i = 1; i < count; i++)
-        gaps[i] = ranges[i] - ranges[i - 1] - 1u;
-    unsigned bits = pack_width(gaps, count);
-    size_t packed = ((size_t)count * bits + 7) / 8, bitmap = (all + 7) / 8;
-    if (bitmap <= packed)
-        put_bitmap(out, ranges, count, bitmap);
-    else
-        put_gaps(out, gaps, count, bits);
+    unsigned width = pack_width(gaps, count);
+    struct way split = choose_bits(gaps, count, postings);
+    if (count <= PAIR_FEW && width <= PAIR_MOST_BITS && bytes_of((uint64_t)count * width) <= split.size + 2) {
+        put_head(out, count, width);
+        pack_append(out, gaps, count, width);
+    } else {
+        put_split(out, gaps, count, split.bits);
+    }
 }
 
-static int add_pair(void *context, uint64_t hash, const uint16_t *ranges, uint32_t count)
+/* ---------------------------------------------------------------------------------------------------------------- rows
+ */
+
+enum { MOST_GROUPS = PAIRED_MOST / PAIR_GROUP };
+
+struct rows {
+    struct stream_writer stream, table;
+    const struct pairs_out *pairs;
+    uint32_t open; /* the row that is being filled, from 1 on */
+    uint32_t entry_count;
+    uint64_t bits[MOST_GROUPS];
+    uint32_t ends[MOST_GROUPS];
+    struct bytes_out entries, row;
+};
+
+static uint32_t group_count(const struct rows *r)
 {
-    struct buckets *b = context;
-    uint8_t tag = pair_tag(hash, b->count);
-    while (b->open < pair_bucket(hash, b->count))
-        end_bucket(b);
-    bytes_out_append(&b->tags, &tag, 1);
-    put_entry(&b->entries, ranges, count, b->ranges);
-    b->pairs++;
-    return b->tags.failed || b->entries.failed || b->bucket.failed ? -ENOMEM : 0;
+    return (uint32_t)((r->pairs->count + PAIR_GROUP - 1) / PAIR_GROUP);
 }
 
-static int open_buckets(struct buckets *b, struct store_writer *store, uint32_t ranges)
+static void put_groups(struct rows *r)
 {
-    *b = (struct buckets){.ranges = ranges};
-    int err = stream_writer_open(&b->stream, store, SECTION_PAIRS, EXTENT_PAYLOAD);
-    return err ? err : stream_writer_open(&b->places, store, SECTION_PAIR_PLACES, TABLE_PAYLOAD / 8 * 8);
+    uint32_t end = 0;
+    for (uint32_t i = 0; i < group_count(r); i++) {
+        end = r->ends[i] > end ? r->ends[i] : end; /* 0: it has none */
+        bytes_out_append(&r->row, &r->bits[i], sizeof r->bits[i]);
+        bytes_out_append(&r->row, &end, sizeof end);
+    }
 }
 
-static void close_buckets(struct buckets *b)
+static void name_row(struct rows *r, uint64_t place)
 {
-    stream_writer_close(&b->stream);
-    stream_writer_close(&b->places);
-    bytes_out_free(&b->tags);
-    bytes_out_free(&b->entries);
-    bytes_out_free(&b->bucket);
+    uint64_t element[] = {r->pairs->words[r->open - 1].hash, place};
+    stream_writer_place(&r->table, element, sizeof element);
+    memset(r->bits, 0, sizeof r->bits);
+    memset(r->ends, 0, sizeof r->ends);
+    r->entries.len = r->row.len = 0;
+    r->open++;
+}
+static_assert(PAIR_WORD == 2 * sizeof(uint64_t), "as drawn");
+
+/* Each word has its turn, those with nothing behind them, too. */
+static void end_row(struct rows *r)
+{
+    put_groups(r);
+    bytes_out_append(&r->row, r->entries.data, r->entries.len);
+    name_row(r, stream_writer_place(&r->stream, r->row.data, r->row.len));
 }
 
-/* Hashes are spread evenly: a part of them tells how many there are of all. */
-static uint32_t bucket_count(size_t pairs, uint64_t hashes)
+static int add_pair(void *context, uint32_t first, uint32_t second, uint32_t *gaps, uint32_t count)
 {
-    double all = (double)pairs * (double)ALL_HASHES / (double)hashes;
-    uint32_t count = 1;
-    while (count < MOST_BUCKETS && (double)count * PAIRS_PER_BUCKET < all)
-        count *= 2;
-    return count;
+    struct rows *r = context;
+    uint32_t in_first = r->pairs->words[first - 1].term.documents, bit = second - 1;
+    uint32_t in_second = r->pairs->words[second - 1].term.documents;
+    while (r->open < first)
+        end_row(r);
+    put_entry(&r->entries, gaps, count, in_first <= in_second ? in_first : in_second);
+    r->bits[bit / PAIR_GROUP] |= UINT64_C(1) << bit % PAIR_GROUP;
+    r->ends[bit / PAIR_GROUP] = (uint32_t)r->entries.len;
+    r->entry_count++;
+    return r->entries.failed || r->row.failed ? -ENOMEM : 0;
+}
+
+static int open_rows(struct rows *r, struct store_writer *store, const struct pairs_out *pairs)
+{
+    *r = (struct rows){.pairs = pairs, .open = 1};
+    int err = stream_writer_open(&r->stream, store, SECTION_PAIRS, EXTENT_PAYLOAD);
+    return err ? err : stream_writer_open(&r->table, store, SECTION_PAIR_WORDS, TABLE_PAYLOAD / PAIR_WORD * PAIR_WORD);
+}
+
+static void close_rows(struct rows *r)
+{
+    stream_writer_close(&r->stream);
+    stream_writer_close(&r->table);
+    bytes_out_free(&r->entries);
+    bytes_out_free(&r->row);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- passes
  */
 
-/* By what is found the next part is as large as there is room for, and a bit less: of so many documents of all. */
-static uint64_t next_width(uint64_t width, double used, double done)
+/* First words [low, high), numbers from 1 on; how many of them the next part is to have by what was found: as many as there
+ * is room for, and a bit less. */
+struct part {
+    uint32_t low, high;
+};
+
+static uint32_t next_width(const struct part *p, double used, double done)
 {
-    double next = (double)width * 0.75 * done / (used > 0.01 ? used : 0.01);
-    return next < (double)ALL_HASHES ? (uint64_t)next + 1 : ALL_HASHES;
+    double next = (double)(p->high - p->low) * 0.75 * done / (used > 0.01 ? used : 0.01);
+    return next < PAIRED_MOST ? (uint32_t)next + (next < 1) : PAIRED_MOST;
 }
 
-/* All words are read again for each part of the hashes. ERR_FULL, and nothing was written: there would be too many. */
-static int put_parts(struct pairs_scan *scan, unsigned shift, struct pairs_found *f, struct buckets *b)
+static int find_part(struct pairs_scan *scan, struct pairs_found *f, const struct part *p)
 {
-    uint64_t width = ALL_HASHES;
+    pairs_found_begin(f, p->low, p->high, pairs_scan_postings(scan));
+    return pairs_scan_run(scan, f);
+}
+
+/* All words are read again for each part of the first words. Of a word by itself that has no room nothing is known in the end.
+ * ERR_FULL, and nothing was written: there would be too many parts. */
+static int put_parts(struct pairs_scan *scan, struct pairs_found *f, struct rows *r)
+{
+    const uint32_t end = (uint32_t)r->pairs->count + 1;
+    uint32_t width = end;
     int err = 0;
-    for (uint64_t low = 0; low < ALL_HASHES && !err;) {
-        uint64_t high = ALL_HASHES - low < width ? ALL_HASHES : low + width;
-        pairs_found_begin(f, low, high);
-        err = pairs_scan_run(scan, shift, f);
-        if (!err && !f->is_full) {
-            b->count = b->count ? b->count : bucket_count(f->count, high - low);
-            err = pairs_found_visit(f, add_pair, b);
-            low = high;
-        }
-        width = next_width(width, pairs_found_used(f), pairs_found_done(f));
-        if (!err && low == 0 && width < ALL_HASHES / MOST_PARTS)
+    for (struct part p = {.low = 1}; p.low < end && !err;) {
+        p.high = end - p.low < width ? end : p.low + width;
+        err = find_part(scan, f, &p);
+        width = next_width(&p, pairs_found_used(f), pairs_scan_done(scan));
+        if (!err && f->is_full && p.low == 1 && width < end / MOST_PARTS)
             err = ERR_FULL;
+        if (err || (f->is_full && p.high - p.low > 1))
+            continue;
+        if (!f->is_full)
+            err = pairs_found_visit(f, add_pair, r);
+        while (!f->is_full && r->open < p.high)
+            end_row(r);
+        if (f->is_full)
+            name_row(r, NO_ROW);
+        p.low = p.high;
     }
     return err;
 }
 
 /* In little memory fewer words are frequent. */
-static int put_some(struct pairs_out *p, const struct segment *segment, unsigned shift, struct pairs_found *f,
-                    struct buckets *b)
+static int put_some(struct pairs_out *p, const struct segment *segment, struct store_writer *store, struct pairs_found *f,
+                    struct rows *r)
 {
     int err = ERR_FULL;
     while (err == ERR_FULL) {
         struct pairs_scan *scan;
-        err = pairs_scan_open(segment, p, p->memory / 5, &scan);
+        number_words(p);
+        err = open_rows(r, store, p);
+        if (!err)
+            err = pairs_scan_open(segment, p, p->memory / 5, &scan);
         if (err)
             return err;
-        err = put_parts(scan, shift, f, b);
+        err = put_parts(scan, f, r);
         pairs_scan_close(scan);
-        if (err == ERR_FULL)
+        if (err == ERR_FULL) {
+            close_rows(r);
             raise_least(p);
+        }
     }
     return err;
-}
-
-static unsigned shift_of(uint32_t documents)
-{
-    unsigned shift = 5;
-    while (pair_range_count(documents, shift) > PAIR_RANGES)
-        shift++;
-    return shift;
 }
 
 static int put_pairs(struct pairs_out *p, const struct segment *segment, struct store_writer *store,
                      struct pairs_written *out)
 {
     struct pairs_found found = {0};
-    struct buckets buckets = {0};
-    uint32_t ranges = pair_range_count(p->documents, out->shift);
-    int err = open_buckets(&buckets, store, ranges);
+    struct rows rows = {0};
+    int err = pairs_found_open(&found, p, p->memory / 5 * 4);
     if (!err)
-        err = pairs_found_open(&found, p->words, p->memory / 5 * 4, ranges);
-    if (!err)
-        err = put_some(p, segment, out->shift, &found, &buckets);
-    while (!err && buckets.open < buckets.count)
-        end_bucket(&buckets);
-    stream_writer_finish(&buckets.places);
-    out->parts = stream_writer_finish(&buckets.stream);
-    out->buckets = buckets.count;
-    out->least = p->least;
+        err = put_some(p, segment, store, &found, &rows);
+    if (err == ERR_INVALID) { /* of nothing anything is known */
+        err = 0;
+        p->count = 0;
+    }
+    if (!err) {
+        stream_writer_finish(&rows.table);
+        out->parts = stream_writer_finish(&rows.stream);
+        out->words = (uint32_t)p->count;
+        out->pairs = rows.entry_count;
+        out->least = p->least;
+    }
     pairs_found_close(&found);
-    close_buckets(&buckets);
+    close_rows(&rows);
     return err;
 }
 
 int pairs_out_put(struct pairs_out *p, const struct segment *segment, struct store_writer *store,
                   struct pairs_written *out)
 {
-    *out = (struct pairs_written){.shift = shift_of(p->documents)};
+    *out = (struct pairs_written){0};
     return p->failed ? -ENOMEM : put_pairs(p, segment, store, out);
 }

@@ -13,7 +13,6 @@
 enum {
     PAIRS_DOCUMENTS = 1 << 14, /* in smaller segments phrases are found soon enough */
     PAIRS_SHARE = 200,         /* a word is frequent that one in so many documents has */
-    PAIRED_MOST = 8192,        /* frequent words */
 };
 
 struct paired_word {
@@ -39,7 +38,7 @@ void pairs_out_word(struct pairs_out *p, struct str key, const struct dictionary
 
 /* What the TOC says of them. */
 struct pairs_written {
-    uint32_t least, shift, buckets, parts;
+    uint32_t least, words, pairs, parts;
 };
 
 /* When all lists are written: `segment` reads them. */

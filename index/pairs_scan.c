@@ -1,5 +1,6 @@
 #include "index/pairs_scan.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,11 @@ enum {
 
 #define NOTHING_BEYOND UINT32_MAX
 
-/* A word behind its document's room: document in the window << 48 | position << 16 | ordinal. */
+/* In a word's place in the text: here it stands for the first time in the document. */
+enum { FIRST_HERE = 1 << 15, NUMBER = FIRST_HERE - 1 };
+static_assert((int)PAIRED_MOST <= (int)NUMBER, "numbers leave a bit");
+
+/* A word behind its document's room: document in the window << 48 | position << 16 | number and bit. */
 static inline uint32_t far_position(uint64_t far)
 {
     return (uint32_t)(far >> 16);
@@ -47,12 +52,14 @@ struct pairs_scan {
     const struct column_out *lengths;
     struct window window;
     uint32_t span;  /* documents of the next window, if there are so many and the text has room for them */
-    uint16_t *text; /* of a window: ordinals of words by positions, 0 where none is that is frequent */
+    uint16_t *text; /* of a window: numbers of words by positions, 0 where none is that is frequent */
     size_t text_room;
     uint64_t *far;
     size_t far_count, far_room;
     uint32_t *gaps;
     size_t gap_room;
+    uint32_t *postings; /* of each word: up to the document in hand */
+    uint16_t hidden;    /* not 0: two words stand in one place */
     struct posting_block block;
 };
 
@@ -87,7 +94,8 @@ int pairs_scan_open(const struct segment *segment, const struct pairs_out *pairs
     s->cursors = calloc(pairs->count + 1, sizeof *s->cursors);
     s->text = malloc(s->text_room * sizeof *s->text);
     s->far = malloc(s->far_room * sizeof *s->far);
-    int err = s->cursors && s->text && s->far ? open_lists(s, segment, pairs->words) : -ENOMEM;
+    s->postings = malloc((pairs->count + 1) * sizeof *s->postings);
+    int err = s->cursors && s->text && s->far && s->postings ? open_lists(s, segment, pairs->words) : -ENOMEM;
     if (err)
         pairs_scan_close(s);
     else
@@ -103,6 +111,7 @@ void pairs_scan_close(struct pairs_scan *s)
     free(s->text);
     free(s->far);
     free(s->gaps);
+    free(s->postings);
     free(s);
 }
 
@@ -143,8 +152,8 @@ static int put_far(struct pairs_scan *s, uint32_t document, uint64_t position, u
     return 0;
 }
 
-/* Of one document of the window: the gap of the first is its position. What is in front of the window is a very large place.
- */
+/* Of one document of the window, of its first position on, which is its gap: the word's number has a bit for that. What is in
+ * front of the window is a very large place. */
 static int take_positions(struct pairs_scan *s, uint32_t document, const uint32_t *gaps, uint32_t count, uint16_t ordinal)
 {
     const struct window *w = &s->window;
@@ -152,10 +161,13 @@ static int take_positions(struct pairs_scan *s, uint32_t document, const uint32_
     uint64_t room = w->begins[document + 1] - w->begins[document] - 1, place = (uint64_t)gaps[0] - w->first;
     int err = 0;
     for (uint32_t k = 0;;) {
-        if (place < room)
+        if (place < room) {
+            s->hidden |= text[place];
             text[place] = ordinal;
-        else
+        } else {
             err = put_far(s, document, place + w->first, ordinal);
+        }
+        ordinal &= NUMBER;
         if (++k == count || err)
             return err;
         place += gaps[k] + UINT64_C(1);
@@ -238,7 +250,7 @@ static int fill_window(struct pairs_scan *s)
         lay_out(s);
         err = 0;
         for (size_t i = 0; i < s->word_count && !err; i++)
-            err = take_word(s, &s->cursors[i], (uint16_t)(i + 1));
+            err = take_word(s, &s->cursors[i], (uint16_t)((i + 1) | FIRST_HERE));
         if (err == ERR_FULL)
             s->span = (s->window.end - s->window.from) / 2;
     }
@@ -262,20 +274,39 @@ static void next_window(struct pairs_scan *s)
 /* ------------------------------------------------------------------------------------------------------------- finding
  */
 
-static void find_in_text(const uint16_t *text, const uint16_t *end, uint32_t range, struct pairs_found *found)
+/* The words that stand in the document have one posting more; most places are empty, four at a time. */
+static void count_postings(struct pairs_scan *s, const uint16_t *text, const uint16_t *end)
 {
-    uint32_t pairs[PAIRS_AT_ONCE], count = 0, first = *text;
+    static const uint16_t bits[] = {FIRST_HERE, FIRST_HERE, FIRST_HERE, FIRST_HERE};
+    uint64_t four, mask;
+    memcpy(&mask, bits, sizeof mask);
+    for (; end - text >= 4; text += 4) {
+        memcpy(&four, text, sizeof four);
+        for (unsigned i = 0; four & mask && i < 4; i++) {
+            if (text[i] & FIRST_HERE)
+                s->postings[text[i] & NUMBER]++;
+        }
+    }
+    for (; text < end; text++) {
+        if (*text & FIRST_HERE)
+            s->postings[*text & NUMBER]++;
+    }
+}
+
+static void find_in_text(const uint16_t *text, const uint16_t *end, uint32_t document, struct pairs_found *found)
+{
+    uint32_t pairs[PAIRS_AT_ONCE], count = 0, first = *text & NUMBER;
     while (++text < end) {
-        uint32_t second = *text;
+        uint32_t second = *text & NUMBER;
         pairs[count] = found_words(first, second);
         count += (first != 0) & (second != 0);
         first = second;
         if (count == PAIRS_AT_ONCE) {
-            pairs_found_add(found, pairs, count, range);
+            pairs_found_add(found, pairs, count, document);
             count = 0;
         }
     }
-    pairs_found_add(found, pairs, count, range);
+    pairs_found_add(found, pairs, count, document);
 }
 
 static int compare(const void *a, const void *b)
@@ -290,45 +321,87 @@ static uint32_t before_far(const struct pairs_scan *s, size_t i)
     const uint32_t *begins = s->window.begins;
     uint64_t far = s->far[i], document = far >> 48;
     if (i > 0 && s->far[i - 1] >> 16 == (far >> 16) - 1)
-        return (uint16_t)s->far[i - 1];
+        return (uint32_t)s->far[i - 1] & NUMBER;
     uint32_t end = begins[document + 1] - 1; /* of the document's room */
-    return far_position(far) == end - begins[document] ? s->text[end - 1] : 0;
+    return far_position(far) == end - begins[document] ? s->text[end - 1] & NUMBER : 0;
 }
 
-/* Those of one document from the i-th on; where the next one's begin. */
-static size_t find_far(const struct pairs_scan *s, size_t i, uint32_t document, uint32_t range, struct pairs_found *found)
+/* Where those of the next document begin. */
+static size_t far_end(const struct pairs_scan *s, size_t i, uint32_t document)
 {
-    for (; i < s->far_count && s->far[i] >> 48 == document; i++) {
-        uint32_t first = before_far(s, i), pair = found_words(first, (uint16_t)s->far[i]);
-        pairs_found_add(found, &pair, first != 0, range);
-    }
+    while (i < s->far_count && s->far[i] >> 48 == document)
+        i++;
     return i;
 }
 
-static void find_pairs(struct pairs_scan *s, unsigned shift, struct pairs_found *found)
+static void count_far_postings(struct pairs_scan *s, size_t from, size_t end)
 {
-    const struct window *w = &s->window;
-    size_t far = 0;
-    sort_in_place(s->far, s->far_count, sizeof *s->far, compare);
-    for (uint32_t i = 0; i < w->end - w->from; i++) {
-        uint32_t range = (w->from + i) >> shift;
-        find_in_text(s->text + w->begins[i], s->text + w->begins[i + 1], range, found);
-        far = find_far(s, far, i, range, found);
+    for (size_t i = from; i < end; i++) {
+        s->postings[s->far[i] & NUMBER] += s->far[i] >> 15 & 1;
+        s->hidden |= i > from && s->far[i] >> 16 == s->far[i - 1] >> 16;
     }
 }
 
-int pairs_scan_run(struct pairs_scan *s, unsigned shift, struct pairs_found *found)
+static void find_far(const struct pairs_scan *s, size_t from, size_t end, uint32_t document, struct pairs_found *found)
+{
+    for (size_t i = from; i < end; i++) {
+        uint32_t first = before_far(s, i), pair = found_words(first, (uint32_t)s->far[i] & NUMBER);
+        pairs_found_add(found, &pair, first != 0, document);
+    }
+}
+
+static void find_pairs(struct pairs_scan *s, struct pairs_found *found)
+{
+    struct window *w = &s->window;
+    size_t far = 0, end;
+    sort_in_place(s->far, s->far_count, sizeof *s->far, compare);
+    if (w->first > 0)
+        s->text[0] &= NUMBER; /* of a document that goes on: it was there in the window before */
+    for (uint32_t i = 0; i < w->end - w->from; i++, far = end) {
+        const uint16_t *text = s->text + w->begins[i], *text_end = s->text + w->begins[i + 1];
+        end = far_end(s, far, i);
+        count_postings(s, text, text_end);
+        count_far_postings(s, far, end);
+        find_in_text(text, text_end, w->from + i, found);
+        find_far(s, far, end, w->from + i, found);
+    }
+}
+
+static bool are_all_met(const struct pairs_scan *s, const struct pairs_found *found)
+{
+    bool are_met = true;
+    for (size_t i = 0; i < s->word_count; i++)
+        are_met &= s->postings[i + 1] == found->words[i].term.documents;
+    return are_met;
+}
+
+/* Postings' numbers are right if each was met: if no word hid another one in its place. */
+int pairs_scan_run(struct pairs_scan *s, struct pairs_found *found)
 {
     int err = 0;
     s->window = (struct window){.beyond = NOTHING_BEYOND};
     s->span = WINDOW_DOCUMENTS;
+    s->hidden = 0;
     for (size_t i = 0; i < s->word_count; i++)
         s->cursors[i].block = 0;
+    memset(s->postings, 0, (s->word_count + 1) * sizeof *s->postings);
     while (!err && !found->is_full && (s->window.end < s->documents || s->window.beyond != NOTHING_BEYOND)) {
         next_window(s);
         err = fill_window(s);
         if (!err)
-            find_pairs(s, shift, found);
+            find_pairs(s, found);
     }
-    return err;
+    if (err || found->is_full)
+        return err;
+    return s->hidden || !are_all_met(s, found) ? ERR_INVALID : 0;
+}
+
+double pairs_scan_done(const struct pairs_scan *s)
+{
+    return s->documents ? ((double)s->window.end + 0.5) / (double)s->documents : 1;
+}
+
+const uint32_t *pairs_scan_postings(const struct pairs_scan *s)
+{
+    return s->postings;
 }

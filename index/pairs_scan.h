@@ -16,7 +16,13 @@ int pairs_scan_open(const struct segment *segment, const struct pairs_out *pairs
                     struct pairs_scan **out);
 void pairs_scan_close(struct pairs_scan *s); /* accepts NULL */
 
-/* All documents, or until `found` is full. */
-int pairs_scan_run(struct pairs_scan *s, unsigned shift, struct pairs_found *found);
+/* All documents, or until `found` is full. ERR_INVALID: words stand in one place, and nothing that was found can be used. */
+int pairs_scan_run(struct pairs_scan *s, struct pairs_found *found);
+
+/* Of all documents, how many were looked at until it was full. */
+double pairs_scan_done(const struct pairs_scan *s);
+
+/* For pairs_found_begin. */
+const uint32_t *pairs_scan_postings(const struct pairs_scan *s);
 
 #endif

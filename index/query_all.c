@@ -339,6 +339,31 @@ static void walk_blocks(struct all *x)
     }
 }
 
+/* The lead is a phrase, and the documents are known that may have it: a block of them at a time. */
+static void walk_listed(struct all *x)
+{
+    struct scope *scope = &x->s->scope;
+    struct batch *b = x->batch;
+    const uint32_t *documents;
+    int32_t others = bound_of_others(x), rest = others + x->lead->bound;
+    size_t left = phrase_documents(x->lead, x->from, &documents), count;
+    for (; left > 0 && is_enough(x) && !scope_is_over(scope); left -= count, documents += count) {
+        count = left < POSTING_BLOCK ? left : (size_t)POSTING_BLOCK;
+        uint32_t from = documents[0], end = documents[count - 1] + 1;
+        int32_t least = least_score(x, from), bound = least > 0 ? clause_bound(x->lead, from, end) : x->lead->bound;
+        x->pruned |= least > 0;
+        if (bound + others >= least && (least == 0 || can_reach(x, bound, from, end, least))) {
+            memcpy(b->documents, documents, count * sizeof *documents);
+            memset(b->scores, 0, count * sizeof *b->scores);
+            b->count = count;
+            finish_batch(x, count, least, rest);
+        }
+        x->from = end;
+    }
+    if (left == 0)
+        x->from = scope->documents;
+}
+
 /* As many of the lead's documents are hits as of those that were tried while any score got in: what was counted after
  * that is only what scores more. */
 static void estimate(struct all *x)
@@ -350,13 +375,30 @@ static void estimate(struct all *x)
     x->s->counts[0] += hits > x->counted ? hits - x->counted : 0;
 }
 
-/* Two words, of which nothing but the number of documents is asked. */
-static bool is_count_of_two(const struct all *x)
+/* Nothing but the number of documents is asked, all of which count. */
+static bool is_count(const struct all *x)
 {
     const struct scan *s = x->s;
-    return s->scope.unscored && is_complete(x) && !x->incomplete_only && x->required_count == 2 &&
-           x->required[0]->kind == CLAUSE_WORD && x->required[1]->kind == CLAUSE_WORD && s->core->deleted == 0 &&
+    return s->scope.unscored && is_complete(x) && !x->incomplete_only && s->core->deleted == 0 &&
            s->plan->excluded_count == 0;
+}
+
+static bool count_two(struct all *x)
+{
+    struct clause **r = x->required;
+    if (x->required_count != 2 || r[0]->kind != CLAUSE_WORD || r[1]->kind != CLAUSE_WORD)
+        return false;
+    x->s->counts[0] += prune_count_both(x->s, r[0]->lists, r[1]->lists);
+    return true;
+}
+
+static bool count_phrase(struct all *x)
+{
+    const struct clause *c = x->required[0];
+    if (x->required_count != 1 || c->kind != CLAUSE_PHRASE || !phrase_is_counted(c))
+        return false;
+    x->s->counts[0] += c->cost;
+    return true;
 }
 
 void prune_all(struct scan *s, size_t must, bool incomplete_only)
@@ -364,13 +406,13 @@ void prune_all(struct scan *s, size_t must, bool incomplete_only)
     struct all x = {.s = s, .batch = &s->prune->batch, .must = must, .incomplete_only = incomplete_only};
     if (!may_have_all(&x) || !open_all(&x))
         return;
-    if (s->scope.unscored && require(&x, must) && is_count_of_two(&x)) {
-        s->counts[0] += prune_count_both(s, x.required[0]->lists, x.required[1]->lists);
+    if (is_count(&x) && require(&x, must) && (count_two(&x) || count_phrase(&x)))
         return;
-    }
     while (x.from < s->scope.documents && !s->scope.err && !s->scope.late && require(&x, scan_rungs_needed(s, x.must))) {
         if (x.lead->kind == CLAUSE_GROUP)
             walk_windows(&x);
+        else if (x.lead->kind == CLAUSE_PHRASE && phrase_leads(x.lead))
+            walk_listed(&x);
         else
             walk_blocks(&x);
     }

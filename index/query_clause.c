@@ -150,16 +150,29 @@ static void accumulate_list(struct scored_list *l, uint32_t base, uint32_t end, 
         from = l->block.documents[l->block.count - 1] + 1;
 }
 
-/* Documents of the rarest word, as many as it has in the window, and which of them have the phrase. */
-static void accumulate_phrase(struct clause *c, uint32_t base, uint32_t end, struct window *w)
+/* From `from` on, as many as are at hand, at most a block of them: of what may be the phrase's, or of its rarest word. */
+static size_t take_candidates(struct clause *c, uint32_t from, uint32_t end, uint32_t *out)
 {
     struct scored_list *rarest = &c->lists[0];
+    const uint32_t *documents;
+    size_t count = 0, left;
+    if (phrase_leads(c)) {
+        left = phrase_documents(c, from, &documents);
+    } else {
+        left = scored_seek(rarest, from) == POSTINGS_END ? 0 : rarest->block.count - rarest->next;
+        documents = rarest->block.documents + rarest->next;
+    }
+    for (; count < left && count < POSTING_BLOCK && documents[count] < end; count++)
+        out[count] = documents[count];
+    return count;
+}
+
+static void accumulate_phrase(struct clause *c, uint32_t base, uint32_t end, struct window *w)
+{
     uint32_t documents[POSTING_BLOCK + KERNEL_OVERWRITE];
     int32_t out[POSTING_BLOCK];
-    for (uint32_t from = base; (from = scored_seek(rarest, from)) < end;) {
-        struct candidates found = {.documents = documents, .out = out};
-        for (; rarest->next < rarest->block.count && rarest->block.documents[rarest->next] < end; rarest->next++)
-            documents[found.count++] = rarest->block.documents[rarest->next];
+    struct candidates found = {.documents = documents, .out = out};
+    for (uint32_t from = base; (found.count = take_candidates(c, from, end, documents)) > 0;) {
         from = documents[found.count - 1] + 1;
         phrase_look_up(c, &found);
         for (size_t i = 0; i < found.count; i++) {

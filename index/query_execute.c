@@ -168,7 +168,8 @@ static void ask_for_lists(const struct execution *x)
 {
     struct page_ranges r;
     page_ranges_init(&r);
-    ask_for_pairs(x, will_need_pair_place, &r);
+    ask_for_pairs(x, will_need_pair_words, &r);
+    ask_for_pairs(x, will_need_pair_row, &r);
     ask_for_pairs(x, will_need_pair, &r);
     for (size_t n = 0; n < x->segment_count; n++) {
         const struct segment *s = x->snapshot->segments[x->order[n]].segment;

@@ -3,49 +3,12 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "index/pairs.h"
+#include "index/phrase_pairs.h"
 #include "index/score.h"
 #include "index/will_need.h"
 
-/* The positions of one distinct word in the document in hand. */
-struct standing {
-    uint32_t *at;
-    uint32_t count;
-};
-
-struct phrase {
-    uint32_t longest; /* the largest offset of an element */
-    bool meets;       /* no word twice, any field: positions are moved so that they are equal where the phrase is */
-    uint32_t *lists;  /* of each element: its list */
-    uint32_t *from;  /* of each element: place in its list's positions */
-    struct standing *standing; /* of each list */
-    bool has_ranges; /* it stands only there, as far as pairs of its words tell */
-    unsigned shift;
-    struct pair_ranges ranges;
-    bool in_field;
-    uint32_t field, field_weight;
-
-    /* of the candidates in hand, a few at a time, those that have all words */
-    size_t count;
-    uint32_t documents[POSTING_BLOCK + KERNEL_OVERWRITE];
-    uint32_t numbers[POSTING_BLOCK]; /* among the candidates */
-    int32_t sums[POSTING_BLOCK], scratch[POSTING_BLOCK];
-    uint32_t *ordinals; /* of their postings: for each list but the last a row of POSTING_BLOCK */
-    uint32_t place_starts[POSTING_BLOCK], place_counts[POSTING_BLOCK]; /* of the last list's positions */
-    struct places places;
-};
-
 /* ------------------------------------------------------------------------------------------------------------- opening
  */
-
-/* The element before this one with the same word, or itself. */
-static size_t first_alike(const struct tree_leaf *leaf, size_t element)
-{
-    size_t i = 0;
-    while (!str_equal(leaf->elements[i].key, leaf->elements[element].key))
-        i++;
-    return i;
-}
 
 /* The first element with each word, the rarest word first: how many words; 0 if one is not in the segment. */
 static size_t rank_elements(const struct clause *c, uint32_t *out)
@@ -54,7 +17,7 @@ static size_t rank_elements(const struct clause *c, uint32_t *out)
     uint32_t *documents = c->phrase->from; /* of each element; it is set when there is a document in hand */
     size_t count = 0;
     for (uint32_t i = 0; i < leaf->element_count; i++) {
-        if (first_alike(leaf, i) < i)
+        if (phrase_first_alike(leaf, i) < i)
             continue;
         documents[i] = scored_documents(c->scope, leaf->elements[i].key);
         if (documents[i] == 0)
@@ -67,42 +30,12 @@ static size_t rank_elements(const struct clause *c, uint32_t *out)
     return count;
 }
 
-static bool is_pair(const struct clause *c, size_t element)
-{
-    const struct tree_leaf *leaf = c->leaf;
-    const uint32_t *documents = c->phrase->from, least = segment_pairs_least(c->scope->segment);
-    return leaf->elements[element + 1].offset == leaf->elements[element].offset + 1 &&
-           documents[first_alike(leaf, element)] >= least && documents[first_alike(leaf, element + 1)] >= least;
-}
-
-/* False if two of the words stand nowhere side by side; documents of all words are known. */
-static bool find_ranges(struct clause *c)
-{
-    struct phrase *p = c->phrase;
-    const struct segment *s = c->scope->segment;
-    bool has_any = true;
-    p->has_ranges = false;
-    for (size_t i = 0; segment_pairs_least(s) > 0 && i + 1 < c->leaf->element_count && has_any; i++) {
-        if (!is_pair(c, i))
-            continue;
-        if (!p->has_ranges)
-            memset(&p->ranges, 0xff, sizeof p->ranges);
-        p->has_ranges = true;
-        p->shift = segment_pairs_shift(s);
-        int err = segment_pair_ranges(s, c->leaf->elements[i].key, c->leaf->elements[i + 1].key, &p->ranges);
-        if (err)
-            scope_fail(c->scope, err, "pairs");
-        has_any = !err && pair_ranges_have(&p->ranges, p->shift, 0, c->scope->documents);
-    }
-    return has_any;
-}
-
 /* Each distinct word once, the rarest first; false if the phrase is not in the segment. */
 static bool open_lists(struct clause *c)
 {
     uint32_t *ranked = c->phrase->lists; /* it is set once the lists are known */
     size_t count = rank_elements(c, ranked);
-    if (count == 0 || !find_ranges(c))
+    if (count == 0 || !phrase_find_pairs(c))
         return false;
     for (; c->list_count < count; c->list_count++) {
         const struct tree_element *e = &c->leaf->elements[ranked[c->list_count]];
@@ -111,7 +44,7 @@ static bool open_lists(struct clause *c)
             return false;
         c->bound += l->bound;
     }
-    c->cost = c->lists[0].list.documents;
+    c->cost = c->phrase->is_pair ? c->phrase->pairs[0].known.count : c->lists[0].list.documents;
     return true;
 }
 
@@ -134,9 +67,10 @@ static bool make_room(struct clause *c)
     p->lists = arena_new_array(a, elements, uint32_t);
     p->from = arena_new_array(a, elements, uint32_t);
     p->standing = arena_new_array(a, elements, struct standing);
+    p->pairs = arena_alloc_unset(a, elements * sizeof *p->pairs);
     p->places = (struct places){.arena = a};
-    p->ordinals = arena_alloc_unset(a, elements * POSTING_BLOCK * sizeof *p->ordinals);
-    return p->lists && p->from && p->standing && p->ordinals;
+    p->ordinals = arena_alloc_unset(a, (elements * POSTING_BLOCK + KERNEL_OVERWRITE) * sizeof *p->ordinals);
+    return p->lists && p->from && p->standing && p->pairs && p->ordinals;
 }
 
 /* Each element's list, and how far the list's positions are moved: to where the last element would stand. */
@@ -154,6 +88,8 @@ static void name_lists(struct clause *c)
         if (p->meets)
             c->lists[list].place_base = p->longest - leaf->elements[i].offset;
     }
+    for (size_t i = 0; i < p->pair_count; i++)
+        p->pairs[i].owner = p->lists[p->pairs[i].owner];
 }
 
 void phrase_open(struct clause *c)
@@ -167,7 +103,10 @@ void phrase_open(struct clause *c)
         return;
     }
     name_lists(c);
-    c->kind = CLAUSE_PHRASE;
+    if (!c->phrase->is_pair)
+        phrase_list_documents(c);
+    if (c->cost > 0)
+        c->kind = CLAUSE_PHRASE;
 }
 
 /* --------------------------------------------------------------------------------------------------- all of the words
@@ -193,6 +132,54 @@ static void keep_some(struct phrase *p, size_t lists, bool is_last, const uint32
     keep(p->place_counts, kept, is_last ? count : 0);
 }
 
+/* What the lists behind this one may add. */
+static int32_t bound_behind(const struct clause *c, size_t list)
+{
+    int32_t sum = 0;
+    for (size_t i = list + 1; i < c->list_count; i++)
+        sum += c->lists[i].bound;
+    return sum;
+}
+
+/* Of the candidates, each of which has one of `own`, those whose it is among `others`, of which none is below the first: their
+ * places; how many. */
+static size_t find_those_in(const struct clause *c, const uint32_t *own, const uint32_t *others, size_t left, uint32_t *kept)
+{
+    const struct kernels *k = c->scope->kernels;
+    uint32_t places[POSTING_BLOCK + KERNEL_OVERWRITE];
+    size_t count = c->phrase->count, within = kernel_below(others, left, own[count - 1]) + 1;
+    within = within < left ? within : left;
+    if (within < count)
+        return within > 0 ? k->intersect(others, within, own, count, places, kept) : 0;
+    return k->intersect(own, count, others, within, kept, places);
+}
+
+/* Of those whose postings of the list are in hand the pair's. */
+static void keep_pair(struct clause *c, struct phrase_pair *pair, size_t list)
+{
+    struct phrase *p = c->phrase;
+    uint32_t kept[POSTING_BLOCK + KERNEL_OVERWRITE];
+    const uint32_t *own = p->ordinals + list * POSTING_BLOCK, *postings;
+    size_t left = phrase_pair_postings(c, pair, own[0], &postings);
+    size_t count = find_those_in(c, own, postings, left, kept);
+    if (count < p->count)
+        keep_some(p, list + 1, false, kept, count);
+    p->count = count;
+}
+
+/* Of a phrase's other pairs those that are quickly read, beside what it is to go on with those that have not got them. */
+static void keep_pairs(struct clause *c, size_t list)
+{
+    enum { QUICKER = 4 };
+    struct phrase *p = c->phrase;
+    for (size_t i = 0; i < p->pair_count && p->count > 0; i++) {
+        struct phrase_pair *pair = &p->pairs[i];
+        bool is_quick = p->is_pair || pair->postings || pair->known.count / QUICKER <= c->cost;
+        if (pair->owner == list && is_quick)
+            keep_pair(c, pair, list);
+    }
+}
+
 /* Of the candidates those that the list has, with what it adds, too: without branches, since which they are cannot be
  * foreseen. Of the last list the positions are read at once, of those that may still do: no position is read of a document
  * whose words alone, phrase or not, are too little. */
@@ -200,12 +187,12 @@ static void keep_those_with(struct clause *c, size_t list, const struct candidat
 {
     struct phrase *p = c->phrase;
     uint32_t kept[POSTING_BLOCK];
-    bool is_last = list + 1 == c->list_count, is_bounded = few->scores && !p->in_field;
+    bool is_last = list + 1 == c->list_count && !p->is_pair, is_bounded = few->scores && !p->in_field;
     struct candidates found = {
         .documents = p->documents,
         .count = p->count,
         .scores = is_bounded ? p->sums : NULL,
-        .least = is_last ? few->least : INT32_MIN / 2,
+        .least = few->least - bound_behind(c, list),
         .out = p->scratch,
         .ordinals = is_last ? NULL : p->ordinals + list * POSTING_BLOCK,
         .places = is_last ? &p->places : NULL,
@@ -224,27 +211,47 @@ static void keep_those_with(struct clause *c, size_t list, const struct candidat
     if (count < p->count)
         keep_some(p, list + !is_last, is_last, kept, count);
     p->count = count;
+    if (!is_last)
+        keep_pairs(c, list);
 }
 
-bool phrase_may_be(const struct clause *c, uint32_t from, uint32_t end)
+/* Of all candidates. Sums have in front what they had before. */
+static void take_all(struct phrase *p, const struct candidates *few)
 {
-    const struct phrase *p = c->phrase;
-    return !p->has_ranges || pair_ranges_have(&p->ranges, p->shift, from, end);
+    memcpy(p->documents, few->documents, few->count * sizeof *p->documents);
+    for (size_t i = 0; i < few->count; i++) {
+        p->numbers[i] = (uint32_t)i;
+        p->sums[i] = few->scores ? few->scores[i] : 0;
+    }
+    p->count = few->count;
 }
 
-/* Sums have in front what the candidates had before. */
+/* Of the candidates those that are listed. */
+static void keep_listed(struct clause *c)
+{
+    struct phrase *p = c->phrase;
+    uint32_t kept[POSTING_BLOCK + KERNEL_OVERWRITE];
+    const uint32_t *listed;
+    size_t left = phrase_documents(c, p->documents[0], &listed);
+    if (left >= p->count && memcmp(listed, p->documents, p->count * sizeof *listed) == 0)
+        return;
+    size_t count = find_those_in(c, p->documents, listed, left, kept);
+    keep_some(p, 0, false, kept, count);
+    p->count = count;
+}
+
 static void keep_those_with_all(struct clause *c, const struct candidates *few)
 {
     struct phrase *p = c->phrase;
-    p->count = 0;
-    for (size_t i = 0; i < few->count; i++) {
-        p->documents[p->count] = few->documents[i];
-        p->numbers[p->count] = (uint32_t)i;
-        p->sums[p->count] = few->scores ? few->scores[i] : 0;
-        p->count += !p->has_ranges || pair_ranges_have_one(&p->ranges, p->shift, few->documents[i]);
-    }
-    for (size_t list = 0; list < c->list_count && p->count > 0; list++)
+    bool is_counted = p->is_pair && !few->scores && c->scope->unscored;
+    take_all(p, few);
+    if (p->is_listed && !p->is_pair)
+        keep_listed(c);
+    for (size_t list = 0; list < c->list_count && p->count > 0; list++) {
         keep_those_with(c, list, few);
+        if (is_counted && list == p->pairs[0].owner)
+            return;
+    }
 }
 
 /* ----------------------------------------------------------------------------------------------------------- positions
@@ -345,6 +352,15 @@ static void keep_those_meeting(struct clause *c, size_t list)
     p->count = count;
 }
 
+/* What those in hand get, which are the phrase's. */
+static void give(const struct phrase *p, const struct candidates *few)
+{
+    for (size_t k = 0; k < p->count; k++) {
+        uint32_t i = p->numbers[k];
+        few->out[i] = p->sums[k] - (few->scores ? few->scores[i] : 0);
+    }
+}
+
 /* Positions are moved so that they are equal where the phrase is: list by list, fewer and fewer of those in hand. */
 static void judge_all(struct clause *c, const struct candidates *few)
 {
@@ -353,10 +369,8 @@ static void judge_all(struct clause *c, const struct candidates *few)
         c->scope->ticks += (uint32_t)p->count;
         keep_those_meeting(c, list);
     }
-    for (size_t k = 0; k < p->count && !c->scope->err && !c->scope->late; k++) {
-        uint32_t i = p->numbers[k];
-        few->out[i] = p->sums[k] - (few->scores ? few->scores[i] : 0);
-    }
+    if (!c->scope->err && !c->scope->late)
+        give(p, few);
 }
 
 /* Whether the words stand side by side, all in the field where there is one: then the first of them tells, since no
@@ -429,6 +443,10 @@ static void look_up_few(struct clause *c, const struct candidates *few)
         few->out[i] = ABSENT;
     p->places.count = 0;
     keep_those_with_all(c, few);
+    if (p->is_pair) {
+        give(p, few);
+        return;
+    }
     if (c->scope->asks)
         ask_for_positions(c);
     if (p->meets) {

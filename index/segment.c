@@ -60,10 +60,8 @@ static int read_names(struct segment *s, const uint8_t *at, const uint8_t *end)
 
 static bool are_pairs_right(const struct toc *t)
 {
-    if (t->pair_least == 0)
-        return t->pair_buckets == 0 && t->parts_pairs == 0;
-    bool is_power = t->pair_buckets > 0 && (t->pair_buckets & (t->pair_buckets - 1)) == 0;
-    return is_power && t->pair_shift < 32 && pair_range_count(t->documents, t->pair_shift) <= PAIR_RANGES;
+    bool has_pairs = t->pair_least > 0;
+    return t->pair_words <= PAIRED_MOST && (has_pairs || (t->pair_words == 0 && t->parts_pairs == 0));
 }
 
 static int read_toc(struct segment *s)
@@ -112,7 +110,7 @@ static int open_tables(struct segment *s)
         {SECTION_BODY_ENDS, n, 8, &s->body_ends},
         {SECTION_BODY_BLOCKS, s->toc.body_blocks, 16, &s->body_blocks},
         {SECTION_BLOCKS, s->toc.blocks, DICTIONARY_INDEX, &s->blocks},
-        {SECTION_PAIR_PLACES, s->toc.pair_buckets, 8, &s->pair_places},
+        {SECTION_PAIR_WORDS, s->toc.pair_words, PAIR_WORD, &s->pair_words},
     };
     int err = 0;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !err; i++)
@@ -183,7 +181,7 @@ static const char *name_of(enum section section)
         {SECTION_POSTINGS, "postings"},
         {SECTION_POSITIONS, "positions"},
         {SECTION_PAIRS, "pairs"},
-        {SECTION_PAIR_PLACES, "pair places"},
+        {SECTION_PAIR_WORDS, "pair words"},
         {SECTION_LENGTHS, "length codes"},
         {SECTION_STAMPS, "stamps"},
         {SECTION_IDS, "records"},
@@ -340,7 +338,7 @@ static void list_streams(const struct segment *s, const struct parts *out[STREAM
         &s->dictionary,      &s->postings,          &s->positions,    &s->ids,
         &s->bodies,          &s->id_places.parts,   &s->hashes.parts, &s->hash_documents.parts,
         &s->body_ends.parts, &s->body_blocks.parts, &s->blocks.parts, &s->pairs,
-        &s->pair_places.parts,
+        &s->pair_words.parts,
     };
     memcpy(out, streams, sizeof streams);
 }

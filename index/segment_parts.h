@@ -26,7 +26,7 @@ struct segment {
     struct str analyzer;
     struct str *fields;
     struct extent lengths, stamps;
-    struct table id_places, hashes, hash_documents, body_ends, body_blocks, blocks, pair_places;
+    struct table id_places, hashes, hash_documents, body_ends, body_blocks, blocks, pair_words;
     uint64_t *sampled; /* prefixes of every SAMPLED_BLOCKS-th block: near each other, where the index is spread out */
     struct parts dictionary, postings, positions, ids, bodies, pairs;
 };

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-enum { SORT_MAX_SIZE = 64 }; /* of an element */
+enum { SORT_MAX_SIZE = 128 }; /* of an element */
 
 void sort_in_place(void *base, size_t count, size_t size, int (*compare)(const void *a, const void *b));
 

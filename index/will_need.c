@@ -114,19 +114,26 @@ static void need_positions(const struct posting_list *l, uint32_t block, struct 
         need_place(l->segment, &l->segment->positions, place + from, end - from, r);
 }
 
-void will_need_pair_place(const struct segment *s, struct str first, struct str second, struct page_ranges *r)
+void will_need_pair_words(const struct segment *s, struct str first, struct str second, struct page_ranges *r)
 {
-    uint32_t bucket = segment_pair_bucket(s, first, second);
-    need_element(s, &s->pair_places, bucket, r);
-    need_element(s, &s->pair_places, bucket + 1, r); /* where it ends */
+    (void)first; /* they are few, and looked through by halves */
+    (void)second;
+    need_place(s, &s->pair_words.parts, 0, (uint64_t)s->toc.pair_words * PAIR_WORD, r);
+}
+
+void will_need_pair_row(const struct segment *s, struct str first, struct str second, struct page_ranges *r)
+{
+    struct pair_place groups;
+    (void)second;
+    if (segment_pair_row(s, first, &groups))
+        need_place(s, &s->pairs, groups.place, groups.size, r);
 }
 
 void will_need_pair(const struct segment *s, struct str first, struct str second, struct page_ranges *r)
 {
-    uint64_t place;
-    uint32_t size;
-    if (segment_pair_place(s, segment_pair_bucket(s, first, second), &place, &size) == 0)
-        need_place(s, &s->pairs, place, size, r);
+    struct pair_place entries;
+    if (segment_pair_entries(s, first, second, &entries))
+        need_place(s, &s->pairs, entries.place, entries.size, r);
 }
 
 void will_need_blocks(const struct posting_list *l, const uint32_t *documents, size_t count, bool with_positions,

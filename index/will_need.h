@@ -52,9 +52,10 @@ void will_need_dictionary(const struct segment *s, struct page_ranges *r);
 void will_need_list(const struct segment *s, const struct term *t, uint64_t documents, bool with_positions,
                     struct page_ranges *r);
 
-/* Of two frequent words that are neighbours in a phrase: what tells where their list of ranges is, and, for which that is
- * read, the list. */
-void will_need_pair_place(const struct segment *s, struct str first, struct str second, struct page_ranges *r);
+/* Of two frequent words that are neighbours in a phrase, one after the other: what tells where the first one's row is; for which
+ * that is read, what tells where in it the second is; and what is known of the two. */
+void will_need_pair_words(const struct segment *s, struct str first, struct str second, struct page_ranges *r);
+void will_need_pair_row(const struct segment *s, struct str first, struct str second, struct page_ranges *r);
 void will_need_pair(const struct segment *s, struct str first, struct str second, struct page_ranges *r);
 
 /* Of some blocks of an open list: those where `documents` (rising) may be, the positions of these, too, if they are

@@ -26,7 +26,7 @@ static const enum section sections[] = {
     SECTION_TOC,     SECTION_DICTIONARY, SECTION_BLOCKS,      SECTION_POSTINGS,       SECTION_POSITIONS,
     SECTION_LENGTHS, SECTION_STAMPS,     SECTION_IDS,         SECTION_ID_PLACES,      SECTION_HASHES,
     SECTION_BODIES,  SECTION_BODY_ENDS,  SECTION_BODY_BLOCKS, SECTION_HASH_DOCUMENTS, SECTION_PAIRS,
-    SECTION_PAIR_PLACES,
+    SECTION_PAIR_WORDS,
 };
 
 enum { TOC = 0 /* its number among them */, READ_TERMS = 1, READ_DOCUMENTS = 2, READ_PAIRS = 4 };
@@ -50,7 +50,8 @@ static void write_term(struct segment_writer *w, uint32_t term, bool is_stem)
 {
     uint32_t end = term > 4 && term % 8 ? 60 : DOCUMENTS; /* few are long: an input is read in a millisecond */
     for (uint32_t n = 0; n < end; n += 1 + (term + n % 3) / 2) {
-        const uint32_t positions[3] = {n % 90, n % 90 + term + 1, n % 90 + term + (n % 31 ? 3 : 9999)};
+        uint32_t at = n % 90 + term; /* no other term's */
+        const uint32_t positions[3] = {at, at + 300, at + (n % 31 ? 600 : 9999)};
         uint32_t count = 1 + n % (1 + term % 3), t = n % 37 ? count + term % 2 : 5000;
         segment_writer_posting(w, n, is_stem ? t : 1, positions, is_stem ? count : 0);
     }
@@ -109,7 +110,7 @@ static void find_extents(struct segment *s)
         s->body_blocks.parts.extents,
         s->hash_documents.parts.extents,
         s->pairs.extents,
-        s->pair_places.parts.extents,
+        s->pair_words.parts.extents,
     };
     if (store_extent(s->store, SECTION_TOC, 0, &seed.toc))
         abort();
@@ -308,17 +309,22 @@ static void read_terms(const struct segment *s)
     find_misspelt(s);
 }
 
-/* The ranges of many words: each bucket is come to. */
+/* Of many words: each row and group is come to. What a term says of its documents may be damaged, too. */
 static void read_pairs(const struct segment *s)
 {
+    static uint32_t postings[DOCUMENTS + KERNEL_OVERWRITE];
     char first[16], second[16];
-    for (uint32_t n = 0; n < 150; n++) {
-        struct pair_ranges ranges;
-        memset(&ranges, 0xff, sizeof ranges);
-        struct str before = {first, (size_t)snprintf(first, sizeof first, "s%04u", n)};
-        struct str behind = {second, (size_t)snprintf(second, sizeof second, "s%04u", n * 7 % 150)};
-        if (segment_pairs_least(s) && segment_pair_ranges(s, before, behind, &ranges) == 0)
-            pair_ranges_have(&ranges, segment_pairs_shift(s), n, segment_documents(s));
+    for (uint32_t n = 0; segment_pairs_least(s) && n < 150; n++) {
+        struct pair_word before = {.documents = DOCUMENTS - n}, behind = {.documents = DOCUMENTS / 2 + n};
+        struct pair_list l;
+        before.key = (struct str){first, (size_t)snprintf(first, sizeof first, "s%04u", n)};
+        behind.key = (struct str){second, (size_t)snprintf(second, sizeof second, "s%04u", n * 7 % 150)};
+        if (segment_pair(s, &before, &behind, &l) <= 0 || l.count == 0)
+            continue;
+        if (l.count > DOCUMENTS)
+            abort();
+        if (segment_pair_postings(s, &l, postings) == 0 && postings[l.count - 1] >= l.postings)
+            abort();
     }
 }
 

@@ -89,15 +89,33 @@ static void read_terms(struct reading *r, const struct segment *s)
     note(r, c.err);
 }
 
+static uint32_t documents_of(struct reading *r, const struct segment *s, struct str key)
+{
+    struct term t;
+    int err = 0;
+    bool found = segment_find_term(s, key, &t, &err);
+    note(r, err);
+    return found ? t.documents : 0;
+}
+
 static void read_pairs(struct reading *r, const struct segment *s)
 {
+    static uint32_t postings[MAX_POSITIONS + KERNEL_OVERWRITE];
     for (uint32_t first = 0; segment_pairs_least(s) && first < TERMS; first++) {
         char keys[2][16];
-        struct str before = {keys[0], model_key(first, keys[0])}, behind = {keys[1], model_key((first + 1) % TERMS, keys[1])};
-        struct pair_ranges ranges;
-        memset(&ranges, 0xff, sizeof ranges);
-        note(r, segment_pair_ranges(s, before, behind, &ranges));
-        add(r, &ranges, sizeof ranges);
+        struct pair_word before = {.key = {keys[0], model_key(first, keys[0])}}, behind;
+        behind.key = (struct str){keys[1], model_key((first + 1) % TERMS, keys[1])};
+        struct pair_list l = {0};
+        before.documents = documents_of(r, s, before.key);
+        behind.documents = documents_of(r, s, behind.key);
+        int known = segment_pair(s, &before, &behind, &l);
+        note(r, known < 0 ? known : 0);
+        add(r, &known, sizeof known);
+        if (known <= 0 || l.count == 0 || l.count > MAX_POSITIONS)
+            continue;
+        int err = segment_pair_postings(s, &l, postings);
+        note(r, err);
+        add(r, postings, err ? 0 : l.count * sizeof *postings);
     }
 }
 
@@ -169,13 +187,13 @@ static const struct {
     uint8_t version;
     uint32_t crc;
 } sections[] = {
-    {SECTION_TOC, "TOC", 6, 0x7dfe5819},
-    {SECTION_DICTIONARY, "dictionary", 6, 0x31efc253},
-    {SECTION_BLOCKS, "block index", 1, 0xc3c59b91},
-    {SECTION_POSTINGS, "postings", 3, 0x067c6e41},
-    {SECTION_POSITIONS, "positions", 2, 0x54486a37},
-    {SECTION_PAIRS, "pairs", 6, 0xec74b3af},
-    {SECTION_PAIR_PLACES, "pair places", 6, 0x500bf199},
+    {SECTION_TOC, "TOC", 7, 0x0f69452a},
+    {SECTION_DICTIONARY, "dictionary", 6, 0x29144aef},
+    {SECTION_BLOCKS, "block index", 1, 0xfad36997},
+    {SECTION_POSTINGS, "postings", 3, 0x053c0c7e},
+    {SECTION_POSITIONS, "positions", 2, 0x83537a7a},
+    {SECTION_PAIRS, "pairs", 7, 0x4248aa9c},
+    {SECTION_PAIR_WORDS, "pair words", 7, 0x006a77c9},
     {SECTION_LENGTHS, "length codes", 1, 0xd772eaab},
     {SECTION_STAMPS, "stamps", 1, 0xa84e86eb},
     {SECTION_IDS, "records", 2, 0xc307261f},

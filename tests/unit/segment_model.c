@@ -23,8 +23,8 @@ size_t model_occurrences(uint32_t term, uint32_t document, uint32_t out[MAX_POSI
     size_t count = 1 + next_random(&seed) % MAX_POSITIONS;
     uint32_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        at += next_random(&seed) % 1000 + (i > 0) + (document % 41 == 3 && i + 1 == count ? 1000000 : 0);
-        out[i] = at;
+        at += next_random(&seed) % 10 + (i > 0) + (document % 41 == 3 && i + 1 == count ? 10000 : 0);
+        out[i] = at * TERMS + term; /* no other term's */
     }
     return count;
 }
