@@ -89,7 +89,8 @@ void findings_note(struct findings *f, const char *path, const char *what)
         add(f, path, what, true);
 }
 
-struct place *findings_find(struct findings *f, uint32_t index, uint32_t shard)
+/* NULL: none. */
+static struct place *find_place(struct findings *f, uint32_t index, uint32_t shard)
 {
     for (size_t i = 0; i < f->place_count; i++) {
         struct place *p = &f->places[i];
@@ -115,7 +116,7 @@ void findings_place(struct findings *f, const struct place *p)
 
 void findings_watermark(struct findings *f, const struct place *p, uint64_t watermark)
 {
-    struct place *own = f->to_parent ? NULL : findings_find(f, p->index, p->shard);
+    struct place *own = f->to_parent ? NULL : find_place(f, p->index, p->shard);
     if (f->to_parent)
         fprintf(f->to_parent, "W %" PRIu32 " %" PRIu32 " %" PRIu64 "\n", p->index, p->shard, watermark);
     else if (own)
@@ -124,7 +125,7 @@ void findings_watermark(struct findings *f, const struct place *p, uint64_t wate
 
 void findings_known(struct findings *f, const struct place *p, uint64_t first, uint64_t end)
 {
-    struct place *own = f->to_parent ? NULL : findings_find(f, p->index, p->shard);
+    struct place *own = f->to_parent ? NULL : find_place(f, p->index, p->shard);
     if (f->to_parent)
         fprintf(f->to_parent, "K %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu64 " %" PRIu64 "\n", p->index, p->numbering,
                 p->shard, first, end);

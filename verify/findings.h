@@ -49,7 +49,6 @@ void findings_note(struct findings *f, const char *path, const char *what);
 void findings_place(struct findings *f, const struct place *p);
 void findings_watermark(struct findings *f, const struct place *p, uint64_t watermark);
 void findings_known(struct findings *f, const struct place *p, uint64_t first, uint64_t end);
-struct place *findings_find(struct findings *f, uint32_t index, uint32_t shard); /* NULL: none */
 
 /* Runs `look` in a process of its own and collects what it says: LMDB believes what it reads, and what is damaged may end
  * whoever walks it. Such an end is a finding too. */

@@ -53,7 +53,7 @@ void emit_bool(struct buf *b, bool value)
     emit_raw(b, value ? STR("true") : STR("false"));
 }
 
-void emit_number(struct buf *b, uint64_t value)
+static void emit_number(struct buf *b, uint64_t value)
 {
     separate(b);
     buf_printf(b, "%" PRIu64, value);
@@ -83,7 +83,8 @@ void emit_score(struct buf *b, uint64_t score)
     emit_raw(b, str_of(text));
 }
 
-void emit_date(struct buf *b, uint64_t wall_us)
+/* RFC 3339, or null for 0. */
+static void emit_date(struct buf *b, uint64_t wall_us)
 {
     char text[CLOCK_RFC3339_SIZE];
     if (!wall_us) {

@@ -14,10 +14,8 @@ void emit_string(struct buf *b, const char *s);
 void emit_str(struct buf *b, struct str s);
 void emit_raw(struct buf *b, struct str json);
 void emit_bool(struct buf *b, bool value);
-void emit_number(struct buf *b, uint64_t value);
 void emit_signed(struct buf *b, int64_t value);
 void emit_score(struct buf *b, uint64_t score);  /* fixed point, 65536 being 1: exactly */
-void emit_date(struct buf *b, uint64_t wall_us); /* RFC 3339, or null for 0 */
 
 /* Key and value at once. */
 void emit_member_number(struct buf *b, const char *key, uint64_t value);
