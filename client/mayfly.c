@@ -52,6 +52,20 @@ static int lose(struct mayfly *m, const char *why, struct mayfly_failure *failur
 
 /* ------------------------------------------------------------------------------------------------- bytes */
 
+/* Whoever sleeps in recv is also woken whenever the server reads, since then there is room to write; poll waits for what it is
+ * asked. */
+static ssize_t receive_bytes(int fd, char *at, int flags)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    ssize_t got = recv(fd, at, READ_SIZE, MSG_DONTWAIT);
+    while (got < 0 && (errno == EINTR || (errno == EAGAIN && !(flags & MSG_DONTWAIT)))) {
+        if (errno == EAGAIN)
+            (void)poll(&p, 1, -1);
+        got = recv(fd, at, READ_SIZE, MSG_DONTWAIT);
+    }
+    return got;
+}
+
 /* One read of what is there; `flags` may say not to wait. 1 if something came, 0 if not yet, MAYFLY_LOST. */
 static int read_some(struct mayfly *m, int flags, struct mayfly_failure *failure)
 {
@@ -65,10 +79,7 @@ static int read_some(struct mayfly *m, int flags, struct mayfly_failure *failure
     char *at = buf_extend(&m->incoming, READ_SIZE);
     if (!at)
         return lose(m, "out of memory", failure);
-    ssize_t got;
-    do
-        got = recv(m->fd, at, READ_SIZE, flags);
-    while (got < 0 && errno == EINTR);
+    ssize_t got = receive_bytes(m->fd, at, flags);
     m->incoming.len -= READ_SIZE - (got > 0 ? (size_t)got : 0);
     if (got > 0)
         return 1;

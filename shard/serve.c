@@ -1,10 +1,10 @@
 #include "shard/serve.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include "common/check.h"
 #include "common/clock.h"
@@ -262,13 +262,23 @@ static void receive_bytes(struct server *v, struct str input)
     }
 }
 
-/* What the socket has now. With nothing to do, as soon as it has something, or when it is time for the next tick: the
- * socket's own time limit saves asking whether there is something to read. */
+/* With nothing to do, as soon as the socket has something, or when it is time for the next tick. Whoever slept in recv would
+ * also be woken whenever the coordinator reads an answer, since then there is room to write; poll waits for what it is asked. */
+static ssize_t read_input(struct server *v)
+{
+    struct pollfd wait = {.fd = v->sock, .events = POLLIN};
+    ssize_t size = recv(v->sock, v->input, READ_SIZE, MSG_DONTWAIT);
+    if (size >= 0 || errno != EAGAIN || v->first || poll(&wait, 1, TICK_US / 1000) < 0)
+        return size;
+    return recv(v->sock, v->input, READ_SIZE, MSG_DONTWAIT);
+}
+
+/* What the socket has now. */
 static void receive(struct server *v)
 {
     ssize_t size = READ_SIZE;
     while (size == READ_SIZE && v->queued_bytes < MAX_QUEUED && !v->err) {
-        size = recv(v->sock, v->input, READ_SIZE, v->first ? MSG_DONTWAIT : 0);
+        size = read_input(v);
         if (size > 0)
             receive_bytes(v, (struct str){v->input, (size_t)size});
         else if (size == 0)
@@ -315,11 +325,8 @@ static void take_turn(struct server *v)
 int serve(struct shard *s, int sock)
 {
     struct server v = {.shard = s, .sock = sock, .input = malloc(READ_SIZE), .out = {.sock = sock}};
-    struct timeval limit = {.tv_sec = TICK_US / 1000000};
     if (!v.input)
         return -ENOMEM;
-    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0)
-        return -errno;
     v.last = &v.first;
     v.next_tick_us = clock_us() + TICK_US;
     s->outbox = &v.out;
