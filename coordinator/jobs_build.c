@@ -64,15 +64,22 @@ static uint64_t batch_limit(const struct jobs *j)
     return most < share ? most : share; /* several must fit the memory of regions at once */
 }
 
-/* One that waits for its predecessors holds up no other: it begins a batch, or follows in one that begins so. */
-static bool may_follow(const struct bundle *last, const struct bundle *first)
+/* One that waits for its predecessors holds up no other: it begins a batch, or follows at once in one that begins so. */
+static bool may_follow(const struct bundle *last, const struct bundle *next, const struct bundle *first)
 {
-    const struct bundle *next = last->next;
-    return next && next->first == last->end && next->small == first->small && (first->ordered || !next->ordered) &&
-           !first->alone && !next->alone;
+    if (next->small != first->small || first->alone || next->alone)
+        return false;
+    return next->first == last->end ? first->ordered || !next->ordered : !first->ordered && !next->ordered;
 }
 
-/* Takes a run of bundles of one kind, whose sequence numbers follow each other, out of the queue. */
+/* Bundles of the other kind may stand between those of a batch, as single updates do in a bulk load: they are applied by
+ * another worker, before or after it. Not those that wait for their predecessors. */
+static bool may_be_between(const struct bundle *b, const struct bundle *first)
+{
+    return b->small != first->small && !b->ordered && !first->ordered;
+}
+
+/* Takes bundles of one kind out of the queue, from `*at` on. */
 static struct batch *make_batch(struct jobs *j, struct stream_jobs *sj, struct bundle **at)
 {
     struct batch *made = calloc(1, sizeof *made);
@@ -80,16 +87,23 @@ static struct batch *make_batch(struct jobs *j, struct stream_jobs *sj, struct b
     struct bundle *first = *at, *last = first;
     uint64_t bytes = first->bytes;
     made->bundle_count = 1;
-    while (may_follow(last, first) && bytes + last->next->bytes <= batch_limit(j) &&
-           made->bundle_count < MAX_BUNDLES) {
-        last = last->next;
-        bytes += last->bytes;
+    *at = first->next;
+    for (struct bundle *next; (next = *at) != NULL;) {
+        if (may_be_between(next, first)) {
+            at = &next->next;
+            continue;
+        }
+        if (!may_follow(last, next, first) || bytes + next->bytes > batch_limit(j) || made->bundle_count == MAX_BUNDLES)
+            break;
+        *at = next->next;
+        last = last->next = next;
+        bytes += next->bytes;
         made->bundle_count++;
     }
-    *at = last->next;
     last->next = NULL;
-    if (!*at)
-        sj->waiting_end = at;
+    while (*at)
+        at = &(*at)->next;
+    sj->waiting_end = at;
     made->of = sj;
     made->bundles = first;
     made->small = first->small;
@@ -118,23 +132,44 @@ static void finish_batch(struct batch *batch)
     free(batch);
 }
 
-/* What another worker, perhaps of a former life, has applied already is stepped over: a commit is all or nothing, so a
- * run must not touch it. */
-static void step_over_applied(struct batch *batch)
+/* The first number from `n` on that is the batch's, and with `unapplied` not applied; its end if there is none. */
+static uint64_t next_of(const struct batch *batch, uint64_t n, bool unapplied)
 {
     const struct stream *s = batch->of->stream;
-    struct attempt *a = &batch->attempt;
-    if (a->next < s->watermark)
-        a->next = s->watermark;
-    for (size_t i = 0; i < s->applied.count; i++) {
-        const struct range *r = &s->applied.at[i];
-        if (r->first <= a->next && a->next < r->end)
-            a->next = r->end;
-        else if (r->first > a->next && r->first < a->stop)
-            a->stop = r->first;
+    for (const struct bundle *b = batch->bundles; b; b = b->next) {
+        struct range gap = {.first = n > b->first ? n : b->first, .end = b->end};
+        if (gap.first >= b->end || (unapplied && b->end <= s->watermark))
+            continue;
+        if (unapplied && gap.first < s->watermark)
+            gap.first = s->watermark;
+        if (!unapplied || ranges_gap(&s->applied, gap.first, b->end, &gap))
+            return gap.first;
     }
-    if (a->next > a->end)
-        a->next = a->end;
+    return batch->attempt.end;
+}
+
+/* The first number of the batch behind `n` that is applied, or its end. */
+static uint64_t next_applied(const struct batch *batch, uint64_t n)
+{
+    const struct ranges *applied = &batch->of->stream->applied;
+    for (const struct bundle *b = batch->bundles; b; b = b->next)
+        for (size_t i = 0; i < applied->count && applied->at[i].first < b->end; i++) {
+            uint64_t at = applied->at[i].first > b->first ? applied->at[i].first : b->first;
+            if (at > n && at < applied->at[i].end)
+                return at;
+        }
+    return batch->attempt.end;
+}
+
+/* What another worker, perhaps of a former life, has applied already is stepped over: a commit is all or nothing, so a
+ * run must not touch it. An attempt begins with an operation of the batch. */
+static void step_over_applied(struct batch *batch)
+{
+    struct attempt *a = &batch->attempt;
+    a->next = next_of(batch, a->next, true);
+    uint64_t applied = next_applied(batch, a->next);
+    if (applied < a->stop)
+        a->stop = applied;
     if (a->stop <= a->next)
         a->stop = a->end;
 }
@@ -396,6 +431,16 @@ static void pass_refusals(struct job *job, const Mayfly__Internal__JobReport *re
     }
 }
 
+/* Of the range only what is the batch's own: others stand between. */
+static void mark_applied(const struct batch *batch, uint64_t first, uint64_t end)
+{
+    for (const struct bundle *b = batch->bundles; b && b->first < end; b = b->next) {
+        uint64_t from = b->first > first ? b->first : first, to = b->end < end ? b->end : end;
+        if (from < to)
+            stream_mark_applied(batch->of->stream, from, to);
+    }
+}
+
 /* The order: refusals, then the shards, then what waits for `searchable`. */
 static void committed(struct job *job, const Mayfly__Internal__JobReport *report)
 {
@@ -403,8 +448,8 @@ static void committed(struct job *job, const Mayfly__Internal__JobReport *report
     job->committed = true;
     jobs_take_state(job);
     if (report->applied) {
-        stream_mark_applied(job->stream, report->applied->first, report->applied->end);
-        attempt_committed(&batch->attempt, report->applied->end);
+        mark_applied(batch, report->applied->first, report->applied->end);
+        attempt_committed(&batch->attempt, next_of(batch, report->applied->end, false));
     }
     jobs_nudge(job->jobs, job->stream);
     batch->stuck = 0;

@@ -114,7 +114,7 @@ struct skip { /* a quarantined operation */
     char message[256];
 };
 
-/* Consecutive bundles that one worker after the other applies. */
+/* Bundles of rising numbers that one worker after the other applies; those of others may stand between. */
 struct batch {
     struct batch *next;
     struct stream_jobs *of;

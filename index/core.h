@@ -144,12 +144,14 @@ struct core_position {
 struct id_filter;
 
 /* Everything one commit does. It is compare-and-set: ERR_STALE, and nothing changed, if the epoch is lower than the
- * file's, any sequence of `applied` is applied already, the added segment is there, or an input of a merge is gone.
+ * file's, any sequence of `applied`, but for its gaps, is applied already, the added segment is there, or an input of a merge is gone.
  * ERR_FULL where there is no room for one more image: then it must be a file. ERR_INVALID for a mark in a segment that is not there. Marks of documents that are deleted already change nothing;
  * sorted ones are cheapest. Tombstones that are below the watermark after the commit are not kept. */
 struct core_change {
     uint64_t epoch;
-    struct core_range applied;        /* empty for a merge */
+    struct core_range applied;        /* empty for a merge; */
+    const struct core_range *gaps;    /* in it, rising: others', and not applied by this */
+    size_t gap_count;
     const struct core_segment *added; /* NULL: none (nothing but deletions, or all refused); its chunks say which of
                                          its own documents are born deleted */
     const struct id_filter *ids;      /* of the added one, where it has a file; NULL: none is kept */

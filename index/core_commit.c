@@ -118,9 +118,8 @@ static void drop_range(struct writing *w, uint64_t first)
 }
 
 /* Ranges that touch become one, and what touches the watermark moves it. */
-static int apply_range(struct writing *w)
+static int apply_run(struct writing *w, struct core_range r)
 {
-    struct core_range r = w->change->applied;
     if (r.first == r.end)
         return 0;
     if (r.end < r.first || r.first == 0)
@@ -145,6 +144,20 @@ static int apply_range(struct writing *w)
     struct core_key key = core_key_u64(CORE_RANGE, r.first);
     writing_put(w, core_key_str(&key), core_put_u64(w->value, core_key_str(&key), r.end));
     return 0;
+}
+
+static int apply_range(struct writing *w)
+{
+    const struct core_change *c = w->change;
+    struct core_range rest = c->applied;
+    for (size_t i = 0; i < c->gap_count; i++) {
+        const struct core_range *gap = &c->gaps[i];
+        int err = gap->end > rest.end ? ERR_INVALID : apply_run(w, (struct core_range){rest.first, gap->first});
+        if (err)
+            return err;
+        rest.first = gap->end;
+    }
+    return apply_run(w, rest);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- segments

@@ -369,6 +369,8 @@ static int commit(struct resolving *r, uint64_t *out_generation)
     struct core_change change = {
         .epoch = r->build->epoch,
         .applied = r->build->applied,
+        .gaps = r->build->gaps,
+        .gap_count = r->build->gap_count,
         .added = r->build->segment ? &r->added.core : NULL,
         .ids = r->ids.blocks ? &r->ids : NULL,
         .marks = r->marks.items,

@@ -19,6 +19,8 @@ struct resolve_build {
     const char *directory;
     uint64_t epoch;
     struct core_range applied;
+    const struct core_range *gaps; /* as those of core_change */
+    size_t gap_count;
     const struct segment *segment;          /* opened after its writer finished; NULL: no document */
     const struct core_tombstone *deletions; /* by id, in any order */
     size_t deletion_count;

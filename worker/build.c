@@ -25,7 +25,7 @@ static void open_build(struct build *b, struct worker *w)
     b->indexing.besides = &b->patcher.bodies;
     b->done = b->regions.first;
     indexing_begin(&b->indexing);
-    w->words->documents_total = b->regions.end - b->regions.first;
+    w->words->documents_total = b->regions.operations;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- operations

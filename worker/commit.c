@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -68,6 +69,13 @@ static struct resolve_build what_is_done(const struct build *b)
     };
 }
 
+static void take_gaps(const struct build *b, struct resolve_build *build)
+{
+    struct core_range *gaps = calloc(b->regions.count, sizeof *gaps);
+    build->gap_count = regions_gaps(&b->regions, b->done, gaps);
+    build->gaps = gaps;
+}
+
 void build_commit_part(struct build *b)
 {
     struct worker *w = b->worker;
@@ -92,6 +100,7 @@ enum exit_reason build_commit(struct build *b)
     struct segment_fault fault = {0};
     uint64_t generation;
     build.segment = indexing_segment(&b->indexing);
+    take_gaps(b, &build);
     idling_end();
     words_stage(w->words, STAGE_COMMITTING);
     int err = resolve(b, &build, &generation, &fault);

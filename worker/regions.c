@@ -32,8 +32,8 @@ static void open_region(struct regions *r, struct worker *w, size_t number)
         die_corrupt(w, number, "has other sequence numbers than the job says");
     if (!is_of_place(&b->header, w->job->place))
         die_corrupt(w, number, "is of another index");
-    if (number && b->header.first != w->job->regions[number - 1]->end)
-        die_corrupt(w, number, "does not follow the one before it");
+    if (number && b->header.first < w->job->regions[number - 1]->end)
+        die_corrupt(w, number, "does not follow those before it");
     b->operations = (struct str){.ptr = region.base + BATCH_HEADER, .len = (size_t)b->header.bytes};
 }
 
@@ -53,7 +53,10 @@ static void measure(struct regions *r, const struct worker *w, size_t number)
     for (uint32_t n = r->batches[number].header.count; n; n--, sequence++) {
         if (operation_decode(&rest, &o))
             die_corrupt(w, number, "has an operation that does not decode");
-        if (sequence >= r->first && sequence < r->end && o.body.len > r->largest)
+        if (sequence < r->first || sequence >= r->end)
+            continue;
+        r->operations++;
+        if (o.body.len > r->largest)
             r->largest = o.body.len;
     }
     if (rest.len)
@@ -80,11 +83,24 @@ void regions_open(struct regions *r, struct worker *w)
     begin(r);
 }
 
+size_t regions_gaps(const struct regions *r, uint64_t end, struct core_range *out)
+{
+    size_t count = 0;
+    for (size_t i = 1; i < r->count && r->batches[i].header.first < end; i++) {
+        const struct batch_header *before = &r->batches[i - 1].header;
+        uint64_t first = before->first + before->count, next = r->batches[i].header.first;
+        if (first < next && next > r->first)
+            out[count++] = (struct core_range){.first = first > r->first ? first : r->first, .end = next};
+    }
+    return count;
+}
+
 bool regions_next(struct regions *r, struct operation *out, uint64_t *out_task)
 {
     while (r->next < r->end) {
         if (r->rest.len == 0) {
             r->rest = r->batches[++r->at].operations;
+            r->next = r->batches[r->at].header.first; /* others' may stand between */
             continue;
         }
         if (operation_decode(&r->rest, out))

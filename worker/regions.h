@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "index/core.h"
 #include "proto/batch.h"
 #include "worker/job.h"
 
@@ -14,6 +15,7 @@ struct regions {
     } * batches; /* mapped as long as the worker lives */
     size_t count;
     uint64_t first, end; /* the sequence numbers that are asked for: resume, stop */
+    uint64_t operations; /* that are */
     size_t largest;      /* body, of those */
 
     size_t at;       /* batch in hand */
@@ -26,5 +28,8 @@ void regions_open(struct regions *r, struct worker *w);
 
 /* The next operation that is asked for, and the task it belongs to; false at the end. */
 bool regions_next(struct regions *r, struct operation *out, uint64_t *out_task);
+
+/* What is below `end` between the regions, and is others': at most as many as there are regions. */
+size_t regions_gaps(const struct regions *r, uint64_t end, struct core_range *out);
 
 #endif

@@ -44,6 +44,33 @@ static void ranges_meet_and_move_the_watermark(void **state)
     core_close(c);
 }
 
+static void leaves_gaps_to_others(void **state)
+{
+    struct core *c = core_place_writer(state);
+    static const struct core_range gaps[] = {{4, 5}, {8, 10}}, beyond = {19, 21};
+    struct core_change change = {.epoch = 1, .applied = {1, 20}, .gaps = gaps, .gap_count = 2};
+    apply(c, 8, 9);
+    assert_int_equal(try_commit(c, &change), 0);
+    struct core_view *v = read_view(c, NULL);
+    assert_int_equal(v->watermark, 4);
+    assert_int_equal(v->range_count, 2);
+    assert_false(core_is_applied(v, 4) || core_is_applied(v, 9));
+    assert_true(core_is_applied(v, 5) && core_is_applied(v, 8) && core_is_applied(v, 19));
+    core_view_release(v);
+    assert_int_equal(try_commit(c, &change), ERR_STALE);
+    apply(c, 9, 10);
+    apply(c, 4, 5);
+    v = read_view(c, NULL);
+    assert_int_equal(v->watermark, 20);
+    assert_int_equal(v->range_count, 0);
+    core_view_release(v);
+    change = (struct core_change){.epoch = 1, .applied = {20, 21}, .gaps = &beyond, .gap_count = 1};
+    assert_int_equal(try_commit(c, &change), ERR_INVALID);
+    change.gaps = &(struct core_range){20, 22};
+    assert_int_equal(try_commit(c, &change), ERR_INVALID);
+    core_close(c);
+}
+
 static void refuses_what_is_applied_old_or_gone(void **state)
 {
     struct core *c = core_place_writer(state);
@@ -226,6 +253,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, core_place_make, core_place_drop)
     static const struct CMUnitTest tests[] = {
         CASE(ranges_meet_and_move_the_watermark),
+        CASE(leaves_gaps_to_others),
         CASE(refuses_what_is_applied_old_or_gone),
         CASE(epoch_only_rises),
         CASE(tombstones_stay_until_the_watermark_passes_them),
