@@ -41,6 +41,21 @@ int region_open(struct region *r, const char *name, size_t capacity)
     return open_memfd(r, name, capacity, F_SEAL_GROW);
 }
 
+int region_create(struct region *r, const char *name)
+{
+    *r = REGION_NONE;
+    r->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return r->fd < 0 ? -errno : 0;
+}
+
+int region_put(struct region *r, const void *bytes, size_t size, size_t at)
+{
+    int err = fd_pwrite_all(r->fd, bytes, size, (off_t)at);
+    if (!err && r->used < at + size)
+        r->used = at + size;
+    return err;
+}
+
 int region_open_shared(struct region *r, const char *name, size_t size)
 {
     return open_memfd(r, name, size, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);

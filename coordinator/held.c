@@ -25,6 +25,7 @@ void held_init(struct ingest *g)
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 > LEAST_REGIONS)
         g->most_regions = limit.rlim_cur / 2;
     g->wanted_end = &g->wanted;
+    g->staging.size = REGION_SIZE;
 }
 
 /* --- lists: by age */
@@ -82,7 +83,7 @@ bool held_has_backlog(const struct ingest *g)
 
 static bool is_above(const struct ingest *g, uint64_t bytes, size_t regions)
 {
-    return g->bytes > bytes || g->regions > regions;
+    return g->bytes + g->staged + staging_spare_bytes(&g->staging) > bytes || g->regions > regions;
 }
 
 static bool is_too_much(const struct ingest *g)
@@ -120,9 +121,24 @@ void held_grown(struct load *l, size_t used)
     l->ingest->full |= is_too_much(l->ingest);
 }
 
+void held_made(struct load *l)
+{
+    l->ingest->staged += l->staged ? l->held : 0;
+}
+
+static void give_staging_back(struct load *l)
+{
+    if (l->staged)
+        staging_give(&l->ingest->staging, l->base);
+    l->staged = false;
+    l->base = NULL;
+}
+
 void held_logged(struct load *l)
 {
     struct ingest *g = l->ingest;
+    g->staged -= l->staged ? l->held : 0;
+    give_staging_back(l);
     if (!held_has_backlog(g))
         log_room_progressed(g);
     g->unlogged -= l->held;
@@ -135,6 +151,7 @@ void held_logged(struct load *l)
 
 void held_closed(struct load *l)
 {
+    give_staging_back(l);
     region_close(&l->bundle.region);
     count(l, 0);
     take_off(l);
@@ -306,6 +323,7 @@ static void refuse_halves(struct ingest *g)
 
 void held_tick(struct ingest *g)
 {
+    staging_tick(&g->staging);
     if (g->full)
         refuse_halves(g);
     held_check(g);

@@ -20,6 +20,7 @@
 void held_init(struct ingest *g);
 void held_opened(struct load *l);
 void held_grown(struct load *l, size_t used); /* bytes of its region that were written */
+void held_made(struct load *l);               /* until it is logged there is staging memory beside its region */
 void held_logged(struct load *l);             /* it may be dropped when it is queued */
 void held_closed(struct load *l);             /* its region is gone for good */
 

@@ -42,6 +42,7 @@ struct stream {
     bool damaged;            /* core.mdb or a segment cannot be used: writes and queries are refused */
     char damage[256];
     struct bundle *open;      /* being filled: ingest.c */
+    struct bundle *making;    /* sealed, their regions are being made: ingest_region.c */
     struct stream_jobs *jobs; /* waiting and running: jobs.c */
     struct stream *next_trim; /* ingest_trim.c */
     bool trim_waits;

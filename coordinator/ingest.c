@@ -142,19 +142,12 @@ static void on_applied(struct bundle *b, void *context)
 /* ------------------------------------------------------------------------------------------------------------- the log
  */
 
-static void keep_descriptor(struct region *r)
-{
-    int fd = fd_take(&r->fd);
-    region_close(r);
-    r->fd = fd;
-}
-
 static void on_logged(void *context)
 {
     struct load *l = context;
     struct bundle *b = &l->bundle;
     struct ingest *g = l->ingest;
-    keep_descriptor(&b->region); /* nothing else is needed from here on */
+    ingest_keep_descriptor(&b->region); /* nothing else is needed from here on */
     held_logged(l);
     g->logging--;
     g->logging_bytes -= b->bytes;
@@ -188,45 +181,20 @@ static void leave_open(struct load *l)
     l->bundle.stream->open = NULL;
 }
 
-static int seal_region(struct load *l)
+void ingest_make_crc(struct load *l)
 {
-    struct bundle *b = &l->bundle;
-    struct batch_header h = {.count = l->count,
-                             .index = b->stream->index->number,
-                             .edition = b->stream->numbering,
-                             .shard = b->stream->shard,
-                             .crc = l->crc,
-                             .first = b->first,
-                             .bytes = b->bytes,
-                             .task = b->task};
-    batch_header_encode(b->region.base, &h);
-    b->region.used = BATCH_HEADER + b->bytes;
-    int err = region_seal(&b->region);
-    return err ? err : region_map_sealed(&b->region, b->region.fd, b->region.used);
+    l->crc = crc32c(0, l->base + BATCH_HEADER, l->bundle.bytes);
 }
 
-static void make_crc(struct load *l)
+static struct str operations_of(const struct load *l)
 {
-    l->crc = crc32c(0, l->bundle.region.base + BATCH_HEADER, l->bundle.bytes);
-}
-
-int ingest_seal(struct load *l)
-{
-    make_crc(l);
-    int err = seal_region(l);
-    keep_descriptor(&l->bundle.region);
-    return err;
-}
-
-static struct str operations_of(const struct bundle *b)
-{
-    return (struct str){b->region.base + BATCH_HEADER, b->bytes};
+    return (struct str){l->base + BATCH_HEADER, l->bundle.bytes};
 }
 
 /* All operations of a region are of one kind, since they are one client's stream, or stand-ins for what was lost. */
-static enum operation_kind kind_of(const struct bundle *b)
+static enum operation_kind kind_of(const struct load *l)
 {
-    struct str operations = operations_of(b);
+    struct str operations = operations_of(l);
     struct operation first;
     require(operation_decode(&operations, &first) == 0);
     return first.kind;
@@ -248,13 +216,13 @@ static void number_load(struct load *l, uint64_t first)
 {
     l->bundle.first = first;
     l->bundle.end = first + l->count;
-    require(seal_region(l) == 0); /* our own memory: nothing but a bug fails here */
+    require(ingest_seal_region(l) == 0); /* our own memory: nothing but a bug fails here */
 }
 
 static enum operation_kind finish_load(struct load *l)
 {
     struct bundle *b = &l->bundle;
-    enum operation_kind kind = kind_of(b);
+    enum operation_kind kind = kind_of(l);
     b->alone = kind == OPERATION_FILTER;
     b->ordered = b->alone || kind == OPERATION_PATCH;
     b->small = b->bytes <= SMALL_BUNDLE && !b->alone && !is_rest(l); /* one by filter may look through the whole index */
@@ -289,28 +257,34 @@ static void on_taken(void *context, struct oplog_entry *e)
     number_load(l, s->next_sequence);
     s->next_sequence += l->count;
     e->first = l->bundle.first;
-    e->operations = operations_of(&l->bundle);
+    e->operations = operations_of(l);
 }
 
 /* Single documents that are put may overtake all that waits of their stream: of two versions the stamps decide, in whatever
  * order they are applied. Deletions may not, which are remembered only until all before them is applied; nor what looks at
  * other versions. */
-static void send_to_log(struct load *l)
+void ingest_append(struct load *l)
 {
-    struct bundle *b = &l->bundle;
-    enum operation_kind kind = finish_load(l);
+    const struct bundle *b = &l->bundle;
     const struct oplog_entry e = {.stream = name_of(b->stream),
                                   .task = b->task,
                                   .count = l->count,
-                                  .operations = operations_of(b),
+                                  .operations = operations_of(l),
                                   .small = b->small || b->alone,
-                                  .overtakes = b->small && kind == OPERATION_PUT,
+                                  .overtakes = l->overtakes,
                                   .has_crc = true,
                                   .crc = l->crc,
                                   .taken = on_taken};
-    l->ingest->logging++;
-    l->ingest->logging_bytes += b->bytes;
     require(oplog_append(l->ingest->server->log, &e, on_logged, l) == 0);
+}
+
+static void send_to_log(struct load *l)
+{
+    enum operation_kind kind = finish_load(l);
+    l->overtakes = l->bundle.small && kind == OPERATION_PUT;
+    l->ingest->logging++;
+    l->ingest->logging_bytes += l->bundle.bytes;
+    ingest_make(l);
 }
 
 static void seal(struct load *l)
@@ -336,7 +310,7 @@ static void seal_all(uv_prepare_t *prepare)
     struct ingest *g = prepare->data;
     jobs_start_built(g->server->jobs);
     held_check(g);
-    bool is_writing = oplog_is_writing(g->server->log);
+    bool is_writing = g->making || oplog_is_writing(g->server->log);
     struct load *next;
     for (struct load *l = g->open; l; l = next) {
         next = l->next_open;
@@ -361,7 +335,7 @@ static struct load *new_load(struct ingest *g, struct stream *s, uint64_t task, 
                                 .on_refused = ingest_on_refused,
                                 .on_wanted = held_want,
                                 .context = l};
-    if (region_open(&l->bundle.region, "mayfly-batch", capacity)) {
+    if (!ingest_open_region(l, capacity)) {
         free(l);
         return NULL;
     }
@@ -383,7 +357,7 @@ static void append_load(struct intake *i, struct load *l)
 
 static bool has_room(const struct load *l, size_t size)
 {
-    return l->bundle.region.capacity - BATCH_HEADER - l->bundle.bytes >= size;
+    return l->room - BATCH_HEADER - l->bundle.bytes >= size;
 }
 
 /* Half an operation moves to a region of its own, so that what is whole before it need not wait, and neither another
@@ -397,7 +371,7 @@ static bool set_aside(struct load *l)
         return false;
     own->aside = true;
     append_load(i, own);
-    char *to = own->bundle.region.base + BATCH_HEADER;
+    char *to = own->base + BATCH_HEADER;
     memcpy(to, i->operation, head + i->body_have);
     held_grown(own, BATCH_HEADER + head + i->body_have);
     i->operation = to;
@@ -451,7 +425,7 @@ void ingest_added(struct load *l, size_t size)
 {
     if (l->aside)
         require(close_open(l->bundle.stream));
-    l->crc = crc32c(l->crc, l->bundle.region.base + BATCH_HEADER + l->bundle.bytes, size); /* while it is in the cache */
+    l->crc = crc32c(l->crc, l->base + BATCH_HEADER + l->bundle.bytes, size); /* while it is in the cache */
     l->bundle.bytes += size;
     l->count++;
     held_grown(l, BATCH_HEADER + l->bundle.bytes);
@@ -478,10 +452,11 @@ static struct load *new_logged(struct ingest *g, struct stream *stream, uint64_t
 
 static void give_logged(struct load *l, uint64_t first)
 {
-    make_crc(l);
+    ingest_make_crc(l);
     finish_load(l);
+    held_made(l);
     number_load(l, first);
-    keep_descriptor(&l->bundle.region);
+    ingest_keep_descriptor(&l->bundle.region);
     held_logged(l);
     l->bundle.state = BUNDLE_LOGGED;
     jobs_build(l->ingest->server->jobs, &l->bundle);
@@ -493,7 +468,7 @@ int ingest_recovered(struct ingest *g, struct stream *stream, uint64_t task, uin
     struct load *l = new_logged(g, stream, task, count, operations.len);
     if (!l)
         return -ENOMEM;
-    memcpy(l->bundle.region.base + BATCH_HEADER, operations.ptr, operations.len);
+    memcpy(l->base + BATCH_HEADER, operations.ptr, operations.len);
     give_logged(l, first);
     return 0;
 }
@@ -505,7 +480,7 @@ int ingest_lost(struct ingest *g, struct stream *stream, uint64_t task, uint64_t
     if (!l)
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++)
-        operation_encode_lost(l->bundle.region.base + BATCH_HEADER + i * size);
+        operation_encode_lost(l->base + BATCH_HEADER + i * size);
     give_logged(l, first);
     return 0;
 }
@@ -553,4 +528,5 @@ void ingest_close(struct ingest *g)
         return;
     uv_prepare_stop(&g->prepare);
     uv_timer_stop(&g->tick_timer);
+    staging_finish(&g->staging);
 }

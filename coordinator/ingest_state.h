@@ -8,6 +8,7 @@
 #include "coordinator/oplog_queue.h"
 #include "coordinator/oplog_record.h"
 #include "coordinator/server.h"
+#include "coordinator/staging.h"
 
 /* A region is one record of the log, and no more than a group of it. */
 enum { REGION_SIZE = BATCH_HEADER + OPLOG_MAX_PAYLOAD, SMALL_BUNDLE = 64 << 10 };
@@ -20,6 +21,12 @@ struct load_list { /* by age: held.c */
 struct load {
     struct bundle bundle;
     struct ingest *ingest;
+    char *base;  /* of the region's bytes, while somebody here needs them: staging memory, or the region's own map */
+    size_t room; /* bytes that there are */
+    bool staged; /* the first of the two */
+    bool overtakes; /* others of its stream, in the log: oplog.h */
+    bool in_pool; /* its operations are being put into the region */
+    bool made;    /* they were: the header is missing */
     struct load *next_open, **at_open; /* among the unsealed ones */
     struct load *next;                 /* of its intake, by first position */
     struct intake *intake;             /* NULL: hung up, or recovered */
@@ -46,7 +53,10 @@ struct ingest {
     struct load *open; /* every unsealed one */
     struct intake *intakes;
     uint64_t logging, logging_bytes; /* loads, and of operations in them */
-    uint64_t bytes; /* of memory, in so many regions */
+    unsigned making; /* regions, in the pool */
+    struct staging staging;
+    uint64_t staged; /* bytes of it whose regions are there, too, until they are in the log */
+    uint64_t bytes;  /* of memory, in so many regions */
     size_t regions, most_regions;
     uint64_t unlogged;                 /* of the bytes: not in the log yet */
     uint64_t progressed_at, worker_at; /* log_room.c */
@@ -101,6 +111,14 @@ void ingest_give_up(struct load *l); /* the operation that was begun in it will 
 /* Of bundles: on_refused. */
 void ingest_on_refused(struct bundle *b, const struct refusal *refused, size_t count, void *context);
 
+void ingest_make_crc(struct load *l);
+void ingest_append(struct load *l); /* to the log */
+
+/* ingest_region.c */
+bool ingest_open_region(struct load *l, size_t capacity);
+void ingest_make(struct load *l); /* and then ingest_append, in the order of these calls in a stream */
+int ingest_seal_region(struct load *l); /* with its header */
+void ingest_keep_descriptor(struct region *r); /* nothing else of it */
 int ingest_seal(struct load *l); /* writes the header of its region, and keeps the descriptor only */
 
 void intake_refuse_half(struct intake *i, const char *message); /* the operation that is being read */

@@ -144,7 +144,7 @@ static const char *what_is_wrong(const struct intake *i, char *room, size_t size
 
 static void grown(const struct intake *i)
 {
-    held_grown(i->into, (size_t)(i->body + i->body_have - i->into->bundle.region.base));
+    held_grown(i->into, (size_t)(i->body + i->body_have - i->into->base));
 }
 
 static void begin_operation(struct intake *i)
@@ -172,7 +172,7 @@ static void begin_operation(struct intake *i)
         return;
     }
     i->into = l;
-    i->operation = l->bundle.region.base + BATCH_HEADER + l->bundle.bytes;
+    i->operation = l->base + BATCH_HEADER + l->bundle.bytes;
     i->body = operation_encode(i->operation, &o, i->body_length);
     grown(i);
 }
@@ -446,7 +446,7 @@ static const char *filter_in(struct intake *i, struct stream *s, struct str filt
     struct load *l = o.stamp ? ingest_room(i, s, size) : NULL;
     if (!l)
         return NO_ROOM;
-    char *operation = l->bundle.region.base + BATCH_HEADER + l->bundle.bytes;
+    char *operation = l->base + BATCH_HEADER + l->bundle.bytes;
     memcpy(operation_encode(operation, &o, filter.len), filter.ptr, filter.len);
     operation_pad(operation);
     ingest_added(l, size);
