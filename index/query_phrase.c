@@ -167,15 +167,22 @@ static void keep_pair(struct clause *c, struct phrase_pair *pair, size_t list)
     p->count = count;
 }
 
-/* Of a phrase's other pairs those that are quickly read, beside what it is to go on with those that have not got them. */
+/* Whether to read it is less than to go on with those in hand, and with as many of each further block, that have not got the
+ * pair: of its owner's postings at least half are not the pair's. */
+static bool is_worth_it(const struct clause *c, const struct phrase_pair *pair)
+{
+    enum { QUICKER = 8 };
+    uint64_t candidates = c->phrase->count * (1 + c->cost / POSTING_BLOCK);
+    return pair->known.count <= pair->known.postings / 2 && pair->known.count / QUICKER <= candidates;
+}
+
+/* Of those whose postings of the list are in hand, those that its pairs have. */
 static void keep_pairs(struct clause *c, size_t list)
 {
-    enum { QUICKER = 4 };
     struct phrase *p = c->phrase;
     for (size_t i = 0; i < p->pair_count && p->count > 0; i++) {
         struct phrase_pair *pair = &p->pairs[i];
-        bool is_quick = p->is_pair || pair->postings || pair->known.count / QUICKER <= c->cost;
-        if (pair->owner == list && is_quick)
+        if (pair->owner == list && (p->is_pair || pair->postings || is_worth_it(c, pair)))
             keep_pair(c, pair, list);
     }
 }
