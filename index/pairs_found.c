@@ -115,18 +115,18 @@ static uint32_t posting_of(const struct pairs_found *f, uint32_t words)
     return f->postings[of_first ? first : second] - 1;
 }
 
-/* At its place or behind it, if there is room. */
-static void add_pair(struct pairs_found *f, uint32_t words, struct found_pair *p)
+/* At its place or behind it; NULL if there is no room for it. */
+static struct found_pair *find_pair(struct pairs_found *f, uint32_t words, struct found_pair *p)
 {
     const struct found_pair *end = f->table + f->slots + TAIL_SLOTS;
     while (p < end && p->words && p->words != words)
         p++;
     f->is_full |= p == end || (p->words == 0 && f->count == f->slots / 4 * 3);
     if (f->is_full)
-        return;
+        return NULL;
     f->count += p->words == 0;
     p->words = words;
-    add_posting(f, p, posting_of(f, words));
+    return p;
 }
 
 /* Leaves those that were not found in this document of late, and notes them: in as many steps whatever they are, and
@@ -145,6 +145,7 @@ static size_t leave_new(struct pairs_found *f, const uint32_t *pairs, size_t cou
 }
 static_assert(RECENT_PAIRS == 1 << (32 - 18), "places are the upper bits of 32");
 
+/* What is not in the caches is asked for, that of all before the first is needed: places in the table, ends of chains. */
 void pairs_found_add(struct pairs_found *f, const uint32_t *pairs, size_t count, uint32_t document)
 {
     uint32_t new[PAIRS_AT_ONCE];
@@ -157,8 +158,10 @@ void pairs_found_add(struct pairs_found *f, const uint32_t *pairs, size_t count,
         places[i] = f->table + (hash * f->slots >> 32);
         __builtin_prefetch(places[i], 1);
     }
-    for (size_t i = 0; i < left; i++)
-        add_pair(f, new[i], places[i]);
+    for (size_t i = 0; i < left && (places[i] = find_pair(f, new[i], places[i])); i++)
+        __builtin_prefetch(f->slices + places[i]->tail, 1);
+    for (size_t i = 0; i < left && !f->is_full; i++)
+        add_posting(f, places[i], posting_of(f, new[i]));
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the end
