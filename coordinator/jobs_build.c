@@ -64,10 +64,11 @@ static uint64_t batch_limit(const struct jobs *j)
     return most < share ? most : share; /* several must fit the memory of regions at once */
 }
 
-/* One that waits for its predecessors holds up no other: it begins a batch, or follows at once in one that begins so. */
+/* One that waits for its predecessors holds up no other: it begins a batch, or follows at once in one that begins so. What was lost of
+ * the log is known last, and stands behind what follows it: numbers of a batch rise. */
 static bool may_follow(const struct bundle *last, const struct bundle *next, const struct bundle *first)
 {
-    if (next->small != first->small || first->alone || next->alone)
+    if (next->small != first->small || first->alone || next->alone || next->first < last->end)
         return false;
     return next->first == last->end ? first->ordered || !next->ordered : !first->ordered && !next->ordered;
 }
