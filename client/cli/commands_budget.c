@@ -71,10 +71,11 @@ static void print_lines(const Mayfly__Budget *budget)
 static void print_handover(const Mayfly__Budget *budget)
 {
     char besides[BYTES_TEXT_SIZE];
-    if (budget->handover)
-        printf("while another mayflyd takes over, besides at most %s for its shards and buffers%s\n",
-               bytes_text(besides, budget->handover),
-               budget->limit && budget->total + budget->handover > budget->limit ? ", together more than there may be" : "");
+    if (!budget->handover)
+        return;
+    printf("a handover takes at most %s more, for the other's shards and buffers\n", bytes_text(besides, budget->handover));
+    if (budget->limit && budget->total + budget->handover > budget->limit)
+        printf("both together are more than the server's control group may have\n");
 }
 
 static void print_text(const Mayfly__Budget *budget)
