@@ -317,6 +317,8 @@ static void seal_all(uv_prepare_t *prepare)
         if (is_writing ? is_complete(l) : !is_being_filled(l))
             seal(l);
     }
+    if (ingest_is_idle(g))
+        staging_let_go(&g->staging);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- regions
@@ -528,5 +530,5 @@ void ingest_close(struct ingest *g)
         return;
     uv_prepare_stop(&g->prepare);
     uv_timer_stop(&g->tick_timer);
-    staging_finish(&g->staging);
+    staging_let_go(&g->staging);
 }

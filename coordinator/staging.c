@@ -26,7 +26,7 @@ size_t staging_spare_bytes(const struct staging *s)
     return s->count * s->size;
 }
 
-static void let_go(struct staging *s, size_t count)
+static void give_back(struct staging *s, size_t count)
 {
     while (count--)
         munmap(s->spare[--s->count], s->size);
@@ -34,11 +34,12 @@ static void let_go(struct staging *s, size_t count)
 
 void staging_tick(struct staging *s)
 {
-    let_go(s, s->least);
+    give_back(s, s->least);
     s->least = s->count;
 }
 
-void staging_finish(struct staging *s)
+void staging_let_go(struct staging *s)
 {
-    let_go(s, s->count);
+    give_back(s, s->count);
+    s->least = 0;
 }

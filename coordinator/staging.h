@@ -21,6 +21,6 @@ void staging_give(struct staging *s, char *buffer);
 
 size_t staging_spare_bytes(const struct staging *s);
 void staging_tick(struct staging *s); /* gives back to the system what was not needed since the last one */
-void staging_finish(struct staging *s);
+void staging_let_go(struct staging *s); /* gives all of it back: nobody writes any more */
 
 #endif
