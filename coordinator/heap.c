@@ -4,7 +4,7 @@
 
 enum {
     LARGE = 64 << 10,  /* bytes of a block that never comes from the heap */
-    LEAST = 256 << 10, /* free bytes that are not worth a walk */
+    LEAST = 64 << 10,  /* free bytes that are not worth a walk */
 };
 
 /* Left alone, libc raises the limit of large blocks up to 32 MiB as soon as some are freed. Then buffers of messages,
