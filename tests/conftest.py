@@ -99,6 +99,15 @@ def await_figures(client, holds, limit=30):
     return stats
 
 
+def reach_all_readers(client, index, query):
+    """Stats when each shard process has answered. Those that stand by have their turn within a second or two, if somebody
+    searches (coordinator/reader_choice.h)."""
+    def all_have_it_open(stats):
+        assert client.search(index, query).hits
+        return all(p.indexes_open == 1 for p in stats.processes if p.role == "shard")
+    return await_figures(client, all_have_it_open)
+
+
 def nursery_of(client):
     return next(p.pid for p in client.stats().processes if p.role == "nursery")
 

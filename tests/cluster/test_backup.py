@@ -12,7 +12,7 @@ import threading
 import mayfly
 import mayfly_pb2 as pb
 import pytest
-from conftest import BIN, Server, await_ends, await_tasks, held_up
+from conftest import await_ends, await_figures, await_tasks, BIN, held_up, Server
 from crc import crc32c
 
 WORDS = "amber birch cedar delta ember fjord grove heath inlet jetty knoll larch marsh north ocean pines".split()
@@ -93,6 +93,7 @@ def test_what_was_acknowledged_before_a_backup_is_in_it(make_server, directory):
             assert "all whole" in run("check", backup)
             with restored(backup, directory / f"restored{number}", shards=2) as other, other.client() as client:
                 await_tasks(client)
+                await_figures(client, lambda stats: stats.regions == 0)  # tasks may have ended while it was copied
                 assert [i.documents for i in client.list_indexes() if i.uid == "still"] == [200]
                 for id, version in before.items():
                     assert client.get("busy", str(id))["n"] >= version

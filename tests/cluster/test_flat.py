@@ -10,7 +10,7 @@ import signal
 import mayfly
 import mayfly_pb2 as pb
 import pytest
-from conftest import await_figures, built_with_allocators, note
+from conftest import await_figures, built_with_allocators, note, reach_all_readers
 
 KIB, MIB = 1 << 10, 1 << 20
 METRICS = pathlib.Path(__file__).with_name("metrics.txt")
@@ -24,14 +24,6 @@ def status(pid, key):
 
 def of_role(stats, role):
     return [process for process in stats.processes if process.role == role]
-
-
-def reach_all_readers(client):
-    """Those that stand by have their turn within a second or two, if somebody searches (coordinator/reader_choice.h)."""
-    def all_have_it_open(stats):
-        assert client.search("films", "bridge").hits
-        return all(p.indexes_open == 1 for p in of_role(stats, "shard"))
-    return await_figures(client, all_have_it_open)
 
 
 @pytest.fixture
@@ -52,7 +44,7 @@ def test_huge_pages_are_off_in_shards_only(films):
 
 @pytest.mark.skipif(not built_with_allocators(), reason="malloc is the sanitizer's")
 def test_the_heap_of_a_shard_is_tuned_and_told(films):
-    for shard in of_role(reach_all_readers(films), "shard"):
+    for shard in of_role(reach_all_readers(films, "films", "bridge"), "shard"):
         heap = shard.heap
         assert b"TCMALLOC_RELEASE_RATE=10" in pathlib.Path(f"/proc/{shard.pid}/environ").read_bytes().split(b"\0")
         assert heap.limit == 512 * MIB
@@ -66,7 +58,7 @@ def test_the_heap_of_a_shard_is_tuned_and_told(films):
 
 def test_a_query_that_took_much_leaves_little(films):
     words = " ".join(f"water{n}" for n in range(500))
-    reach_all_readers(films)
+    reach_all_readers(films, "films", "bridge")
     before = {p.pid: status(p.pid, "RssAnon") for p in of_role(films.stats(), "shard")}
     for _ in range(4):
         films.search("films", words, match="any", limit=10000)
@@ -126,7 +118,7 @@ def test_what_shards_hold_for_an_index_is_declared(films):
     def is_open(stats):
         index = stats.indexes[0]
         return all(p.indexes_open == 1 for p in of_role(stats, "shard")) and index.open_in == 4 and index.mapped == 2 * index.bytes
-    reach_all_readers(films)
+    reach_all_readers(films, "films", "bridge")
     films.optimize("films")  # of what is mapped there are two readers for each shard; images are not mapped
     stats = await_figures(films, is_open)
     index, shards = stats.indexes[0], of_role(stats, "shard")

@@ -11,7 +11,7 @@ import mayfly_pb2 as pb
 import pytest
 from mayfly.wire import frame
 
-from conftest import await_figures, built_with_allocators, ndjson, note
+from conftest import await_figures, built_with_allocators, ndjson, note, reach_all_readers
 
 pytestmark = pytest.mark.skipif(not built_with_allocators(), reason="memory under a sanitizer is not what it is")
 
@@ -63,6 +63,7 @@ def test_row_1_bursts_and_queries_leave_the_baseline_where_it_was(make_server):
 
     with server.client() as m:
         burst(m, 0)
+        reach_all_readers(m, "docs", "the")
         before = own_memory(settled(m))
         for n in range(20):
             burst(m, n)
