@@ -97,8 +97,9 @@ def test_trim_lets_go_of_mapped_pages_and_the_kernel_keeps_them(server, films):
     trimmed = films.trim("films")
     assert trimmed.silent == 0 and {p.pid for p in trimmed.processes} == set(before)
     assert sum(p.before - p.after for p in trimmed.processes) > MIB > 0, (trimmed, most)
-    for p in trimmed.processes:
-        assert p.before == before[p.pid] and p.after == status(p.pid, "RssFile") + status(p.pid, "RssShmem")
+    for p in trimmed.processes:  # code is mapped from a file as well, and more of it was run since
+        assert abs(p.before - before[p.pid]) < MIB // 4
+        assert abs(p.after - status(p.pid, "RssFile") - status(p.pid, "RssShmem")) < MIB // 4
     assert pages_in_cache(files) >= cached > 0
     assert films.search("films", "water7", no_prefix=True).estimated_total == len(range(7, 20000, 977))
 
@@ -129,14 +130,21 @@ def test_what_shards_hold_for_an_index_is_declared(films):
         p.indexes_open for p in of_role(s, "shard"))), "shard"))
 
 
+def memfds_of(pid):
+    """How many a process has open; None if one was closed while they were counted."""
+    try:
+        return sum(os.readlink(link).startswith("/memfd:") for link in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:
+        return None
+
+
 def test_figures_are_those_of_the_kernel(server, films):
-    stats = films.stats()
+    # A worker that folds or merges has a memfd for its last words, and goes when it is done: so both are asked until they agree.
+    stats = await_figures(films, lambda s: s.memfds == memfds_of(server.process.pid) and not of_role(s, "worker"))
     for p in stats.processes:
-        if p.role != "worker":
-            assert p.pss > 0 and p.rss_peak >= p.rss_anon > 0
-            assert p.rss_peak <= status(p.pid, "VmHWM")
-    links = [os.readlink(link) for link in pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir()]
-    assert stats.memfds == sum(link.startswith("/memfd:") for link in links) >= 6
+        assert p.pss > 0 and p.rss_peak >= p.rss_anon > 0
+        assert p.rss_peak <= status(p.pid, "VmHWM")
+    assert stats.memfds >= 5
     assert stats.memfd_bytes >= 4096 * 5
     assert stats.workers_started >= 1
     assert not built_with_allocators() or stats.worker_peak_most >= stats.worker_peak_last > 0
