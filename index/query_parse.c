@@ -1,11 +1,8 @@
 #include "index/query.h"
 
-#include <string.h>
-
 #include "common/err.h"
+#include "index/query_build.h"
 #include "index/query_lex.h"
-#include "index/query_tree.h"
-#include "index/segment_writer.h"
 
 /* Grammar, over tokens; what does not fit is plain text:
  *
@@ -17,209 +14,18 @@
  * Text of several words ("foo-bar", or Chinese) is plain words by itself, but one phrase where it is one operand: after
  * + or -, in a field, beside AND, OR or NOT. Recursion is only by parentheses, whose depth the lexer limits. */
 
-struct parsed_word {
-    struct str folded;
-    uint32_t position;
-    bool stop;
-};
-
 struct parser {
-    struct arena *arena;
-    struct analyzer *analyzer;
+    struct query_builder build;
     const struct query_options *options;
     struct tokens tokens;
     size_t at;
-    struct query *query;
-    size_t word_room, leaf_room, item_room, token_room;
-    struct parsed_word *text; /* words of the token in hand */
-    size_t text_count, text_room;
-    size_t words_seen;
-    bool keep_stop_words;
-    bool skipped_stop_words;
     bool is_mixed; /* with what is no token of plain words */
-    int err;
 };
 
 struct operand {
     struct tree_node *node; /* NULL: no words in it */
     bool negated;
 };
-
-/* Room for one more in a growing array; false past the cap. */
-static bool has_room(struct parser *p, void *array_pointer, size_t count, size_t *room, size_t size)
-{
-    if (count < *room)
-        return true;
-    void *array;
-    memcpy(&array, array_pointer, sizeof array);
-    size_t wanted = *room ? 2 * *room : 16;
-    array = arena_grow(p->arena, array, *room * size, wanted * size);
-    if (!array) {
-        p->err = ERR_FULL;
-        return false;
-    }
-    memcpy(array_pointer, &array, sizeof array);
-    *room = wanted;
-    return true;
-}
-
-static void *take(struct parser *p, void *allocated)
-{
-    if (!allocated && !p->err)
-        p->err = ERR_FULL;
-    return allocated;
-}
-
-/* -------------------------------------------------------------------------------------------------------------- words
- */
-
-static bool take_word(void *context, struct str word, uint32_t position)
-{
-    struct parser *p = context;
-    if (++p->words_seen > QUERY_MAX_WORDS)
-        p->err = ERR_TOO_LARGE;
-    if (p->err || !has_room(p, &p->text, p->text_count, &p->text_room, sizeof *p->text))
-        return false;
-    struct str copy = arena_copy(p->arena, word);
-    if (!copy.ptr) {
-        p->err = ERR_FULL;
-        return false;
-    }
-    p->text[p->text_count++] = (struct parsed_word){
-        .folded = copy,
-        .position = position,
-        .stop = analyzer_is_stop_word(p->analyzer, copy),
-    };
-    return true;
-}
-
-static void read_words(struct parser *p, struct str text)
-{
-    p->text_count = 0;
-    if (!p->err)
-        analyzer_words(p->analyzer, text, take_word, p);
-}
-
-static bool is_skipped(struct parser *p, const struct parsed_word *w)
-{
-    bool skipped = w->stop && !p->keep_stop_words;
-    p->skipped_stop_words |= skipped;
-    return skipped;
-}
-
-static struct str stem_key(struct parser *p, struct str folded)
-{
-    struct str stem = analyzer_stem(p->analyzer, folded);
-    char *key = take(p, arena_alloc(p->arena, 1 + stem.len));
-    if (!key)
-        return STR("");
-    key[0] = TERM_STEM;
-    memcpy(key + 1, stem.ptr, stem.len);
-    return (struct str){key, 1 + stem.len};
-}
-
-static uint32_t add_word(struct parser *p, struct str key, struct str folded, bool prefix)
-{
-    struct query *q = p->query;
-    if (!has_room(p, &q->words, q->word_count, &p->word_room, sizeof *q->words))
-        return 0;
-    q->words[q->word_count] = (struct tree_word){.key = key, .folded = folded, .count = 1, .prefix = prefix};
-    return (uint32_t)q->word_count++;
-}
-
-/* ------------------------------------------------------------------------------------------------------------- leaves
- */
-
-static uint32_t add_leaf(struct parser *p, struct tree_leaf leaf)
-{
-    struct query *q = p->query;
-    if (!has_room(p, &q->leaves, q->leaf_count, &p->leaf_room, sizeof *q->leaves))
-        return 0;
-    q->leaves[q->leaf_count] = leaf;
-    return (uint32_t)q->leaf_count++;
-}
-
-static struct tree_node *leaf_node(struct parser *p, uint32_t leaf)
-{
-    struct tree_node *n = take(p, arena_new(p->arena, struct tree_node));
-    if (n)
-        *n = (struct tree_node){.kind = NODE_LEAF, .leaf = leaf};
-    return n;
-}
-
-/* The leaf of the same word that stands in the query already, or leaf_count. */
-static uint32_t find_leaf(const struct query *q, struct str key, struct str field)
-{
-    uint32_t i = 0;
-    for (; i < q->leaf_count; i++) {
-        const struct tree_leaf *l = &q->leaves[i];
-        bool is_word = l->scored && l->element_count == 1 && !q->words[l->elements[0].word].prefix;
-        if (is_word && str_equal(l->elements[0].key, key) && str_equal(l->field, field))
-            break;
-    }
-    return i;
-}
-
-/* One word is one leaf and one counted word, wherever in the expression it stands. There is one prefix at most. */
-static struct tree_node *word_node(struct parser *p, struct str folded, struct str field, bool prefix, bool silent)
-{
-    struct str key = stem_key(p, folded);
-    struct tree_element *element = take(p, arena_new(p->arena, struct tree_element));
-    if (p->err)
-        return NULL;
-    if (!silent && !prefix) {
-        uint32_t known = find_leaf(p->query, key, field);
-        if (known < p->query->leaf_count) {
-            p->query->words[p->query->leaves[known].elements[0].word].count++;
-            return leaf_node(p, known);
-        }
-    }
-    *element = (struct tree_element){.key = key, .word = silent ? NO_WORD : add_word(p, key, folded, prefix)};
-    if (!silent && !p->err)
-        p->query->words[element->word].typos = field.len == 0 && !p->options->no_typos;
-    struct tree_leaf leaf = {.field = field, .elements = element, .element_count = 1, .scored = !silent};
-    return leaf_node(p, add_leaf(p, leaf));
-}
-
-/* Between quotes a word means itself, here and wherever else it stands in the query. */
-static void take_literally(struct parser *p, const struct tree_node *n)
-{
-    if (p->err || !n)
-        return;
-    uint32_t word = p->query->leaves[n->leaf].elements[0].word;
-    if (word != NO_WORD)
-        p->query->words[word].typos = false;
-}
-
-/* The counted word of a phrase's element: the one that an earlier element of it has, or a new one. */
-static uint32_t phrase_word(struct parser *p, const struct tree_element *elements, size_t count, struct str key,
-                            struct str folded)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (str_equal(elements[i].key, key)) {
-            p->query->words[elements[i].word].count++;
-            return elements[i].word;
-        }
-    }
-    return add_word(p, key, folded, false);
-}
-
-/* The words in hand, stop words among them, as one phrase. */
-static struct tree_node *phrase_node(struct parser *p, struct str field, bool silent)
-{
-    size_t count = p->text_count;
-    struct tree_element *elements = take(p, arena_new_array(p->arena, count, struct tree_element));
-    for (size_t i = 0; i < count && !p->err; i++) {
-        struct parsed_word *w = &p->text[i];
-        struct str key = stem_key(p, w->folded);
-        uint32_t word = silent ? NO_WORD : phrase_word(p, elements, i, key, w->folded);
-        elements[i] = (struct tree_element){.key = key, .word = word, .offset = w->position - p->text[0].position};
-    }
-    if (p->err)
-        return NULL;
-    struct tree_leaf leaf = {.field = field, .elements = elements, .element_count = count, .scored = !silent};
-    return leaf_node(p, add_leaf(p, leaf));
-}
 
 /* --------------------------------------------------------------------------------------------------------- expression
  */
@@ -252,18 +58,18 @@ static struct tree_node *text_node(struct parser *p, const struct token *t, stru
 {
     if (t->field_length > 0)
         field = token_field(&p->tokens, t);
-    read_words(p, token_text(&p->tokens, t));
-    if (p->err || p->text_count == 0)
+    query_build_read(&p->build, token_text(&p->tokens, t));
+    if (p->build.err || p->build.text_count == 0)
         return NULL;
-    if (p->text_count > 1)
-        return phrase_node(p, field, silent);
+    if (p->build.text_count > 1)
+        return query_build_phrase(&p->build, field, silent);
     bool marked = t->sign != SIGN_NONE || t->kind == TOKEN_PHRASE;
-    if (!marked && is_skipped(p, &p->text[0]))
+    if (!marked && query_build_skips(&p->build, &p->build.text[0]))
         return NULL;
     bool prefix = may_be_prefix(p, t) && field.len == 0 && !silent;
-    struct tree_node *n = word_node(p, p->text[0].folded, field, prefix, silent);
+    struct tree_node *n = query_build_word(&p->build, p->build.text[0].folded, field, prefix, silent);
     if (t->kind == TOKEN_PHRASE)
-        take_literally(p, n);
+        query_build_literally(&p->build, n);
     return n;
 }
 
@@ -291,60 +97,31 @@ static struct operand parse_operand(struct parser *p, struct str field, bool sil
     return (struct operand){n, negated};
 }
 
-static struct tree_node *new_node(struct parser *p, enum node_kind kind, struct tree_node *first)
-{
-    struct tree_node *n = take(p, arena_new(p->arena, struct tree_node));
-    if (n)
-        *n = (struct tree_node){.kind = kind, .first = first};
-    return n;
-}
-
 static struct tree_node *operand_node(struct parser *p, struct operand o)
 {
-    return o.node && o.negated ? new_node(p, NODE_NOT, o.node) : o.node;
-}
-
-/* Children in order, behind each other; a list of one is that one. */
-struct node_list {
-    struct tree_node *first, *last;
-};
-
-static void list_add(struct node_list *list, struct tree_node *n)
-{
-    if (!n)
-        return;
-    if (list->last)
-        list->last->next = n;
-    else
-        list->first = n;
-    list->last = n;
-}
-
-static struct tree_node *list_node(struct parser *p, struct node_list list, enum node_kind kind)
-{
-    return list.first == list.last ? list.first : new_node(p, kind, list.first);
+    return o.node && o.negated ? query_build_node(&p->build, NODE_NOT, o.node) : o.node;
 }
 
 static struct tree_node *parse_conjunction(struct parser *p, struct str field, bool silent)
 {
-    struct node_list list = {0};
-    list_add(&list, operand_node(p, parse_operand(p, field, silent)));
-    while (!p->err && is_operator(p, TOKEN_AND)) {
+    struct query_node_list list = {0};
+    query_node_list_add(&list, operand_node(p, parse_operand(p, field, silent)));
+    while (!p->build.err && is_operator(p, TOKEN_AND)) {
         p->at++;
-        list_add(&list, operand_node(p, parse_operand(p, field, silent)));
+        query_node_list_add(&list, operand_node(p, parse_operand(p, field, silent)));
     }
-    return list_node(p, list, NODE_AND);
+    return query_build_list(&p->build, list, NODE_AND);
 }
 
 static struct tree_node *parse_alternatives(struct parser *p, struct str field, bool silent)
 {
-    struct node_list list = {0};
-    list_add(&list, parse_conjunction(p, field, silent));
-    while (!p->err && is_operator(p, TOKEN_OR)) {
+    struct query_node_list list = {0};
+    query_node_list_add(&list, parse_conjunction(p, field, silent));
+    while (!p->build.err && is_operator(p, TOKEN_OR)) {
         p->at++;
-        list_add(&list, parse_conjunction(p, field, silent));
+        query_node_list_add(&list, parse_conjunction(p, field, silent));
     }
-    return list_node(p, list, NODE_OR);
+    return query_build_list(&p->build, list, NODE_OR);
 }
 
 /* Whether the token in hand stands alone: nothing marks it, and no operator joins it with what follows. */
@@ -361,55 +138,46 @@ static bool is_plain(struct parser *p)
     return !joined;
 }
 
-static void add_item(struct parser *p, enum item_role role, struct tree_node *node)
-{
-    struct query *q = p->query;
-    if (!node || !has_room(p, &q->items, q->item_count, &p->item_room, sizeof *q->items))
-        return;
-    q->items[q->item_count++] = (struct tree_item){.role = role, .node = node};
-}
-
 /* The words in hand, each by itself; `add` gets their nodes. */
 static void plain_words(struct parser *p, struct str field, bool may_end_in_prefix, bool silent,
-                        struct node_list *group)
+                        struct query_node_list *group)
 {
-    for (size_t i = 0; i < p->text_count && !p->err; i++) {
-        struct parsed_word w = p->text[i];
-        if (is_skipped(p, &w))
+    for (size_t i = 0; i < p->build.text_count && !p->build.err; i++) {
+        struct parsed_word w = p->build.text[i];
+        if (query_build_skips(&p->build, &w))
             continue;
-        struct tree_node *n = word_node(p, w.folded, field, may_end_in_prefix && i + 1 == p->text_count, silent);
+        struct tree_node *n =
+            query_build_word(&p->build, w.folded, field, may_end_in_prefix && i + 1 == p->build.text_count, silent);
         if (group)
-            list_add(group, n);
+            query_node_list_add(group, n);
         else
-            add_item(p, ITEM_DROPPABLE, n);
+            query_build_item(&p->build, ITEM_DROPPABLE, n);
     }
 }
 
 /* Those of a token at the top. */
 static void token_words(struct parser *p, struct str text, bool may_end_in_prefix)
 {
-    struct query *q = p->query;
-    size_t before = q->word_count;
-    read_words(p, text);
+    size_t before = p->build.query->word_count;
+    query_build_read(&p->build, text);
     plain_words(p, (struct str){0}, may_end_in_prefix, false, NULL);
-    if (has_room(p, &q->token_words, q->token_count, &p->token_room, sizeof *q->token_words))
-        q->token_words[q->token_count++] = (uint32_t)(q->word_count - before);
+    query_build_token(&p->build, (uint32_t)(p->build.query->word_count - before));
 }
 
 /* The inside of a group, up to its end. */
 static struct tree_node *parse_sequence(struct parser *p, struct str field, bool silent)
 {
-    struct node_list list = {0};
-    while (!p->err && begins_operand(token_here(p, 0))) {
+    struct query_node_list list = {0};
+    while (!p->build.err && begins_operand(token_here(p, 0))) {
         if (is_plain(p)) {
-            read_words(p, token_text(&p->tokens, token_here(p, 0)));
+            query_build_read(&p->build, token_text(&p->tokens, token_here(p, 0)));
             p->at++;
             plain_words(p, field, false, silent, &list);
         } else {
-            list_add(&list, parse_alternatives(p, field, silent));
+            query_node_list_add(&list, parse_alternatives(p, field, silent));
         }
     }
-    return list_node(p, list, NODE_AND);
+    return query_build_list(&p->build, list, NODE_AND);
 }
 
 /* a AND b at the top are two items, NOT a is an exclusion. */
@@ -418,7 +186,7 @@ static void add_required(struct parser *p, struct tree_node *n)
     if (!n)
         return;
     if (n->kind == NODE_NOT) {
-        add_item(p, ITEM_EXCLUDED, n->first);
+        query_build_item(&p->build, ITEM_EXCLUDED, n->first);
     } else if (n->kind == NODE_AND) {
         for (struct tree_node *child = n->first, *next; child; child = next) {
             next = child->next;
@@ -426,13 +194,13 @@ static void add_required(struct parser *p, struct tree_node *n)
             add_required(p, child);
         }
     } else {
-        add_item(p, ITEM_REQUIRED, n);
+        query_build_item(&p->build, ITEM_REQUIRED, n);
     }
 }
 
 static void parse_top(struct parser *p)
 {
-    while (!p->err && p->at < p->tokens.count) {
+    while (!p->build.err && p->at < p->tokens.count) {
         if (is_plain(p)) {
             const struct token *t = token_here(p, 0);
             p->at++;
@@ -471,12 +239,12 @@ static struct str next_token(struct str *rest)
 
 static bool ends_in_a_word(struct parser *p, struct str text)
 {
-    size_t seen = p->words_seen, length = 0;
+    size_t seen = p->build.words_seen, length = 0;
     while (length < text.len && !is_space(text.ptr[text.len - 1 - length]))
         length++;
-    read_words(p, (struct str){text.ptr + text.len - length, length});
-    p->words_seen = seen;
-    return p->text_count > 0;
+    query_build_read(&p->build, (struct str){text.ptr + text.len - length, length});
+    p->build.words_seen = seen;
+    return p->build.text_count > 0;
 }
 
 /* White space in ASCII is where words end, whatever stands beside it, so its tokens may be looked at one by one. */
@@ -487,19 +255,19 @@ static void parse_plain(struct parser *p, struct str text)
     bool prefix = text.len > 0 && !is_space(text.ptr[text.len - 1]) && may_be_prefix(p, &last);
     p->is_mixed = !is_ascii(text) || (prefix && !ends_in_a_word(p, text));
     if (p->is_mixed) {
-        read_words(p, text);
+        query_build_read(&p->build, text);
         plain_words(p, (struct str){0}, prefix, false, NULL);
         return;
     }
-    for (struct str rest = text, token = next_token(&rest); token.len && !p->err; token = next_token(&rest))
+    for (struct str rest = text, token = next_token(&rest); token.len && !p->build.err; token = next_token(&rest))
         token_words(p, token, prefix && rest.len == 0);
 }
 
 /* Whether what tokens add is what they would add in any query. */
 static bool tokens_stand_alone(const struct parser *p)
 {
-    const struct query *q = p->query;
-    bool alone = !p->is_mixed && !p->keep_stop_words && q->token_count > 0 &&
+    const struct query *q = p->build.query;
+    bool alone = !p->is_mixed && !p->build.keep_stop_words && q->token_count > 0 &&
                  (p->options->no_prefix || q->token_words[q->token_count - 1] > 0);
     for (size_t i = 0; alone && i < q->word_count; i++)
         alone = q->words[i].count == 1;
@@ -510,24 +278,24 @@ static int parse_words(struct parser *p, struct str text)
 {
     if (p->options->plain_words) {
         parse_plain(p, text);
-        return p->err;
+        return p->build.err;
     }
-    int err = lex_query(p->arena, text, &p->tokens);
+    int err = lex_query(p->build.arena, text, &p->tokens);
     if (err)
         return err;
     parse_top(p);
-    return p->err;
+    return p->build.err;
 }
 
 static int parse_once(struct parser *p, struct str text)
 {
-    p->query = arena_new(p->arena, struct query);
-    if (!p->query)
+    p->build.query = arena_new(p->build.arena, struct query);
+    if (!p->build.query)
         return ERR_FULL;
-    p->query->match = p->options->match;
+    p->build.query->match = p->options->match;
     int err = parse_words(p, text);
     if (!err && !tokens_stand_alone(p))
-        p->query->token_count = 0;
+        p->build.query->token_count = 0;
     return err;
 }
 
@@ -543,20 +311,21 @@ int query_parse(struct arena *a, struct analyzer *analyzer, struct str text, con
                 struct query **out)
 {
     size_t mark = arena_mark(a);
-    struct parser first = {.arena = a, .analyzer = analyzer, .options = options};
+    struct parser first = {.build = {.arena = a, .analyzer = analyzer, .no_typos = options->no_typos},
+                           .options = options};
     struct parser again = first;
     int err = parse_once(&first, text);
     if (err)
         return err;
-    *out = first.query;
-    if (first.query->word_count == 0 && first.skipped_stop_words) {
+    *out = first.build.query;
+    if (first.build.query->word_count == 0 && first.build.skipped_stop_words) {
         /* Nothing but stop words: then they count. */
         arena_rewind(a, mark);
-        again.keep_stop_words = true;
+        again.build.keep_stop_words = true;
         err = parse_once(&again, text);
         if (err)
             return err;
-        *out = again.query;
+        *out = again.build.query;
     }
     struct query *q = *out;
     q->everything = q->word_count == 0 && (is_blank(text) || q->item_count > 0);
