@@ -1,13 +1,13 @@
 #include "index/candidates.h"
 
 #include "common/bytes.h"
-#include "common/hash.h"
+#include "common/rising.h"
 #include "index/store.h"
 
 /* Of several documents with one hash the first adds what there is. */
 static void add_equal(struct candidates *c, uint64_t hash)
 {
-    for (size_t at = hash_place(c->hashes, c->count, hash); at < c->count && c->hashes[at] == hash; at++)
+    for (size_t at = rising_place(c->hashes, c->count, hash); at < c->count && c->hashes[at] == hash; at++)
         if (!c->found || c->places[c->found - 1] < at)
             c->places[c->found++] = (uint32_t)at;
 }

@@ -1,21 +1,15 @@
 #include "index/resolve.h"
 
 #include "common/err.h"
+#include "common/rising.h"
 #include "index/added.h"
 
 /* Documents stand in stamp order, and no stamp twice. */
 static int64_t find_stamp(const struct segment *s, uint64_t stamp)
 {
     const uint64_t *stamps = segment_stamps(s);
-    uint32_t low = 0, high = segment_documents(s);
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (stamps[middle] < stamp)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < segment_documents(s) && stamps[low] == stamp ? (int64_t)low : -1;
+    size_t count = segment_documents(s), at = rising_place(stamps, count, stamp);
+    return at < count && stamps[at] == stamp ? (int64_t)at : -1;
 }
 
 static int translate(struct added *added, uint64_t stamp)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/hash.h"
+#include "common/rising.h"
 #include "index/sort.h"
 
 struct left {
@@ -62,7 +63,7 @@ void earlier_open(struct earlier *e, const struct regions *r)
 
 static struct left **list_of(const struct earlier *e, uint64_t hash)
 {
-    size_t at = hash_place(e->hashes, e->count, hash);
+    size_t at = rising_place(e->hashes, e->count, hash);
     return at < e->count && e->hashes[at] == hash ? &e->left[at] : NULL;
 }
 
