@@ -24,6 +24,8 @@ BIN = pathlib.Path(os.environ.get("MAYFLY_BIN", "build/dev/bin"))
 SHARED = pathlib.Path(os.environ.get("MAYFLY_SHARED", "../shared"))
 START_LIMIT = 60  # seconds until ready: sanitizers and a loaded machine are slow
 STOP_LIMIT = 60
+# Searches are answered in part, and processes ended, where a machine is too busy: only for tests that say so.
+PATIENT = {"deadline-ms": 60000, "answer-timeout": 300}
 
 
 def shared(path):
@@ -108,20 +110,40 @@ def reach_all_readers(client, index, query):
     return await_figures(client, all_have_it_open)
 
 
+def make_one_file(client, *indexes):
+    """Of each of their shards, however many segments and images they came as; and no other one is left."""
+    for index in indexes:
+        client.optimize(index)
+    await_figures(client, lambda stats: not stats.removals)
+
+
 def nursery_of(client):
     return next(p.pid for p in client.stats().processes if p.role == "nursery")
+
+
+def stop_process(pid):
+    """Until it stands still: the signal alone is only on its way."""
+    os.kill(pid, signal.SIGSTOP)
+    while pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "Tt":
+        time.sleep(0.001)
+
+
+def has_workers(client, nursery):
+    """Also one that it has forked and not told of."""
+    born = pathlib.Path(f"/proc/{nursery}/task/{nursery}/children").read_text().split()
+    return born or any(p.role == "worker" for p in client.stats().processes)
 
 
 @contextlib.contextmanager
 def held_up(client):
     """No job runs or begins: the nursery stands still, and its last worker has ended."""
     pid = nursery_of(client)
-    os.kill(pid, signal.SIGSTOP)
     try:
-        while any(p.role == "worker" for p in client.stats().processes):
+        stop_process(pid)
+        while has_workers(client, pid):
             os.kill(pid, signal.SIGCONT)
             time.sleep(0.02)
-            os.kill(pid, signal.SIGSTOP)
+            stop_process(pid)
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -148,7 +170,7 @@ class Server:
 
     def arguments(self):
         config = self.directory / "mayfly.conf"
-        config.write_text("".join(f"{key} = {value}\n" for key, value in self.config.items()))
+        config.write_text("".join(f"{key} = {value}\n" for key, value in {**PATIENT, **self.config}.items()))
         options = {"config": config, "data": self.data, "socket": self.socket, **self.options}
         return [str(BIN / "mayflyd")] + [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
 
@@ -264,6 +286,15 @@ def small_disk(directory):
         pytest.skip("a file system cannot be mounted here")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture
+def port():
+    """Of 127.0.0.1: it is kept from all others, but for a server that listens there."""
+    with socket.socket() as keeping:
+        keeping.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeping.bind(("127.0.0.1", 0))
+        yield keeping.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """The program mayfly against a real server: what its forms and JSON shapes promise."""
 import json
 import re
-import socket
 
 import mayfly
 import pytest
@@ -223,10 +222,7 @@ def test_a_batch_ranks_as_single_searches_do(server, directory):
             assert [(hit.id, hit.score / 65536) for hit in single.hits] == [hit[1:] for hit in by_query[qid]]
 
 
-def test_tcp_speaks_the_same(make_server):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_tcp_speaks_the_same(make_server, port):
     server = make_server(listen=f"127.0.0.1:{port}")
     server.run("add", "books", "-", "--wait", "searchable", input=lines(BOOKS))
     for host in [f"127.0.0.1:{port}", f"localhost:{port}"]:
