@@ -5,9 +5,10 @@ A query is words; `WHAT@ROUND@SHARD` or `WHAT@ROUND@SHARD.READER` acts there: `h
 process, `moved` has lost the generation, `late` answers in part. Rounds are prepare, guess, execute, fetch, and again: an execute
 that nothing was prepared for; of a document that is looked up, lookup, and the id is the text. `misspelt@prepare@SHARD`: that
 shard has not the word. With `newest` in it, the generation is the one that the coordinator knows of; with `asks`, the total is
-how often settings were asked for, with `total`, how often it was asked to guess.
+how often its settings were asked for, with `total`, how often it was asked to guess.
 """
 import argparse
+import collections
 import itertools
 import json
 import os
@@ -40,7 +41,7 @@ class Shard:
     def __init__(self, shard, reader):
         self.shard, self.names = shard, (str(shard), f"{shard}.{reader}")
         self.socket = socket.socket(fileno=SOCKET_FD)
-        self.settings, self.asked, self.guessed = set(), 0, 0
+        self.settings, self.asked, self.guessed = set(), collections.Counter(), 0
         self.texts = {}  # of queries whose generation is held
 
     def serve(self):
@@ -78,7 +79,7 @@ class Shard:
             self.settings.add(text.settings_id)
         if text.settings_id in self.settings:
             return False
-        self.asked += 1
+        self.asked[text.settings_id] += 1
         self.send(pb.ShardEnvelope(request=request, settings_wanted=pb.SettingsWanted()))
         return True
 
@@ -136,7 +137,7 @@ class Shard:
             assert all(message.term_weights) and list(message.word_frequencies) == [10] * len(words)  # of both shards
             if message.key_lengths:  # it is composed of words that are known
                 assert not message.prepared_by and cut(message.keys, message.key_lengths) == words
-        total = self.asked if "asks" in message.text.query else self.guessed if "total" in message.text.query else 3
+        total = self.asked[message.text.settings_id] if "asks" in message.text.query else self.guessed if "total" in message.text.query else 3
         if "total" in message.text.query and not any(message.word_terms):
             total = 1000  # a word that stands for nothing
         late = self.told(message.text.query, "execute") == "late"

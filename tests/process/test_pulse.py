@@ -1,12 +1,13 @@
 """Processes that stand still: they are left for others, ended, and replaced; clients get an answer in time."""
 import os
 import signal
+import time
 
 import mayfly
 import pytest
 from conftest import await_ends, await_figures
 
-LIMIT = 1  # answer-timeout, seconds
+LIMIT = 4  # answer-timeout, seconds: who is only busy answers by then
 
 
 def pids(client, role):
@@ -46,7 +47,7 @@ def test_who_answers_is_left_alone(make_server):
         def counted(stats):  # once a second, as they are asked
             return min(p.counted for p in stats.processes if p.role == "shard")
 
-        last = await_figures(m, lambda stats: counted(stats) >= counted(first) + 5)
+        last = await_figures(m, lambda stats: counted(stats) >= counted(first) + LIMIT + 3)
     assert last.hangs == 0
     assert {(p.role, p.pid) for p in last.processes} == {(p.role, p.pid) for p in first.processes}
     assert "restarting" not in server.log()
@@ -56,9 +57,8 @@ def test_a_shard_that_stands_still_is_replaced(make_server):
     server = make_server(shards=1, readers=1, config={"answer-timeout": LIMIT})
     with server.client() as m:
         m.add("films", [{"id": n, "title": "bridge"} for n in range(50)], wait="searchable")
+        stand_still(m, server, "shard")  # which no search has given time
         assert len(m.search("films", "bridge").hits) == 20
-        stand_still(m, server, "shard")
-        assert len(m.search("films", "bridge", deadline_ms=60000).hits) == 20
     assert server.json("stats")["hangs"] == 1
     assert "mayfly_hangs_total 1\n" in server.run("stats", "--prometheus").stdout
 
@@ -72,20 +72,20 @@ def test_a_nursery_that_stands_still_is_replaced(make_server):
 
 
 def test_without_a_limit_it_is_waited_for(make_server):
-    server = make_server(shards=1, readers=1, config={"answer-timeout": 0}, deadline_ms=20000)
+    server = make_server(shards=1, readers=1, config={"answer-timeout": 0})
     with server.client() as m:
         m.add("films", [{"id": 1, "title": "bridge"}], wait="searchable")
         (pid,) = pids(m, "shard")
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(mayfly.Failure):
-            m.search("films", "bridge", deadline_ms=3000)  # longer than the limit of the other tests
+            m.search("films", "bridge", deadline_ms=1000 * (LIMIT + 2))  # longer than the limit of the other tests
         os.kill(pid, signal.SIGCONT)
         assert len(m.search("films", "bridge").hits) == 1 and m.stats().hangs == 0
 
 
 def test_get_has_a_deadline(make_server):
     """Without one a document of a shard that stands still was waited for until that shard went on."""
-    server = make_server(shards=1, readers=1, deadline_ms=500)
+    server = make_server(shards=1, readers=1, deadline_ms=2000)
     with server.client() as m:
         m.add("films", [{"id": 1, "title": "bridge"}], wait="searchable")
         (pid,) = pids(m, "shard")
@@ -97,17 +97,27 @@ def test_get_has_a_deadline(make_server):
                 assert refused.value.code == "deadline"
         finally:
             os.kill(pid, signal.SIGCONT)
-        assert m.get("films", 1)["title"] == "bridge"
+        await_document(m)
+
+
+def await_document(client):
+    end = time.monotonic() + 60
+    while True:
+        try:
+            assert client.get("films", 1)["title"] == "bridge"
+            return
+        except mayfly.Failure:  # within its deadline nobody gave it a processor
+            assert time.monotonic() < end
 
 
 def test_get_goes_to_another_reader(make_server):
-    server = make_server(shards=1, readers=2, deadline_ms=2000)
+    server = make_server(shards=1, readers=2, deadline_ms=8000)  # the other one is asked in the middle
     with server.client() as m:
         m.add("films", [{"id": 1, "title": "bridge"}], wait="searchable")
         for pid in pids(m, "shard"):
             os.kill(pid, signal.SIGSTOP)
             try:
-                for _ in range(4):  # whichever is asked first
+                for _ in range(3):  # whichever is asked first
                     assert m.get("films", 1)["title"] == "bridge"
             finally:
                 os.kill(pid, signal.SIGCONT)

@@ -1,4 +1,5 @@
 """Processes that die are replaced, processes that should not start say why, and an orderly stop is one."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -9,13 +10,11 @@ import time
 import pytest
 
 import mayfly
-from conftest import BIN, Server, await_ends, await_tasks
+from conftest import BIN, Server, await_ends, await_figures, await_tasks
 from forks import kill_at_fork
 from watch import Watch
 
-AGAIN = 2.0  # seconds within which search answers again
-if os.environ.get("MAYFLY_SANITIZE"):
-    AGAIN = 15.0
+AGAIN = 60  # seconds until search answers again, however busy the machine is
 
 
 def documents(first, count):
@@ -26,6 +25,10 @@ def documents(first, count):
 def pids(server, role):
     with server.client() as m:
         return [p.pid for p in m.stats().processes if p.role == role]
+
+
+def shards_of(stats):
+    return [p.pid for p in stats.processes if p.role == "shard"]
 
 
 def deaths(client):
@@ -44,17 +47,18 @@ def descriptors(pid):
     return sorted(found)
 
 
-def held(claim):
-    """The same, where a failure is a no."""
-    def holds():
-        try:
-            return claim()
-        except (mayfly.Failure, mayfly.Closed, OSError):
-            return False
-    return holds
+def await_hits(client, count):
+    """Until a search finds them again; it fails, or finds fewer, while processes are being replaced."""
+    end = time.monotonic() + AGAIN
+    while True:
+        with contextlib.suppress(mayfly.Failure):
+            if len(client.search("films", "bridge").hits) == count:
+                return
+        assert time.monotonic() < end, "searches do not answer again"
+        time.sleep(0.02)
 
 
-def ended(*arguments, limit=30):
+def ended(*arguments, limit=60):
     """Runs mayflyd to its end: exit status and everything it said."""
     done = subprocess.run([str(BIN / "mayflyd"), *map(str, arguments)], capture_output=True, text=True, timeout=limit,
                           stdin=subprocess.DEVNULL, env={**os.environ, "MAYFLY_WORKERS": "2"})
@@ -119,13 +123,12 @@ def test_a_killed_shard_is_replaced(server):
     with server.client() as m:
         m.add("films", documents(0, 200), wait="searchable")
         before = pids(server, "shard")
-        with Watch(server.log_path) as deaths:  # and births are logged
-            os.kill(before[0], signal.SIGKILL)
-            deaths.wait(held(lambda: len(m.search("films", "bridge").hits) == 20), AGAIN)
-            deaths.wait(lambda: len(pids(server, "shard")) == len(before) and before[0] not in pids(server, "shard"))
-            for pid in pids(server, "shard"): # all of them at once
-                os.kill(pid, signal.SIGKILL)
-            deaths.wait(held(lambda: len(m.search("films", "bridge").hits) == 20), AGAIN)
+        os.kill(before[0], signal.SIGKILL)
+        await_hits(m, 20)
+        await_figures(m, lambda stats: len(now := shards_of(stats)) == len(before) and before[0] not in now)
+        for pid in pids(server, "shard"):  # all of them at once
+            os.kill(pid, signal.SIGKILL)
+        await_hits(m, 20)
         m.add("films", documents(200, 10), wait="searchable")
         assert m.search("films", "bridge", limit=1000).estimated_total >= 200
 
@@ -143,16 +146,14 @@ def test_a_killed_nursery_is_replaced(server):
 
 def test_killed_workers_are_followed_by_others(server):
     stop = threading.Event()
-    killed = []
 
     def kill_workers():
-        while not stop.is_set() and len(killed) < 10:
-            try:
-                for pid in pids(server, "worker"):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
-            except (ProcessLookupError, mayfly.Closed, OSError):
-                pass
+        with server.client() as other:
+            while not stop.is_set() and deaths(other)["killed"] < 10:
+                for p in other.stats().processes:
+                    if p.role == "worker":
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(p.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_workers)
     killer.start()
@@ -184,7 +185,7 @@ def broken_shards(directory):
 def test_a_crash_loop_is_cut_off(directory, broken_shards):
     server = Server(directory, libexec=broken_shards, shards=1, readers=1)
     server.start(wait=False)
-    assert server.process.wait(60) != 0
+    assert server.process.wait(120) != 0
     assert "not started again" in server.log() and "do not start" in server.log()
 
 
@@ -206,12 +207,12 @@ def test_sigterm_during_load_ends_in_order(make_server):
 
     loader = threading.Thread(target=load)
     loader.start()
-    assert many.wait(30)
+    assert many.wait(60)
     family = server.children()
     assert family
     server.stop(expect=0)
     loader.join()
-    await_ends(family, 5)
+    await_ends(family, 60)
     server.start()
     with server.client() as m:
         await_tasks(m)
@@ -224,7 +225,7 @@ def test_children_end_with_a_killed_coordinator(make_server):
         m.add("films", documents(0, 10), wait="searchable")
     family = server.children()
     server.kill()
-    await_ends(family, 10)
+    await_ends(family, 60)
     server.start()
     with server.client() as m:
         assert len(m.search("films", "bridge").hits) == 10
@@ -319,7 +320,7 @@ def test_no_zombies_and_no_leaked_descriptors(server):
         now = descriptors(server.process.pid)
         return ("Z" not in states and len(now) <= len(before)), states, now
 
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not settled()[0]:  # nothing tells when another process closes a descriptor
         assert time.monotonic() < end, f"before {before}, now {settled()}\n{server.log()}"
         time.sleep(0.02)
@@ -333,18 +334,14 @@ def test_a_worker_that_its_killed_nursery_never_told_of_is_reaped(make_server):
         worker = kill_at_fork(nursery, lambda: m.add("films", documents(10, 10), wait="accepted"))
         await_tasks(m)  # the job was done again by another
         assert len(m.search("films", "bridge").hits) == 20
-    assert not is_zombie(worker)
-
-
-def is_zombie(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except OSError:
-        return False
+        end = time.monotonic() + 60
+        while pathlib.Path(f"/proc/{worker}").exists():  # it may have to wait for a processor to end on
+            assert time.monotonic() < end, "nobody reaps it"
+            time.sleep(0.02)
 
 
 def test_a_search_in_flight_is_answered_before_the_stop(make_server):
-    server = make_server(deadline_ms=20000)
+    server = make_server()
     with server.client() as m:
         m.add("films", documents(0, 100), wait="searchable")
         shards = pids(server, "shard")
@@ -360,11 +357,11 @@ def test_a_search_in_flight_is_answered_before_the_stop(make_server):
             os.kill(pid, signal.SIGCONT)
         for request in requests:
             assert len(m.search_answer(request).hits) == 20
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
 
 
 def test_what_does_not_end_is_ended_within_the_limit(make_server):
-    server = make_server(deadline_ms=600000, stop_timeout=2)
+    server = make_server(deadline_ms=600000, stop_timeout=2)  # without a limit it would take ten minutes
     with server.client() as m:
         m.add("films", documents(0, 100), wait="searchable")
         for pid in pids(server, "shard"):
@@ -373,8 +370,8 @@ def test_what_does_not_end_is_ended_within_the_limit(make_server):
         m.ping()
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
-        assert 1 < time.monotonic() - began < 15
+        assert server.process.wait(60) == 0
+        assert time.monotonic() - began > 1
 
 
 def test_the_manual_knows_every_key():
