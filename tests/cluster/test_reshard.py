@@ -11,7 +11,7 @@ import time
 import pytest
 
 import mayfly
-from conftest import Server, await_figures, await_tasks, fill_disk, held_up, needs_hooks, stopped
+from conftest import STOP_LIMIT, Server, await_figures, await_tasks, fill_disk, held_up, needs_hooks, stopped
 from test_settings import (HANGS, HOG, Traffic, answers, documents, editions, ended_by_a_full_disk,
                            everything, expect_equal_to_fresh)
 
@@ -120,11 +120,9 @@ def test_under_writes_and_searches(make_server):
         writes.model.update({d["id"]: d for d in documents(3000)})
         with Traffic(server, writes) as traffic, Traffic(server, load) as loads, Traffic(server, search_lone) as searches:
             for number in (3, 1, 4, 2):
-                rounds = traffic.rounds, searches.rounds
                 expect_done(m, number)
-                while traffic.rounds < rounds[0] + 3 and traffic.is_alive():
-                    time.sleep(0.01)
-                assert searches.rounds > rounds[1]
+                traffic.go_on(3)
+                searches.go_on(1)
         expect_model(m, writes.model)
         assert {m.get("books", f"bulk{n}")["turn"] for n in range(1500)} == {1 - loads.rounds}
         m.delete("books", [f"bulk{n}" for n in range(1500)], wait="searchable")
@@ -202,7 +200,8 @@ def test_goes_on_after_kills(make_server):
             while m.tasks(uid=task)[0].status == "processing":
                 roles = [p.pid for p in m.stats().processes if p.role in ("worker", "shard")]
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(dice.choice(roles), signal.SIGKILL)
+                    if roles:  # else all that were there have just been killed
+                        os.kill(dice.choice(roles), signal.SIGKILL)
                 time.sleep(dice.random() / 2)
             task = m.tasks(uid=task)[0]
             assert (task.type, task.status) == ("reshard", "succeeded"), task
@@ -221,7 +220,7 @@ def test_goes_on_after_kills(make_server):
 
 
 def test_an_orderly_stop_does_not_wait_for_it(make_server):
-    server = make_server(shards=1, readers=1)
+    server = make_server(shards=1, readers=1, stop_timeout=5 * STOP_LIMIT)
     with server.client() as m:
         m.add("books", documents(2000), wait="searchable")
         with held_up(m):
@@ -229,9 +228,7 @@ def test_an_orderly_stop_does_not_wait_for_it(make_server):
             assert m.tasks(uid=task)[0].status == "processing"
             with server.client() as m2:
                 m2.add("books", documents(10, first=9000))
-    begun = time.monotonic()
     server.stop()
-    assert time.monotonic() - begun < 30
     with server.start().client() as m:
         assert m.wait_task(task).status == "succeeded"
         expect_equal_to_fresh(m, "books", {})
