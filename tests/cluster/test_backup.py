@@ -12,7 +12,7 @@ import threading
 import mayfly
 import mayfly_pb2 as pb
 import pytest
-from conftest import await_ends, await_figures, await_tasks, BIN, held_up, Server
+from conftest import await_ends, await_figures, await_tasks, BIN, held_up, make_one_file, Server
 from crc import crc32c
 
 WORDS = "amber birch cedar delta ember fjord grove heath inlet jetty knoll larch marsh north ocean pines".split()
@@ -80,6 +80,12 @@ def restored(backup, place, **options):
         other.stop()
 
 
+def await_applied(client):
+    """All that came with a backup; tasks may have ended while it was copied."""
+    await_tasks(client)
+    await_figures(client, lambda stats: stats.regions == 0)
+
+
 def test_what_was_acknowledged_before_a_backup_is_in_it(make_server, directory):
     server = make_server(shards=2)
     with server.client() as client:
@@ -92,8 +98,7 @@ def test_what_was_acknowledged_before_a_backup_is_in_it(make_server, directory):
             assert "backed up to" in server.run("backup", backup).stdout
             assert "all whole" in run("check", backup)
             with restored(backup, directory / f"restored{number}", shards=2) as other, other.client() as client:
-                await_tasks(client)
-                await_figures(client, lambda stats: stats.regions == 0)  # tasks may have ended while it was copied
+                await_applied(client)
                 assert [i.documents for i in client.list_indexes() if i.uid == "still"] == [200]
                 for id, version in before.items():
                     assert client.get("busy", str(id))["n"] >= version
@@ -120,7 +125,7 @@ def test_what_is_accepted_and_not_applied_is_in_a_backup(make_server, directory)
         client.answer(request)
     assert "all whole" in run("check", directory / "b")
     with restored(directory / "b", directory / "other", shards=1) as other, other.client() as client:
-        await_tasks(client)
+        await_applied(client)
         assert [client.get("books", str(i))["n"] for i in range(40)] == [0] * 40
 
 
@@ -140,6 +145,7 @@ def stopped(make_server, directory):
     server = make_server(shards=1, config={"merge": "manual"})
     with server.client() as client:
         client.add("books", [document(i) for i in range(2000)], wait="searchable")
+        make_one_file(client, "books")
         client.add("books", [document(i, 1) for i in range(500)], wait="searchable")
     server.run("backup", directory / "backup")
     with killed_before_it_is_applied(server) as client:
@@ -391,6 +397,7 @@ def two(make_server):
     with server.client() as client:
         for index in ("books", "films"):
             client.add(index, [document(i) for i in range(3000)], wait="searchable")
+        make_one_file(client, "books", "films")
     return server
 
 

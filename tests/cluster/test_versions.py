@@ -3,6 +3,7 @@ import struct
 
 import mayfly
 import pytest
+from conftest import make_one_file
 from crc import crc32c
 
 NEWER = 9
@@ -57,6 +58,7 @@ def stopped(make_server):
     with server.client() as m:
         for index in ("books", "others"):
             m.add(index, [{"id": n, "title": f"water {n} {' '.join('abcdefgh')}"} for n in range(3000)], wait="searchable")
+        make_one_file(m, "books", "others")
     server.stop()
     return server
 
