@@ -70,6 +70,12 @@ struct str segment_field_name(const struct segment *s, uint32_t field);
 int64_t segment_field_find(const struct segment *s, struct str name); /* -1 if none */
 
 int segment_document_id(const struct segment *s, uint32_t document, struct str *out, uint64_t *out_hash);
+
+/* Ahead of the ids of some documents that lie here and there: what says where they are, of all of them, then they
+ * themselves, so that the memory brings them together, where each would be waited for. */
+void segment_ask_for_id_place(const struct segment *s, uint32_t document);
+void segment_ask_for_id(const struct segment *s, uint32_t document);
+
 int segment_id_hash(const struct segment *s, uint32_t at, uint64_t *out); /* the at-th of all ids' hashes, rising */
 int segment_document_body(const struct segment *s, uint32_t document, struct arena *arena, struct str *out);
 

@@ -31,6 +31,24 @@ int segment_document_id(const struct segment *s, uint32_t document, struct str *
     return 0;
 }
 
+void segment_ask_for_id_place(const struct segment *s, uint32_t document)
+{
+    uint32_t per = TABLE_PAYLOAD / s->id_places.width;
+    if (document < s->id_places.count)
+        __builtin_prefetch(s->id_places.parts.extents[document / per].payload + document % per * s->id_places.width);
+}
+
+/* What is damaged is not read here, so that whoever reads it is told. */
+void segment_ask_for_id(const struct segment *s, uint32_t document)
+{
+    uint64_t place;
+    if (segment_element_u64(s, &s->id_places, document, &place) || place >> 32 >= s->ids.count)
+        return;
+    const struct extent *e = &s->ids.extents[place >> 32];
+    if ((uint32_t)place < e->size)
+        __builtin_prefetch(e->payload + (uint32_t)place);
+}
+
 int segment_field_ranges(const struct segment *s, uint32_t document, struct field_ranges *out)
 {
     const uint8_t *record;

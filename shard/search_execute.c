@@ -143,11 +143,20 @@ static bool run(struct search *s, const struct statistics *statistics, const May
 
 static bool find_id(struct search *s, const struct query_hit *hit, struct str *out)
 {
-    uint64_t hash;
-    int err = segment_document_id(s->snapshot->segments[hit->segment].segment, hit->document, out, &hash);
+    int err = segment_document_id(s->snapshot->segments[hit->segment].segment, hit->document, out, NULL);
     if (err)
         fetch_fail_damaged(s->out, s->snapshot, hit->segment, "ids", err);
     return !err;
+}
+
+/* Hits lie anywhere in the index. */
+static void expect_ids(const struct search *s, const struct query_result *result)
+{
+    const struct snapshot_segment *segments = s->snapshot->segments;
+    for (size_t i = 0; i < result->hit_count; i++)
+        segment_ask_for_id_place(segments[result->hits[i].segment].segment, result->hits[i].document);
+    for (size_t i = 0; i < result->hit_count; i++)
+        segment_ask_for_id(segments[result->hits[i].segment].segment, result->hits[i].document);
 }
 
 /* The arena's memory is zero behind each. */
@@ -158,6 +167,7 @@ static bool fill_ids(struct search *s, const struct query_result *result, Mayfly
     m->id_lengths = arena_new_array(s->out->arena, result->hit_count, uint32_t);
     if (!ids || !m->id_lengths)
         return search_fail(s, ERR_FULL);
+    expect_ids(s, result);
     for (; m->n_id_lengths < result->hit_count; m->n_id_lengths++) {
         struct str *id = &ids[m->n_id_lengths];
         if (!find_id(s, &result->hits[m->n_id_lengths], id))
