@@ -48,6 +48,14 @@ static int32_t least_of_batch(const struct scan *s, const struct batch *b)
     return is_worth_it ? s->scope.kernels->reached(b->scores, b->count, t->room) : 0;
 }
 
+/* They lie anywhere: brought together, where each would be waited for. */
+static void expect_stamps(const struct scan *s, const uint32_t *documents, size_t count)
+{
+    const uint64_t *stamps = segment_stamps(s->scope.segment);
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(&stamps[documents[i]]);
+}
+
 /* A few at a time, since what is needed rises with each: most of the next ones are left out together. */
 void prune_offer(struct scan *s, struct batch *b)
 {
@@ -59,6 +67,7 @@ void prune_offer(struct scan *s, struct batch *b)
         int32_t least = least_of_its_own(s, b->documents[from]);
         least = least > least_of_all ? least : least_of_all;
         count = s->scope.kernels->keep_scores(b->documents + from, b->scores + from, count, least, documents, scores);
+        expect_stamps(s, documents, count);
         for (size_t i = 0; i < count; i++)
             scan_offer(s, 0, (uint64_t)scores[i], documents[i]);
     }
