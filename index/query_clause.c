@@ -126,16 +126,16 @@ static bool add_block(struct scored_list *l, uint32_t base, uint32_t end, struct
     return i < l->block.count;
 }
 
-/* The same where several lists are one: the largest counts, which `scratch` remembers. */
+/* The same where several lists are one: the largest counts, which `group` remembers. */
 static bool raise_block(struct scored_list *l, uint32_t base, uint32_t end, struct window *w)
 {
     uint32_t i = l->next;
     scored_score_block(l);
     for (; i < l->block.count && l->block.documents[i] < end; i++) {
         uint32_t at = l->block.documents[i] - base;
-        int32_t more = l->scores[i] - w->scratch[at];
+        int32_t more = l->scores[i] - w->group[at];
         w->sums[at] += more > 0 ? more : 0;
-        w->scratch[at] += more > 0 ? more : 0;
+        w->group[at] += more > 0 ? more : 0;
         w->seen[at / 64] |= UINT64_C(1) << at % 64;
     }
     l->next = i;
@@ -191,10 +191,10 @@ void clause_accumulate(struct clause *c, uint32_t base, uint32_t end, struct win
         accumulate_phrase(c, base, end, w);
         return;
     }
+    if (c->kind == CLAUSE_GROUP)
+        memset(w->group, 0, (end - base) * sizeof *w->group);
     for (size_t i = 0; i < c->list_count; i++)
         accumulate_list(&c->lists[i], base, end, w, c->kind == CLAUSE_WORD ? add_block : raise_block);
-    if (c->kind == CLAUSE_GROUP)
-        memset(w->scratch, 0, (end - base) * sizeof *w->scratch);
 }
 
 void clause_mark(struct clause *c, uint32_t base, uint32_t end, uint64_t *seen)

@@ -27,11 +27,11 @@ struct clause {
     uint64_t asked;        /* how many there, until now */
 };
 
-/* What a union sums up: all zero between windows. */
+/* What a union sums up: all zero between windows, but for what the group in hand has put together. */
 struct window {
     int32_t sums[WINDOW];
     uint64_t seen[WINDOW / 64];
-    int32_t scratch[WINDOW];
+    int32_t group[WINDOW]; /* of anything until a group begins */
 };
 enum { NO_WINDOW = WINDOW - 1 };
 

@@ -1,5 +1,6 @@
 #include "index/query_prune.h"
 
+#include <stddef.h>
 #include <string.h>
 
 struct prune *prune_new(struct arena *a)
@@ -16,7 +17,7 @@ struct window *prune_window(const struct scan *s)
 {
     struct prune *p = s->prune;
     if (!p->is_window_clear)
-        memset(&p->window, 0, sizeof p->window);
+        memset(&p->window, 0, offsetof(struct window, group));
     p->is_window_clear = true;
     return &p->window;
 }
