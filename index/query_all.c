@@ -364,6 +364,15 @@ static void walk_listed(struct all *x)
         x->from = scope->documents;
 }
 
+/* Of which documents those that are tried are some: a phrase's first word has more than the phrase. */
+static uint64_t candidates(const struct all *x)
+{
+    const uint32_t *listed;
+    if (x->lead->kind != CLAUSE_PHRASE)
+        return x->lead->cost;
+    return phrase_leads(x->lead) ? phrase_documents(x->lead, 0, &listed) : x->lead->lists[0].list.documents;
+}
+
 /* As many of the lead's documents are hits as of those that were tried while any score got in: what was counted after
  * that is only what scores more. */
 static void estimate(struct all *x)
@@ -371,7 +380,7 @@ static void estimate(struct all *x)
     const struct prune *p = x->s->prune;
     if (!x->pruned || p->tried == 0)
         return;
-    uint64_t hits = (uint64_t)((double)x->lead->cost * (double)p->found / (double)p->tried);
+    uint64_t hits = (uint64_t)((double)candidates(x) * (double)p->found / (double)p->tried);
     x->s->counts[0] += hits > x->counted ? hits - x->counted : 0;
 }
 
