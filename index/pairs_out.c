@@ -299,7 +299,9 @@ static uint32_t next_width(const struct part *p, double used, double done)
 static int find_part(struct pairs_scan *scan, struct pairs_found *f, const struct part *p)
 {
     pairs_found_begin(f, p->low, p->high, pairs_scan_postings(scan));
-    return pairs_scan_run(scan, f);
+    int err = pairs_scan_run(scan, f);
+    pairs_found_end(f);
+    return err;
 }
 
 /* All words are read again for each part of the first words. Of a word by itself that has no room nothing is known in the end.

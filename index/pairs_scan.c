@@ -293,7 +293,7 @@ static void count_postings(struct pairs_scan *s, const uint16_t *text, const uin
     }
 }
 
-static void find_in_text(const uint16_t *text, const uint16_t *end, uint32_t document, struct pairs_found *found)
+static void find_in_text(const uint16_t *text, const uint16_t *end, struct pairs_found *found)
 {
     uint32_t pairs[PAIRS_AT_ONCE], count = 0, first = *text & NUMBER;
     while (++text < end) {
@@ -302,11 +302,11 @@ static void find_in_text(const uint16_t *text, const uint16_t *end, uint32_t doc
         count += (first != 0) & (second != 0);
         first = second;
         if (count == PAIRS_AT_ONCE) {
-            pairs_found_add(found, pairs, count, document);
+            pairs_found_add(found, pairs, count);
             count = 0;
         }
     }
-    pairs_found_add(found, pairs, count, document);
+    pairs_found_add(found, pairs, count);
 }
 
 static int compare(const void *a, const void *b)
@@ -342,11 +342,11 @@ static void count_far_postings(struct pairs_scan *s, size_t from, size_t end)
     }
 }
 
-static void find_far(const struct pairs_scan *s, size_t from, size_t end, uint32_t document, struct pairs_found *found)
+static void find_far(const struct pairs_scan *s, size_t from, size_t end, struct pairs_found *found)
 {
     for (size_t i = from; i < end; i++) {
         uint32_t first = before_far(s, i), pair = found_words(first, (uint32_t)s->far[i] & NUMBER);
-        pairs_found_add(found, &pair, first != 0, document);
+        pairs_found_add(found, &pair, first != 0);
     }
 }
 
@@ -362,8 +362,8 @@ static void find_pairs(struct pairs_scan *s, struct pairs_found *found)
         end = far_end(s, far, i);
         count_postings(s, text, text_end);
         count_far_postings(s, far, end);
-        find_in_text(text, text_end, w->from + i, found);
-        find_far(s, far, end, w->from + i, found);
+        find_in_text(text, text_end, found);
+        find_far(s, far, end, found);
     }
 }
 
@@ -371,7 +371,7 @@ static bool are_all_met(const struct pairs_scan *s, const struct pairs_found *fo
 {
     bool are_met = true;
     for (size_t i = 0; i < s->word_count; i++)
-        are_met &= s->postings[i + 1] == found->words[i].term.documents;
+        are_met &= s->postings[i + 1] == found->pairs->words[i].term.documents;
     return are_met;
 }
 

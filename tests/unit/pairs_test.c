@@ -328,7 +328,7 @@ static void gives_the_same_bytes_in_several_parts(void **state)
 {
     (void)state;
     struct model m = make(DOCUMENTS, &(struct pairs_options){.memory = 4 << 20, .wanted = 1});
-    struct pairs_options little = {.memory = 600 << 10, .wanted = 1};
+    struct pairs_options little = {.memory = 240 << 10, .wanted = 1};
     char path[80];
     long sizes[2];
     snprintf(path, sizeof path, "%s/other", m.directory);
