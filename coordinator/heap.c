@@ -1,10 +1,14 @@
 #include "coordinator/heap.h"
 
 #include <malloc.h>
+#include <stdint.h>
+#include <sys/mman.h>
 
 enum {
     LARGE = 64 << 10,  /* bytes of a block that never comes from the heap */
     LEAST = 64 << 10,  /* free bytes that are not worth a walk */
+    PAGE = 4096,
+    KEPT = 16 << 10,   /* of a buffer: so much is touched all the time */
 };
 
 /* Left alone, libc raises the limit of large blocks up to 32 MiB as soon as some are freed. Then buffers of messages,
@@ -26,6 +30,13 @@ void heap_give_back(struct heap_mark *last)
     malloc_trim(0);
     now = mallinfo2();
     *last = (struct heap_mark){.free = now.fordblks, .taken = now.uordblks};
+}
+
+void heap_untouch(char *buffer, size_t size)
+{
+    size_t skipped = KEPT + (PAGE - (uintptr_t)buffer % PAGE) % PAGE;
+    if (size > skipped + PAGE)
+        madvise(buffer + skipped, (size - skipped) / PAGE * PAGE, MADV_DONTNEED);
 }
 
 void heap_read(struct heap_figures *out)

@@ -14,6 +14,9 @@ struct heap_mark { /* zeroed: nothing was given back yet */
 };
 void heap_give_back(struct heap_mark *last); /* once a second */
 
+/* A large buffer holds nothing at the moment: of its pages only the first few stay. */
+void heap_untouch(char *buffer, size_t size);
+
 void heap_read(struct heap_figures *out); /* allocated, size, page_free */
 
 #endif

@@ -188,6 +188,6 @@ void search_forget_weights(struct search *s)
 void search_release_weights(struct search *s)
 {
     if (s->weighed)
-        weights_release(s->weighed);
+        weights_release(s->server->weights, s->weighed);
     s->weighed = NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "coordinator/heap.h"
 #include "coordinator/pulse.h"
 #include "coordinator/reader_choice.h"
 #include "coordinator/shards_start.h"
@@ -242,6 +243,7 @@ static void tell(struct shards *s, uint32_t from, uint32_t count, Mayfly__Intern
 void shards_sweep(struct shards *s)
 {
     arena_reset(&s->arena, 0);
+    heap_untouch(s->buffer, READER_BUFFER);
     for (uint32_t i = 0; i < s->count; i++) {
         buf_shrink(&s->readers[i].out, 0);
         buf_shrink(&s->readers[i].envelope, 0);

@@ -12,7 +12,7 @@
 #include "coordinator/tasks_state.h"
 #include "proto/message.h"
 
-enum { LOAD_MEMORY = 64 << 20 };
+enum { LOAD_MEMORY = 64 << 20, TASKS_PIECE = 64 << 10 };
 
 static const char *const types[] = {"add", "delete", "optimize", "settings", "create", "drop", "swap", "backup", "reshard"};
 
@@ -60,9 +60,9 @@ static struct entry *new_entry(struct tasks *t, uint64_t uid)
         t->entries = grown;
         t->room = room;
     }
-    struct entry *e = calloc(1, sizeof *e);
+    struct entry *e = pieces_take(&t->pieces, sizeof *e);
     require(e != NULL);
-    e->task.uid = uid;
+    *e = (struct entry){.task.uid = uid};
     task_grows(t, e, sizeof *e + 2 * sizeof(struct entry *)); /* the table doubles */
     t->entries[t->count++] = e;
     return e;
@@ -381,6 +381,7 @@ int tasks_open(struct catalog *c, struct tasks **out)
     if (!t)
         return -ENOMEM;
     t->catalog = c;
+    pieces_init(&t->pieces, TASKS_PIECE);
     t->oldest_dirty = UINT64_MAX;
     int err = catalog_tasks(c, load_one, t);
     if (err) {

@@ -5,7 +5,7 @@
 #include "common/check.h"
 #include "coordinator/tasks_state.h"
 
-enum { BESIDE = 16 }; /* of malloc, for each block */
+enum { BESIDE = 16 }; /* of malloc, or pieces, for each block */
 
 void task_grows(struct tasks *t, struct entry *e, size_t bytes)
 {
@@ -41,7 +41,7 @@ void task_free(struct tasks *t, struct entry *e)
     free(e->deletions);
     free(e->failure);
     t->bytes -= e->bytes;
-    free(e);
+    pieces_leave(&t->pieces, e);
 }
 
 void task_fail(struct tasks *t, struct entry *e, const char *code, const char *message)

@@ -3,6 +3,7 @@
 #define COORDINATOR_TASKS_STATE_H
 
 #include "common/arena.h"
+#include "coordinator/pieces.h"
 #include "coordinator/tasks.h"
 #include "proto/message.h"
 
@@ -40,6 +41,7 @@ struct tasks {
     struct catalog *catalog;
     struct entry **entries; /* by rising uid */
     size_t count, room;
+    struct pieces pieces; /* of entries, which end in about the order in which they begin */
     size_t bytes; /* of all entries */
     struct waiter *waiters;
     uint64_t oldest_dirty;  /* uid: none below it is; UINT64_MAX: none at all */

@@ -1,16 +1,14 @@
 #include "coordinator/weights_cache.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
 #include "common/check.h"
 #include "common/hash.h"
+#include "coordinator/remembered.h"
 
-enum {
-    LARGEST_SHARE = 64, /* of the bytes that one entry may take: 1 / so much */
-    SWEPT_BUCKETS = 4096, /* at a time: a millisecond or two where all are full */
-};
+enum { SWEPT_BUCKETS = 4096 }; /* at a time: a millisecond or two where all are full */
 
 struct key {
     uint32_t index, edition;
@@ -21,36 +19,33 @@ struct key {
 
 /* One block: this, the key's text, the generations, then words, terms and their bytes. */
 struct entry {
-    struct weighed weighed; /* first: callers have a pointer to it */
-    struct entry *next;     /* of its bucket */
-    struct entry *older, *younger;
-    uint64_t hash;
+    struct remembered_entry at;
+    struct weighed weighed; /* callers have a pointer to it */
     struct key key;
     struct str query;
-    size_t bytes;
-    uint32_t references; /* of searches, and one of the cache */
 };
 
 struct weights_cache {
-    struct weights_limits limits;
-    struct weights_counts counts;
-    struct entry **buckets;
-    size_t bucket_count; /* a power of two */
-    size_t swept;        /* buckets, ever */
-    struct entry *oldest, *youngest;
+    struct remembered entries;
+    uint64_t hits, misses;
 };
+
+static void copy_entry(void *context, const struct remembered_entry *at);
 
 struct weights_cache *weights_cache_open(struct weights_limits limits)
 {
     struct weights_cache *c = calloc(1, sizeof *c);
     require(c);
-    c->limits = limits;
-    c->bucket_count = 1;
-    while (c->bucket_count < limits.entries) /* one for each: a step along a bucket waits for memory */
-        c->bucket_count *= 2;
-    c->buckets = calloc(c->bucket_count, sizeof *c->buckets);
-    require(c->buckets);
+    remembered_init(&c->entries, (struct remembered_limits){limits.entries, limits.bytes});
+    c->entries.context = c;
+    c->entries.copy = copy_entry;
     return c;
+}
+
+void weights_cache_close(struct weights_cache *c)
+{
+    remembered_finish(&c->entries);
+    free(c);
 }
 
 /* -------------------------------------------------------------------------------------------------------------
@@ -74,60 +69,15 @@ static uint64_t hash_of(const struct key *k, struct str query)
     return hash64(bytes) ^ hash64(query);
 }
 
-static struct entry **bucket_of(const struct weights_cache *c, uint64_t hash)
-{
-    return &c->buckets[hash & (c->bucket_count - 1)];
-}
-
 static struct entry *find(const struct weights_cache *c, uint64_t hash, const struct key *k, struct str query)
 {
-    struct entry *e = *bucket_of(c, hash);
-    while (e && !(e->hash == hash && memcmp(&e->key, k, sizeof *k) == 0 && str_equal(e->query, query)))
-        e = e->next;
-    return e;
-}
-
-/* -------------------------------------------------------------------------------------------------------------
- * by age */
-
-static void unlink_age(struct weights_cache *c, struct entry *e)
-{
-    *(e->older ? &e->older->younger : &c->oldest) = e->younger;
-    *(e->younger ? &e->younger->older : &c->youngest) = e->older;
-    e->older = e->younger = NULL;
-}
-
-static void link_youngest(struct weights_cache *c, struct entry *e)
-{
-    e->older = c->youngest;
-    *(c->youngest ? &c->youngest->younger : &c->oldest) = e;
-    c->youngest = e;
-}
-
-static void release(struct entry *e)
-{
-    if (--e->references == 0)
-        free(e);
-}
-
-static void take_out(struct weights_cache *c, struct entry *e)
-{
-    struct entry **at = bucket_of(c, e->hash);
-    while (*at != e)
-        at = &(*at)->next;
-    *at = e->next;
-    unlink_age(c, e);
-    c->counts.entries--;
-    c->counts.bytes -= e->bytes;
-    release(e);
-}
-
-void weights_cache_close(struct weights_cache *c)
-{
-    while (c->oldest)
-        take_out(c, c->oldest);
-    free(c->buckets);
-    free(c);
+    struct remembered_entry *at = remembered_first(&c->entries, hash);
+    for (; at; at = remembered_next(at)) {
+        const struct entry *e = (const struct entry *)at;
+        if (memcmp(&e->key, k, sizeof *k) == 0 && str_equal(e->query, query))
+            break;
+    }
+    return (struct entry *)at;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- entries
@@ -203,28 +153,46 @@ const struct weighed *weights_find(struct weights_cache *c, const struct index *
     const struct str query = str_of(request->query);
     struct entry *e = find(c, hash_of(&key, query), &key, query);
     if (!e || !is_good(&e->weighed, i)) {
-        c->counts.misses++;
+        c->misses++;
         return NULL;
     }
-    c->counts.hits++;
-    unlink_age(c, e);
-    link_youngest(c, e);
-    e->references++;
+    c->hits++;
+    e->at.used = true;
+    remembered_hold(&e->at);
     return &e->weighed;
 }
 
-static struct entry *entry_of(const struct weighed *w)
+static struct remembered_entry *entry_of(const struct weighed *w)
 {
     union { /* it is the cache's own, lent read-only */
-        const struct weighed *lent;
-        struct entry *entry;
-    } u = {.lent = w};
-    return u.entry;
+        const char *lent;
+        char *entry;
+    } u = {.lent = (const char *)w - offsetof(struct entry, weighed)};
+    return (struct remembered_entry *)(void *)u.entry;
 }
 
-void weights_release(const struct weighed *w)
+void weights_release(struct weights_cache *c, const struct weighed *w)
 {
-    release(entry_of(w));
+    remembered_release(&c->entries, entry_of(w));
+}
+
+static void keep(struct weights_cache *c, const struct key *key, struct str query, const struct weighed *w, uint64_t hash)
+{
+    size_t size = size_of(w, key->shards, query);
+    struct entry *e = remembered_new(&c->entries, size);
+    if (!e)
+        return;
+    struct block block = {(char *)(e + 1), (char *)e + size};
+    e->key = *key;
+    copy_weighed(&block, w, key->shards, &e->weighed);
+    e->query = take_bytes(&block, query);
+    remembered_put(&c->entries, &e->at, hash);
+}
+
+static void copy_entry(void *context, const struct remembered_entry *at)
+{
+    const struct entry *e = (const struct entry *)at;
+    keep(context, &e->key, e->query, &e->weighed, at->hash);
 }
 
 void weights_keep(struct weights_cache *c, const struct index *i, const Mayfly__Search *request,
@@ -234,33 +202,16 @@ void weights_keep(struct weights_cache *c, const struct index *i, const Mayfly__
     const struct str query = str_of(request->query);
     uint64_t hash = hash_of(&key, query);
     struct entry *before = find(c, hash, &key, query);
-    size_t bytes = size_of(w, i->shards, query);
     if (before)
-        take_out(c, before);
-    struct entry *e = bytes <= c->limits.bytes / LARGEST_SHARE ? malloc(bytes) : NULL;
-    if (!e)
-        return;
-    struct block block = {(char *)(e + 1), (char *)e + bytes};
-    *e = (struct entry){.hash = hash, .key = key, .bytes = bytes, .references = 1};
-    copy_weighed(&block, w, i->shards, &e->weighed);
-    e->query = take_bytes(&block, query);
-    struct entry **bucket = bucket_of(c, hash);
-    e->next = *bucket;
-    *bucket = e;
-    link_youngest(c, e);
-    c->counts.entries++;
-    c->counts.bytes += bytes;
-    while (c->counts.entries > c->limits.entries || c->counts.bytes > c->limits.bytes)
-        take_out(c, c->oldest);
+        remembered_take_out(&c->entries, &before->at);
+    keep(c, &key, query, w, hash);
 }
 
 void weights_forget(struct weights_cache *c, const struct weighed *w)
 {
-    struct entry *e = entry_of(w), *at = *bucket_of(c, e->hash);
-    while (at && at != e)
-        at = at->next;
-    if (at)
-        take_out(c, at);
+    struct remembered_entry *at = entry_of(w);
+    if (at->is_in)
+        remembered_take_out(&c->entries, at);
 }
 
 static const struct index *index_of(const struct indexes *all, const struct key *k)
@@ -271,20 +222,19 @@ static const struct index *index_of(const struct indexes *all, const struct key 
     return i && i->shards == k->shards ? i : NULL;
 }
 
-void weights_sweep(struct weights_cache *c, const struct indexes *all)
+static bool has_use(void *context, const struct remembered_entry *at)
 {
-    for (size_t n = 0; n < SWEPT_BUCKETS && n < c->bucket_count; n++) {
-        struct entry *next, *e = c->buckets[c->swept++ & (c->bucket_count - 1)];
-        for (; e; e = next) {
-            const struct index *i = index_of(all, &e->key);
-            next = e->next;
-            if (!i || !is_good(&e->weighed, i))
-                take_out(c, e);
-        }
-    }
+    const struct entry *e = (const struct entry *)at;
+    const struct index *i = index_of(context, &e->key);
+    return i && is_good(&e->weighed, i);
+}
+
+void weights_sweep(struct weights_cache *c, struct indexes *all)
+{
+    remembered_sweep(&c->entries, SWEPT_BUCKETS, has_use, all);
 }
 
 struct weights_counts weights_counts(const struct weights_cache *c)
 {
-    return c->counts;
+    return (struct weights_counts){c->entries.entries, remembered_bytes(&c->entries), c->hits, c->misses};
 }

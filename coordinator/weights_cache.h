@@ -3,7 +3,8 @@
  *
  * One entry per index, edition, settings, text and whatever changes how the text is parsed. It is good as long as the
  * generations that were counted are the newest that the coordinator knows, which it learns before it says `searchable`:
- * so whoever was told so never gets older weights. Bounded in entries and bytes; the least used go first. */
+ * so whoever was told so never gets older weights. Bounded in entries and bytes; those go first that were not used since
+ * others came (remembered.h). */
 #ifndef COORDINATOR_WEIGHTS_CACHE_H
 #define COORDINATOR_WEIGHTS_CACHE_H
 
@@ -38,7 +39,7 @@ void weights_cache_close(struct weights_cache *c); /* nobody has anything of it 
 
 /* NULL: none is good. What is found stays until weights_release, whatever becomes of its entry. */
 const struct weighed *weights_find(struct weights_cache *c, const struct index *i, const Mayfly__Search *request);
-void weights_release(const struct weighed *w);
+void weights_release(struct weights_cache *c, const struct weighed *w);
 
 /* Copies it; of the settings that the index has now. */
 void weights_keep(struct weights_cache *c, const struct index *i, const Mayfly__Search *request,
@@ -48,7 +49,7 @@ void weights_keep(struct weights_cache *c, const struct index *i, const Mayfly__
 void weights_forget(struct weights_cache *c, const struct weighed *w);
 
 /* Once a second: of a part of the entries those go that are good no more. All have had their turn within a few. */
-void weights_sweep(struct weights_cache *c, const struct indexes *all);
+void weights_sweep(struct weights_cache *c, struct indexes *all);
 
 struct weights_counts weights_counts(const struct weights_cache *c);
 

@@ -5,11 +5,7 @@
 
 #include "common/check.h"
 #include "common/hash.h"
-
-enum {
-    LARGEST_SHARE = 64,   /* of the bytes that one entry may take: 1 / so much */
-    SWEPT_BUCKETS = 65536, /* at a time: all, so that what is gone leaves no holes between what comes; a tenth of a millisecond if nothing is */
-};
+#include "coordinator/remembered.h"
 
 /* Out of the list it is gone, and stays only for the entries that are still to be taken out. */
 struct kept {
@@ -25,37 +21,33 @@ struct kept {
 
 /* One block: this, words, terms, then bytes. */
 struct entry {
-    struct known_token known; /* first: callers have a pointer to it */
-    struct entry *next;       /* of its bucket */
+    struct remembered_entry at;
+    struct known_token known;
     struct kept *of;
-    uint64_t hash;
     struct str text;
     uint32_t options;
-    bool used; /* since the hand came by */
-    size_t bytes;
 };
 
 struct words_cache {
-    struct words_limits limits;
-    struct words_counts counts;
-    struct entry **buckets;
-    size_t bucket_count; /* a power of two */
-    size_t hand, swept;  /* buckets, ever */
+    struct remembered entries;
     struct kept *first;
-    size_t collections;
-    uint64_t numbers;
+    size_t collections, collections_most;
+    size_t stale; /* entries of collections that are gone */
+    uint64_t numbers, hits;
 };
+
+static void copy_entry(void *context, const struct remembered_entry *at);
+static void leave_collection(void *context, const struct remembered_entry *at);
 
 struct words_cache *words_cache_open(struct words_limits limits)
 {
     struct words_cache *c = calloc(1, sizeof *c);
     require(c);
-    c->limits = limits;
-    c->bucket_count = 1;
-    while (c->bucket_count < limits.entries)
-        c->bucket_count *= 2;
-    c->buckets = calloc(c->bucket_count, sizeof *c->buckets);
-    require(c->buckets);
+    remembered_init(&c->entries, (struct remembered_limits){limits.entries, limits.bytes});
+    c->entries.context = c;
+    c->entries.copy = copy_entry;
+    c->entries.leave = leave_collection;
+    c->collections_most = limits.collections;
     return c;
 }
 
@@ -75,6 +67,7 @@ static void let_go(struct words_cache *c, struct kept **at)
     struct kept *k = *at;
     *at = k->next;
     c->collections--;
+    c->stale += k->entries;
     k->gone = true;
     if (k->entries == 0)
         free(k);
@@ -163,7 +156,7 @@ const struct collection *words_counted(struct words_cache *c, const struct index
     if (k)
         let_go(c, &c->first);
     k = new_kept(c, i, counted);
-    if (c->collections > c->limits.collections)
+    if (c->collections > c->collections_most)
         let_go_of_last(c);
     return k ? &k->view : NULL;
 }
@@ -188,60 +181,49 @@ static uint64_t hash_of(const struct kept *k, struct word_token t)
     return hash64(t.text) ^ ((k->number << 3 | options_of(t)) * spread);
 }
 
-static struct entry *find(const struct words_cache *c, const struct kept *k, struct word_token t, uint64_t hash)
+static struct entry *entry_at(struct remembered_entry *at)
 {
-    struct entry *e = c->buckets[hash & (c->bucket_count - 1)];
-    while (e && !(e->hash == hash && e->of == k && e->options == options_of(t) && str_equal(e->text, t.text)))
-        e = e->next;
-    return e;
+    return (struct entry *)at;
+}
+
+static struct entry *find(const struct words_cache *c, const struct kept *k, struct word_token t)
+{
+    struct remembered_entry *at = remembered_first(&c->entries, hash_of(k, t));
+    for (; at; at = remembered_next(at)) {
+        const struct entry *e = entry_at(at);
+        if (e->of == k && e->options == options_of(t) && str_equal(e->text, t.text))
+            break;
+    }
+    return entry_at(at);
 }
 
 const struct known_token *words_find(struct words_cache *c, const struct collection *of, struct word_token token)
 {
-    const struct kept *k = kept_of(of);
-    struct entry *e = find(c, k, token, hash_of(k, token));
+    struct entry *e = find(c, kept_of(of), token);
     if (!e)
         return NULL;
-    e->used = true;
+    e->at.used = true;
     return &e->known;
 }
 
-static void take_out(struct words_cache *c, struct entry **at)
+static void leave_collection(void *context, const struct remembered_entry *at)
 {
-    struct entry *e = *at;
-    struct kept *k = e->of;
-    *at = e->next;
-    c->counts.entries--;
-    c->counts.bytes -= e->bytes;
-    if (--k->entries == 0 && k->gone)
+    struct words_cache *c = context;
+    struct kept *k = ((const struct entry *)at)->of;
+    k->entries--;
+    if (!k->gone)
+        return;
+    c->stale--;
+    if (k->entries == 0)
         free(k);
-    free(e);
 }
 
 void words_cache_close(struct words_cache *c)
 {
-    for (size_t n = 0; n < c->bucket_count; n++)
-        while (c->buckets[n])
-            take_out(c, &c->buckets[n]);
     while (c->first)
         let_go(c, &c->first);
-    free(c->buckets);
+    remembered_finish(&c->entries);
     free(c);
-}
-
-/* Whoever was not used since it came by last has to go. */
-static void turn_hand(struct words_cache *c)
-{
-    struct entry **at = &c->buckets[c->hand++ & (c->bucket_count - 1)];
-    while (*at) {
-        struct entry *e = *at;
-        if (e->of->gone || !e->used) {
-            take_out(c, at);
-        } else {
-            e->used = false;
-            at = &e->next;
-        }
-    }
 }
 
 /* The term that is the word itself has the key's bytes. */
@@ -254,9 +236,9 @@ static size_t bytes_of(const struct known_word *w)
     return bytes;
 }
 
-static size_t size_of(struct word_token token, struct known_token known)
+static size_t size_of(struct str text, struct known_token known)
 {
-    size_t size = sizeof(struct entry) + token.text.len + known.count * sizeof *known.words;
+    size_t size = sizeof(struct entry) + text.len + known.count * sizeof *known.words;
     for (size_t i = 0; i < known.count; i++)
         size += bytes_of(&known.words[i]);
     return size;
@@ -293,43 +275,37 @@ static void put_word(struct room *r, const struct known_word *from, struct known
     }
 }
 
-static struct entry *new_entry(struct word_token token, struct known_token known, size_t bytes)
+static void keep(struct words_cache *c, struct kept *k, const struct entry *from, uint64_t hash)
 {
-    struct entry *e = malloc(bytes);
+    size_t size = size_of(from->text, from->known);
+    struct entry *e = remembered_new(&c->entries, size);
     if (!e)
-        return NULL;
-    struct room room = {(char *)(e + 1), (char *)e + bytes};
-    struct known_word *words = take_room(&room, known.count * sizeof *words);
-    for (size_t i = 0; i < known.count; i++)
-        put_word(&room, &known.words[i], &words[i]);
-    *e = (struct entry){.known = {words, known.count},
-                        .text = put_bytes(&room, token.text),
-                        .options = options_of(token),
-                        .used = true,
-                        .bytes = bytes};
-    return e;
+        return;
+    struct room room = {(char *)(e + 1), (char *)e + size};
+    struct known_word *words = take_room(&room, from->known.count * sizeof *words);
+    for (size_t i = 0; i < from->known.count; i++)
+        put_word(&room, &from->known.words[i], &words[i]);
+    e->known = (struct known_token){words, from->known.count};
+    e->of = k;
+    e->text = put_bytes(&room, from->text);
+    e->options = from->options;
+    k->entries++;
+    remembered_put(&c->entries, &e->at, hash);
+}
+
+static void copy_entry(void *context, const struct remembered_entry *at)
+{
+    const struct entry *e = (const struct entry *)at;
+    if (!e->of->gone)
+        keep(context, e->of, e, at->hash);
 }
 
 void words_keep(struct words_cache *c, const struct collection *of, struct word_token token, struct known_token known)
 {
     struct kept *k = kept_of(of);
-    uint64_t hash = hash_of(k, token);
-    size_t bytes = size_of(token, known);
-    if (bytes > c->limits.bytes / LARGEST_SHARE || find(c, k, token, hash))
-        return;
-    struct entry *e = new_entry(token, known, bytes);
-    if (!e)
-        return;
-    struct entry **bucket = &c->buckets[hash & (c->bucket_count - 1)];
-    e->hash = hash;
-    e->of = k;
-    e->next = *bucket;
-    *bucket = e;
-    k->entries++;
-    c->counts.entries++;
-    c->counts.bytes += bytes;
-    while (c->counts.entries > c->limits.entries || c->counts.bytes > c->limits.bytes)
-        turn_hand(c);
+    const struct entry e = {.known = known, .text = token.text, .options = options_of(token)};
+    if (!find(c, k, token))
+        keep(c, k, &e, hash_of(k, token));
 }
 
 /* -------------------------------------------------------------------------------------------------------- upkeep */
@@ -342,6 +318,13 @@ static bool has_use(const struct kept *k, const struct indexes *all)
     return i && is_of(k, i) && is_newest(k, i);
 }
 
+static bool is_of_a_collection(void *context, const struct remembered_entry *at)
+{
+    (void)context;
+    return !((const struct entry *)at)->of->gone;
+}
+
+/* All at once: what is gone leaves no pieces behind. */
 void words_sweep(struct words_cache *c, const struct indexes *all)
 {
     for (struct kept **at = &c->first; *at;) {
@@ -350,23 +333,16 @@ void words_sweep(struct words_cache *c, const struct indexes *all)
         else
             let_go(c, at);
     }
-    for (size_t n = 0; n < SWEPT_BUCKETS && n < c->bucket_count; n++) {
-        struct entry **at = &c->buckets[c->swept++ & (c->bucket_count - 1)];
-        while (*at) {
-            if ((*at)->of->gone)
-                take_out(c, at);
-            else
-                at = &(*at)->next;
-        }
-    }
+    if (c->stale || !c->entries.entries)
+        remembered_sweep(&c->entries, c->entries.bucket_count, is_of_a_collection, NULL);
 }
 
 void words_count_hit(struct words_cache *c)
 {
-    c->counts.hits++;
+    c->hits++;
 }
 
 struct words_counts words_counts(const struct words_cache *c)
 {
-    return c->counts;
+    return (struct words_counts){c->entries.entries, remembered_bytes(&c->entries), c->hits};
 }

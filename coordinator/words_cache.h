@@ -4,8 +4,8 @@
  *
  * A token of a query (query_tokens.h) stands for words, and a word for terms with their frequencies over all shards, as
  * select.h chose them. They belong to a collection: an index, edition and settings at certain generations of its shards.
- * It is good as long as those are the newest that the coordinator knows. Bounded in entries, bytes and collections; those
- * that were not used since the hand came by last go first. */
+ * It is good as long as those are the newest that the coordinator knows. Bounded in entries, bytes and collections; those go
+ * first that were not used since others came (remembered.h). */
 #ifndef COORDINATOR_WORDS_CACHE_H
 #define COORDINATOR_WORDS_CACHE_H
 

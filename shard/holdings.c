@@ -69,7 +69,8 @@ void holdings_tell(struct shard *s, struct buf *out)
         append_frame(&s->arena, &l, out);
         s->told = hash;
     }
-    arena_reset(&s->arena, ARENA_KEEP);
+    arena_reset(&s->arena, ARENA_REST);
+    arena_reset(&s->scratch, ARENA_REST);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- Trim
