@@ -12,6 +12,12 @@ void inverter_init(struct inverter *v, struct analyzer *analyzer, const struct f
 
 enum { CACHE_LINE = 64 };
 
+/* A document that a word is to be listed with. */
+struct listing {
+    struct term_record *word;
+    uint32_t gap;
+};
+
 /* ------------------------------------------------------------------------------------------------------------- batches
  *
  * Memory far away costs 25 times more when each access waits for the one before. So a batch goes through its words in
@@ -29,13 +35,13 @@ static void fetch_records(struct inverter *v)
     }
 }
 
+/* Also where the word is its own stem: to ask for what is near costs less than to tell. */
 static void fetch_stem(const struct term_record *r)
 {
-    if (!r->stem || r->stem == r)
-        return;
+    const struct term_record *stem = r->stem ? r->stem : r;
     __builtin_prefetch(&r->documents);
-    __builtin_prefetch(&r->stem->occurrences, 1);
-    __builtin_prefetch(&r->stem->field, 1);
+    __builtin_prefetch(&stem->occurrences, 1);
+    __builtin_prefetch(&stem->field, 1);
 }
 
 static void find_records(struct inverter *v)
@@ -56,16 +62,30 @@ static void fetch_lists(struct inverter *v)
         __builtin_prefetch(v->tokens[i].record->stem->occurrences.to, 1);
 }
 
-static void add_postings(struct inverter *v)
+/* Words that differ from their stems, each once: `listed` is written for the others too, as that needs no branch. */
+static size_t add_occurrences(struct inverter *v, struct listing *listings)
 {
+    size_t count = 0;
     for (size_t i = 0; i < v->count; i++) {
         const struct token *k = &v->tokens[i];
-        uint32_t weight = v->fields->items[k->field].weight;
-        terms_add_occurrence(&v->terms, k->record->stem, v->document, k->at, k->field);
-        if (k->record->stem != k->record)
-            terms_add_document(&v->terms, k->record, v->document);
-        v->length += k->record->flags & TERM_STOP ? 0 : weight;
+        struct term_record *word = k->record, *stem = word->stem;
+        uint32_t gap = v->document + 1 - word->listed;
+        terms_add_occurrence(&v->terms, stem, v->document, k->at, k->field);
+        v->length += word->flags & TERM_STOP ? 0 : v->fields->items[k->field].weight;
+        word->listed = v->document + 1;
+        listings[count] = (struct listing){word, gap};
+        count += (stem != word) & (gap != 0);
+        __builtin_prefetch(word->documents.to, 1);
     }
+    return count;
+}
+
+static void add_postings(struct inverter *v)
+{
+    struct listing listings[INVERT_BATCH];
+    size_t count = add_occurrences(v, listings);
+    for (size_t i = 0; i < count; i++)
+        terms_add_document(&v->terms, listings[i].word, listings[i].gap);
 }
 
 static void finish_batch(struct inverter *v)

@@ -7,6 +7,7 @@
 #ifndef WORKER_SLICES_H
 #define WORKER_SLICES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -61,6 +62,20 @@ static inline void list_put(struct slices *s, struct list *l, uint64_t v)
     for (; v >= 0x80; v >>= 7)
         list_put_byte(s, l, (uint8_t)(v | 0x80));
     list_put_byte(s, l, (uint8_t)v);
+}
+
+/* The first, and the second if it is wanted, where both are short and there is room for them, without a branch for either;
+ * false, and nothing is put, where not. */
+static inline bool list_put_both(struct list *l, uint64_t first, uint32_t second, bool wanted)
+{
+    if ((first | second) >= 1 << 14 || l->end - l->to < 4)
+        return false;
+    uint32_t two = first >= 0x80, two_more = second >= 0x80;
+    uint32_t bytes = ((uint32_t)first & 0xff) | two << 7 | (uint32_t)first >> 7 << 8;
+    uint32_t more = (second & 0xff) | two_more << 7 | second >> 7 << 8;
+    store_u32(l->to, bytes | more << (8 + 8 * two));
+    l->to += 1 + two + (wanted ? 1 + two_more : 0);
+    return true;
 }
 
 struct list_reader {

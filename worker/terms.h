@@ -144,23 +144,24 @@ static inline void terms_add_occurrence(struct terms *t, struct term_record *r, 
                                         uint32_t field)
 {
     bool other_document = r->document != document + 1, other_field = r->field != field;
-    uint32_t step = other_document ? at : at - r->at;
-    list_put(&t->slices, &r->occurrences, (uint64_t)step << 2 | (uint64_t)other_field << 1 | other_document);
-    if (other_document)
-        list_put(&t->slices, &r->occurrences, document + 1 - r->document);
-    if (other_field)
-        list_put(&t->slices, &r->occurrences, field);
+    uint32_t step = other_document ? at : at - r->at, gap = document + 1 - r->document;
+    uint64_t head = (uint64_t)step << 2 | (uint64_t)other_field << 1 | other_document;
     r->document = document + 1;
     r->at = at;
+    if (!other_field && list_put_both(&r->occurrences, head, gap, other_document))
+        return;
+    list_put(&t->slices, &r->occurrences, head);
+    if (other_document)
+        list_put(&t->slices, &r->occurrences, gap);
+    if (other_field)
+        list_put(&t->slices, &r->occurrences, field);
     r->field = (uint16_t)field;
 }
 
-static inline void terms_add_document(struct terms *t, struct term_record *r, uint32_t document)
+/* One document of the word `r`, `gap` behind the one before. */
+static inline void terms_add_document(struct terms *t, struct term_record *r, uint32_t gap)
 {
-    if (r->listed == document + 1)
-        return;
-    list_put(&t->slices, &r->documents, document + 1 - r->listed);
-    r->listed = document + 1;
+    list_put(&t->slices, &r->documents, gap);
 }
 
 /* Reads back what the two wrote. False at the end. */
