@@ -1,5 +1,7 @@
 #include "index/analyzer_fast.h"
 
+#include <string.h>
+
 #include "common/bytes.h"
 
 #ifdef __SSE2__
@@ -137,74 +139,6 @@ static const unsigned char *one_word(const struct word_table *t, struct at at, c
     return at.next;
 }
 
-#ifdef __SSE2__
-/* Sixteen bytes at once, as most words and gaps are shorter: where words end is a bit mask's business, not that of a
- * branch for each byte, which nobody can foresee. */
-enum { BLOCK = 16 };
-
-/* One bit for each byte that is between first and last; those that are not ASCII are negative, and never. */
-static inline __m128i between(__m128i bytes, char first, char last)
-{
-    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(first - 1))),
-                         _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(last + 1))));
-}
-
-struct block {
-    uint32_t plain;  /* one bit for each letter and digit */
-    uint32_t others; /* for each byte that is neither, but may be in a word: _ and what is not ASCII */
-};
-
-static inline struct block look_at_block(__m128i bytes, __m128i folded)
-{
-    __m128i plain = _mm_or_si128(between(folded, 'a', 'z'), between(bytes, '0', '9'));
-    __m128i underscore = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_'));
-    return (struct block){(uint32_t)_mm_movemask_epi8(plain),
-                          (uint32_t)_mm_movemask_epi8(_mm_or_si128(underscore, bytes))};
-}
-
-/* From p on, which has BLOCK bytes: past a gap, or past a word of letters and digits that is surely one; p where
- * neither can be told. A word that a mark may join with the next is left to others. */
-static const unsigned char *plain_step(const struct word_table *t, const unsigned char *p, struct word *w,
-                                       struct word_out *out)
-{
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-    struct block b = look_at_block(bytes, folded);
-    uint32_t before = (uint32_t)__builtin_ctz(b.plain | b.others | 1U << BLOCK);
-    if (before) {
-        bool is_mark = before == 1 && t->drops_possessive && *p == '\'';
-        word_gap(out, is_mark);
-        return p + before;
-    }
-    uint32_t length = (uint32_t)__builtin_ctz(~b.plain);
-    if (length == 0 || length == BLOCK || p[length] >= 0x80 || t->entries[p[length]].class != CLASS_OTHER)
-        return p;
-    _mm_storeu_si128((__m128i *)(void *)w->bytes, folded);
-    w->len = length;
-    word_emit(w, out);
-    return p + length;
-}
-
-/* As far as it goes: to where less than a block is left, or to what needs a closer look. */
-static const unsigned char *plain_words(const struct word_table *t, const unsigned char *p, const unsigned char *end,
-                                        struct word *w, struct word_out *out)
-{
-    const unsigned char *before = NULL;
-    while (end - p > BLOCK && p != before && !out->stopped) {
-        before = p;
-        p = plain_step(t, p, w, out);
-    }
-    return p;
-}
-#else
-static const unsigned char *plain_words(const struct word_table *t, const unsigned char *p, const unsigned char *end,
-                                        struct word *w, struct word_out *out)
-{
-    (void)t, (void)end, (void)w, (void)out;
-    return p;
-}
-#endif
-
 /* One word, or one code point between words. */
 static const unsigned char *any_step(const struct word_table *t, const unsigned char *p, const unsigned char *end,
                                      struct word *scratch, struct word_out *out)
@@ -216,12 +150,167 @@ static const unsigned char *any_step(const struct word_table *t, const unsigned 
     return at.next;
 }
 
+#ifdef __SSE2__
+/* Windows of 64 bytes, each looked at once: where words begin and end is then the business of bit masks, not that of a
+ * branch for each byte, which nobody can foresee. any_step has what they cannot tell. */
+enum { BLOCK = 16, WINDOW = 64, LOADED = WINDOW + BLOCK /* a block from any byte on */ };
+
+struct window {
+    const unsigned char *text, *end;
+    const unsigned char *bytes; /* LOADED of them: the text, or where it is nearly over `tail` */
+    size_t size;                /* up to WINDOW; less: the text ends here */
+    /* One bit for each byte: */
+    uint64_t plain;  /* letters and digits */
+    uint64_t inside; /* these and _ */
+    uint64_t others; /* not ASCII */
+    uint64_t marks;  /* of those that may join two words */
+    unsigned char tail[LOADED];
+};
+
+/* One bit for each byte that is between first and last; those that are not ASCII are negative, and never. */
+static inline __m128i between(__m128i bytes, char first, char last)
+{
+    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(first - 1))),
+                         _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(last + 1))));
+}
+
+static inline __m128i equal(__m128i bytes, char c)
+{
+    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c));
+}
+
+static inline uint64_t bits(__m128i bytes, size_t at)
+{
+    return (uint64_t)(uint32_t)_mm_movemask_epi8(bytes) << at;
+}
+
+static inline __m128i load_block(const unsigned char *from)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)from);
+}
+
+/* . , ; and ': no others are where a table is plain. The apostrophe only where it joins. */
+static inline __m128i is_mark(__m128i bytes, __m128i joining_quote)
+{
+    __m128i comma_or_stop = equal(_mm_andnot_si128(_mm_set1_epi8('.' ^ ','), bytes), ',');
+    __m128i quote = _mm_and_si128(equal(bytes, '\''), joining_quote);
+    return _mm_or_si128(_mm_or_si128(comma_or_stop, equal(bytes, ';')), quote);
+}
+
+static inline void look_at_block(struct window *w, size_t at, __m128i joining_quote)
+{
+    __m128i bytes = load_block(w->bytes + at), lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+    __m128i plain = _mm_or_si128(between(lower, 'a', 'z'), between(bytes, '0', '9'));
+    w->plain |= bits(plain, at);
+    w->inside |= bits(_mm_or_si128(plain, equal(bytes, '_')), at);
+    w->others |= bits(bytes, at);
+    w->marks |= bits(is_mark(bytes, joining_quote), at);
+}
+
+static inline void open_window(struct window *w, const struct word_table *t, const unsigned char *text,
+                               const unsigned char *end)
+{
+    size_t left = (size_t)(end - text);
+    __m128i joining_quote = _mm_set1_epi8(word_table_splits(t) ? 0 : -1);
+    w->text = w->bytes = text;
+    w->end = end;
+    w->size = left < WINDOW ? left : WINDOW;
+    if (left < LOADED) {
+        memset(w->tail, ' ', sizeof w->tail);
+        memcpy(w->tail, text, left);
+        w->bytes = w->tail;
+    }
+    w->plain = w->inside = w->others = w->marks = 0;
+    for (size_t at = 0; at < WINDOW; at += BLOCK)
+        look_at_block(w, at, joining_quote);
+}
+
+static inline uint64_t bits_from(size_t at)
+{
+    return UINT64_MAX << at;
+}
+
+static inline size_t first_bit(uint64_t mask)
+{
+    return mask ? (size_t)__builtin_ctzll(mask) : WINDOW;
+}
+
+/* Whether one word of this table ends here, whatever comes: what is behind the window cannot tell. */
+static inline bool surely_ends(const struct window *w, size_t at)
+{
+    uint64_t open = w->others | (w->marks & (w->inside | w->others) >> 1);
+    return at + (w->size == WINDOW) < WINDOW && !(open >> at & 1);
+}
+
+static inline void window_gap(const struct window *w, const struct word_table *t, size_t from, size_t to,
+                              struct word_out *out)
+{
+    if (from < to)
+        word_gap(out, t->drops_possessive && to - from == 1 && w->bytes[from] == '\'');
+}
+
+/* Letters to lower case by a bit that digits have already, and _ must not get. */
+static inline void window_word(const struct window *w, size_t from, size_t to, struct word *word, struct word_out *out)
+{
+    for (size_t at = from; at < to; at += BLOCK) {
+        __m128i bytes = load_block(w->bytes + at);
+        __m128i bit = _mm_andnot_si128(equal(bytes, '_'), _mm_set1_epi8(0x20));
+        _mm_storeu_si128((__m128i *)(void *)(word->bytes + (at - from)), _mm_or_si128(bytes, bit));
+    }
+    word->len = to - from;
+    word_emit(word, out);
+}
+
+/* The words of a window; where the next one begins: at a word or a gap that goes on behind this one. */
+static const unsigned char *window_words(const struct window *w, const struct word_table *t, struct word *scratch,
+                                         struct word_out *out)
+{
+    for (size_t at = 0; at < w->size && !out->stopped;) {
+        size_t from = first_bit((w->inside | w->others) & bits_from(at));
+        if (from == WINDOW && w->size == WINDOW && at > 0)
+            return w->text + at;
+        from = from < w->size ? from : w->size;
+        window_gap(w, t, at, from, out);
+        if (from == w->size)
+            break;
+        uint64_t run = bits_from(from);
+        size_t to = first_bit(~w->inside & run);
+        if (to > from && surely_ends(w, to) && (w->plain & run & ~bits_from(to))) {
+            window_word(w, from, to, scratch, out);
+            at = to;
+        } else if (to + 1 >= WINDOW && w->size == WINDOW && from > 0) {
+            return w->text + from;
+        } else {
+            at = (size_t)(any_step(t, w->text + from, w->end, scratch, out) - w->text);
+            if (at >= w->size)
+                return w->text + at;
+        }
+    }
+    return w->text + w->size;
+}
+
+static const unsigned char *plain_words(const struct word_table *t, const unsigned char *p, const unsigned char *end,
+                                        struct word *scratch, struct word_out *out)
+{
+    struct window w;
+    while (p < end && !out->stopped) {
+        open_window(&w, t, p, end);
+        p = window_words(&w, t, scratch, out);
+    }
+    return p;
+}
+#else
+static const unsigned char *plain_words(const struct word_table *t, const unsigned char *p, const unsigned char *end,
+                                        struct word *scratch, struct word_out *out)
+{
+    (void)t, (void)end, (void)scratch, (void)out;
+    return p;
+}
+#endif
+
 void fast_words(const struct word_table *t, struct span easy, struct word *scratch, struct word_out *out)
 {
-    for (const unsigned char *p = easy.begin; p < easy.end && !out->stopped;) {
-        if (t->is_plain)
-            p = plain_words(t, p, easy.end, scratch, out);
-        if (p < easy.end && !out->stopped)
-            p = any_step(t, p, easy.end, scratch, out);
-    }
+    const unsigned char *p = t->is_plain ? plain_words(t, easy.begin, easy.end, scratch, out) : easy.begin;
+    while (p < easy.end && !out->stopped)
+        p = any_step(t, p, easy.end, scratch, out);
 }

@@ -1,5 +1,7 @@
 #include "index/analyzer_table.h"
 
+#include <string.h>
+
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 
@@ -76,6 +78,9 @@ static bool is_excepted(const struct fold_rules *rules, uint32_t c)
     return fold_keeps(rules, c);
 }
 
+/* The ASCII bytes that may join words, as the fast path has them. */
+static const char plain_marks[] = ".,;'";
+
 static bool is_plain(const struct word_table *t)
 {
     for (uint32_t c = 0; c < 0x80; c++) {
@@ -83,6 +88,8 @@ static bool is_plain(const struct word_table *t)
         bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z', digit = c >= '0' && c <= '9';
         bool inside = entry->class == CLASS_LETTER || entry->class == CLASS_NUMERIC;
         if (inside != (letter || digit) || (entry->class == CLASS_EXTEND_NUM_LET) != (c == '_'))
+            return false;
+        if (!inside && c != '_' && entry->class != CLASS_OTHER && !strchr(plain_marks, (int)c))
             return false;
         if (inside && (entry->len != 1 || entry->folded[0] != (char)(c | 0x20)))
             return false;

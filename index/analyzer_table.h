@@ -30,7 +30,8 @@ enum { PUNCTUATION_FIRST = 0x2000, PUNCTUATION_LAST = 0x206F, TABLE_SIZE = FOLD_
 
 struct word_table {
     struct table_entry entries[TABLE_SIZE];
-    bool is_plain; /* ASCII letters fold to lower case and digits to themselves; nothing else but _ is in words */
+    bool is_plain; /* ASCII letters fold to lower case and digits to themselves; nothing else but _ is in words, and
+                      only . , ; ' join them */
     bool drops_possessive; /* APOSTROPHE_POSSESSIVE */
 };
 

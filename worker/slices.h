@@ -64,8 +64,8 @@ static inline void list_put(struct slices *s, struct list *l, uint64_t v)
     list_put_byte(s, l, (uint8_t)v);
 }
 
-/* The first, and the second if it is wanted, where both are short and there is room for them, without a branch for either;
- * false, and nothing is put, where not. */
+/* The first, and the second if it is wanted, where both are short and there is room for them, without a branch for
+ * either; false, and nothing is put, where not. */
 static inline bool list_put_both(struct list *l, uint64_t first, uint32_t second, bool wanted)
 {
     if ((first | second) >= 1 << 14 || l->end - l->to < 4)

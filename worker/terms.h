@@ -107,8 +107,8 @@ static inline bool term_is(const struct term_record *r, struct str word)
     return ((a.first ^ b.first) | (a.second ^ b.second)) == 0;
 }
 
-/* The record of a folded word, new or known. Of new ones stem and flags are there after terms_settle: stems lie elsewhere in
- * memory than words, and so all that a batch needs are asked for before the first is used. */
+/* The record of a folded word, new or known. Of new ones stem and flags are there after terms_settle: stems lie
+ * elsewhere in memory than words, and so all that a batch needs are asked for before the first is used. */
 struct term_record *terms_word(struct terms *t, struct str word, uint64_t hash);
 void terms_settle(struct terms *t);
 

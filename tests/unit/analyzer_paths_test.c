@@ -109,6 +109,33 @@ static void random_mixes_agree(void **state)
     }
 }
 
+/* Longer than several of the fast path's windows, whose edges come everywhere. */
+static void plain_text_agrees_wherever_windows_end(void **state)
+{
+    static const char *const codes[] = {"en", "none", "fr", "tr"};
+    static const char often[] = "abcdefgXYZ0123   _", seldom[] = ".,;:'-\n\"/_@ ";
+    (void)state;
+    uint64_t seed = 0x2545F4914F6CDD1D;
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        struct pair p;
+        open_pair(&p, codes[i]);
+        for (int round = 0; round < 4000; round++) {
+            char text[400];
+            size_t len = 0, want = next_random(&seed) % 390, rare = 2 + next_random(&seed) % 60;
+            size_t spaces = round % 4 ? 0 : 4; /* and _: words as long as windows */
+            while (len < want) {
+                uint64_t r = next_random(&seed);
+                text[len++] = (r >> 8) % rare ? often[(r >> 16) % (sizeof often - 1 - spaces)]
+                                              : seldom[(r >> 16) % (sizeof seldom - 1)];
+                if (r % 197 == 0)
+                    len += utf8_put(text + len, 0xE9);
+            }
+            expect_same(&p, (struct str){text, len});
+        }
+        analyzer_close(p.analyzer);
+    }
+}
+
 static void every_code_point_below_the_table_agrees(void **state)
 {
     static const char *const codes[] = {"en", "none", "fr", "tr", "az", "hu", "es"};
@@ -295,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_mixes_agree),
+        cmocka_unit_test(plain_text_agrees_wherever_windows_end),
         cmocka_unit_test(every_code_point_below_the_table_agrees),
         cmocka_unit_test(real_text_agrees),
         cmocka_unit_test(naughty_strings_agree),
