@@ -12,6 +12,7 @@
 #include "common/files.h"
 #include "common/logger.h"
 #include "coordinator/editions.h"
+#include "coordinator/tasks_state.h"
 #include "proto/manifest.h"
 
 enum { WHY = 512 };
@@ -57,11 +58,28 @@ static void tell(struct backup *b, const char *why)
     }
 }
 
+/* After a kill a task is known from the catalog or from the log, so the log forgets nothing of it before the catalog has been
+ * told; where it cannot be, the disk that the log gives back may be all that it lacks. */
+static void on_tasks_told(void *context, int err)
+{
+    struct oplog *log = context;
+    (void)err;
+    oplog_release(log);
+}
+
+static void release_log(struct backup *b)
+{
+    if (!b->log_is_held)
+        return;
+    b->log_is_held = false;
+    tasks_release(b->server->tasks);
+    tasks_flush(b->server->tasks, on_tasks_told, b->server->log);
+}
+
 static void end(struct backup *b, const char *why)
 {
     struct server *s = b->server;
-    if (b->log_is_held)
-        oplog_release(s->log);
+    release_log(b);
     jobs_hold_removals(s->jobs, false);
     s->backup = NULL;
     tell(b, why);
@@ -99,8 +117,7 @@ static void on_segments_linked(void *context, int err, const char *why)
 
 static void add_segments(struct backup *b)
 {
-    oplog_release(b->server->log);
-    b->log_is_held = false;
+    release_log(b);
     b->part.stage = BACKUP_SEGMENTS;
     jobs_backup(b->server->jobs, &b->part, on_segments_linked, b);
 }
@@ -183,6 +200,14 @@ static void on_damaged(void *context, const struct place *place, const char *wha
     log_error("what is damaged is backed up as it is: %s", text);
 }
 
+/* Those that were acknowledged by now are in the catalog, and so in its copy, as they were when they were held. */
+static void on_tasks_kept(void *context, int err)
+{
+    struct backup *b = context;
+    (void)err; /* the catalog has said so; then the log has them */
+    jobs_backup(b->server->jobs, &b->part, on_cores_copied, b);
+}
+
 static void list_places(struct backup *b)
 {
     const struct indexes *all = &b->server->indexes;
@@ -223,10 +248,11 @@ bool backup_start(struct server *s, const char *directory, backup_done *done, vo
     list_places(b);
     jobs_hold_removals(s->jobs, true);
     oplog_hold(s->log);
+    tasks_hold(s->tasks);
     b->log_is_held = true;
     s->backup = b;
     log_info("backing up directory=%s", directory);
-    jobs_backup(s->jobs, &b->part, on_cores_copied, b);
+    tasks_flush(s->tasks, on_tasks_kept, b);
     return true;
 }
 

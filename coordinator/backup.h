@@ -1,6 +1,7 @@
 /* backup.h - a backup of the running server, into a directory of its own.
  *
- *   hold       from here on nothing is unlinked, no segment and no file of the log
+ *   hold       from here on nothing is unlinked, no segment and no file of the log, and in the catalog no task gets further
+ *              (tasks_hold): what it does now may be missing in the copies of core.mdb
  *   a worker   makes the directory and copies each core.mdb: what is not applied there stands in the log
  *   the log    goes on in a new file; the pool links those before it, and copies the catalog after that: of the numbers
  *              (stamps, segments) that the copies speak of it knows that they are given

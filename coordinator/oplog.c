@@ -153,7 +153,7 @@ static uint64_t open_file(const struct oplog *l)
 
 static void look_for_carry(struct oplog *l, bool in_need)
 {
-    if (l->carry || l->files.held)
+    if (l->carry || l->files.holds)
         return;
     l->carry = carry_begin(&l->files, open_file(l), l->quota, in_need || l->files.bytes > l->quota);
     if (l->carry)

@@ -173,7 +173,7 @@ static void remove_file(struct oplog_files *f, size_t at)
 
 static void remove_unneeded(struct oplog_files *f, uint64_t open)
 {
-    if (f->held)
+    if (f->holds)
         return;
     for (size_t i = 0; i < f->count;) {
         bool untold = f->files[i].old && f->reading_number && f->files[i].number >= f->told;
@@ -207,7 +207,7 @@ void oplog_files_leave(struct oplog_files *f, uint64_t number, bool stays)
 
 void oplog_files_hold(struct oplog_files *f, bool held, uint64_t open)
 {
-    f->held = held;
+    f->holds += held ? 1 : -1u;
     remove_unneeded(f, open);
 }
 

@@ -54,7 +54,7 @@ struct oplog_files {
     char directory[4000];
     struct log_file *files; /* by number */
     size_t count;
-    bool held;
+    unsigned holds; /* how often it is held */
     struct stream_state *streams;
     size_t stream_count;
     uint64_t last_number, bytes;

@@ -118,7 +118,6 @@ static int give_run(struct recovery *r, struct stream *stream, const struct oplo
                     uint32_t count, struct str operations)
 {
     r->operations += count;
-    tasks_reopen(r->server->tasks, e->task);
     ranges_add(&stream->recovered, first, first + count);
     return ingest_recovered(r->server->ingest, stream, e->task, first, count, operations);
 }

@@ -121,6 +121,8 @@ struct task *tasks_new(struct tasks *t, struct index *index, const char *type)
     e->task.index = index;
     if (index)
         snprintf(e->task.index_name, sizeof e->task.index_name, "%s", index->name);
+    if (t->held)
+        task_keep(t, e);
     tasks_changed(t, &e->task);
     return &e->task;
 }
@@ -149,10 +151,22 @@ const struct task *tasks_at(const struct tasks *t, size_t i)
 /* ------------------------------------------------------------------------------------------------------------- writing
  */
 
-/* Empty: no memory. */
-static struct str pack(struct tasks *t, struct arena *a, const struct task *task)
+/* Of how it was then there is no more than there is now. */
+static Mayfly__Task *message_then(struct tasks *t, struct arena *a, const struct task_then *then)
 {
-    Mayfly__Task *m = tasks_message(t, a, task);
+    Mayfly__Task *m = tasks_message(t, a, &then->task);
+    if (!m)
+        return NULL;
+    m->n_deletions = then->deletion_count;
+    m->n_errors = then->error_count;
+    m->failure = NULL;
+    return m;
+}
+
+/* Empty: no memory. */
+static struct str pack(struct tasks *t, struct arena *a, const struct task *task, const struct task_then *then)
+{
+    Mayfly__Task *m = then ? message_then(t, a, then) : tasks_message(t, a, task);
     size_t size = m ? mayfly__task__get_packed_size(m) : 0;
     uint8_t *bytes = m ? arena_alloc(a, size + 1) : NULL;
     if (bytes)
@@ -165,7 +179,7 @@ static void write_entry(struct tasks *t, struct entry *e, catalog_done *done, vo
     struct arena a;
     if (arena_init(&a, LOAD_MEMORY, 0))
         return;
-    struct str packed = pack(t, &a, &e->task);
+    struct str packed = pack(t, &a, &e->task, e->then);
     if (packed.len) {
         catalog_put_task(t->catalog, e->task.uid, packed, done, context);
         e->dirty = false;
@@ -182,7 +196,7 @@ static struct str pack_succeeded(struct tasks *t, struct arena *a, const struct 
     ended.status = TASK_SUCCEEDED;
     ended.stage = NULL;
     ended.finished_at = clock_wall_us();
-    return pack(t, a, &ended);
+    return pack(t, a, &ended, NULL);
 }
 
 void tasks_put_switch(struct tasks *t, const struct index *i, const struct task *task, catalog_done *done,
@@ -408,6 +422,8 @@ struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, co
         e->task.type = "add";
         e->task.status = TASK_PROCESSING;
         e->task.enqueued_at = e->task.started_at = clock_wall_us();
+        if (t->held)
+            task_keep(t, e);
     }
     if (task_has_ended(&e->task))
         return &e->task;
@@ -419,18 +435,6 @@ struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, co
     return &e->task;
 }
 
-/* In a backup the catalog is a little younger than the segments. */
-void tasks_reopen(struct tasks *t, uint64_t uid)
-{
-    struct entry *e = tasks_entry(t, uid);
-    if (!e || !task_has_ended(&e->task))
-        return;
-    e->task.status = TASK_PROCESSING;
-    e->task.finished_at = 0;
-    e->task.received_all = false;
-    task_mark(t, e);
-}
-
 /* After recovery has counted what the log still holds for each: the rest of a former life's tasks are over. */
 void tasks_recovered(struct tasks *t, bool some_are_lost)
 {
@@ -439,9 +443,8 @@ void tasks_recovered(struct tasks *t, bool some_are_lost)
         if (task_has_ended(task) || task->goes_on)
             continue;
         task->received_all = true;
-        bool of_operations = strcmp(task->type, "add") == 0 || strcmp(task->type, "delete") == 0;
-        task->doubtful = of_operations && some_are_lost;
-        if (of_operations)
+        task->doubtful = task_is_of_operations(task) && some_are_lost;
+        if (task_is_of_operations(task))
             tasks_changed(t, task);
         else
             tasks_finish(t, task, TASK_CANCELED, CODE_STOPPING, "the server was restarted");
@@ -452,6 +455,7 @@ void tasks_close(struct tasks *t)
 {
     if (!t)
         return;
+    tasks_release(t);
     write_dirty_before(t, UINT64_MAX);
     for (size_t i = 0; i < t->count; i++)
         task_free(t, t->entries[i]);

@@ -13,7 +13,7 @@ void task_grows(struct tasks *t, struct entry *e, size_t bytes)
     t->bytes += bytes + BESIDE;
 }
 
-static void shrinks(struct tasks *t, struct entry *e, size_t bytes)
+void task_shrinks(struct tasks *t, struct entry *e, size_t bytes)
 {
     e->bytes -= bytes + BESIDE;
     t->bytes -= bytes + BESIDE;
@@ -27,7 +27,7 @@ static size_t size_of(const struct task_error *error)
 static void free_refusals(struct tasks *t, struct entry *e)
 {
     for (size_t i = 0; i < e->error_count; i++) {
-        shrinks(t, e, size_of(&e->errors[i]));
+        task_shrinks(t, e, size_of(&e->errors[i]));
         free(e->errors[i].text);
     }
     free(e->errors);
@@ -38,6 +38,7 @@ static void free_refusals(struct tasks *t, struct entry *e)
 void task_free(struct tasks *t, struct entry *e)
 {
     free_refusals(t, e);
+    task_let_go(t, e);
     free(e->deletions);
     free(e->failure);
     t->bytes -= e->bytes;

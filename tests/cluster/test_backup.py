@@ -6,8 +6,10 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import threading
+import time
 
 import mayfly
 import mayfly_pb2 as pb
@@ -80,12 +82,6 @@ def restored(backup, place, **options):
         other.stop()
 
 
-def await_applied(client):
-    """All that came with a backup; tasks may have ended while it was copied."""
-    await_tasks(client)
-    await_figures(client, lambda stats: stats.regions == 0)
-
-
 def test_what_was_acknowledged_before_a_backup_is_in_it(make_server, directory):
     server = make_server(shards=2)
     with server.client() as client:
@@ -98,7 +94,7 @@ def test_what_was_acknowledged_before_a_backup_is_in_it(make_server, directory):
             assert "backed up to" in server.run("backup", backup).stdout
             assert "all whole" in run("check", backup)
             with restored(backup, directory / f"restored{number}", shards=2) as other, other.client() as client:
-                await_applied(client)
+                await_tasks(client)
                 assert [i.documents for i in client.list_indexes() if i.uid == "still"] == [200]
                 for id, version in before.items():
                     assert client.get("busy", str(id))["n"] >= version
@@ -125,8 +121,86 @@ def test_what_is_accepted_and_not_applied_is_in_a_backup(make_server, directory)
         client.answer(request)
     assert "all whole" in run("check", directory / "b")
     with restored(directory / "b", directory / "other", shards=1) as other, other.client() as client:
-        await_applied(client)
+        await_tasks(client)
         assert [client.get("books", str(i))["n"] for i in range(40)] == [0] * 40
+
+
+def copied(backup, *indexes):
+    return all((backup / f"indexes/{i}/1/0/core.mdb").exists() for i in indexes)
+
+
+def stop_among_the_cores(client, backup, last):
+    """The worker of a backup that is beginning, stopped when it is through with core.mdb of the first two indexes, of which it
+    holds LMDB's locks meanwhile: by steps, so that it has not come to the last one. None: it has."""
+    while not (workers := [p.pid for p in client.stats().processes if p.job == "backup"]):
+        if copied(backup, last):
+            return None
+    os.kill(workers[0], signal.SIGSTOP)
+    while not copied(backup, 3):
+        os.kill(workers[0], signal.SIGCONT)
+        time.sleep(0.0002)
+        os.kill(workers[0], signal.SIGSTOP)
+    if not copied(backup, last):
+        return workers[0]
+    os.kill(workers[0], signal.SIGCONT)
+    return None
+
+
+@contextlib.contextmanager
+def held_among_the_cores(client, directory, last):
+    """The directory of a backup that stands still within it: it has copied core.mdb of the first two indexes, and not of index `last`."""
+    for attempt in range(100):
+        backup = directory / f"b{attempt}"
+        task = client.backup(backup, wait=False).task
+        if worker := stop_among_the_cores(client, backup, last):
+            try:
+                yield backup
+            finally:
+                os.kill(worker, signal.SIGCONT)
+            assert client.wait_task(task).status == "succeeded"
+            return
+        client.wait_task(task)
+    raise AssertionError("each was over before it was stopped")
+
+
+def await_flush(server):
+    """Until what tasks have come to by now is in the catalog."""
+    catalog, now, end = server.data / "catalog.mdb", time.time_ns(), time.monotonic() + 30
+    while catalog.stat().st_mtime_ns <= now:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_task_of_a_backup_has_ended_only_where_it_is_applied(make_server, directory):
+    """What ends while a backup is made has not ended in it, where core.mdb was copied before: a server on it has that to do yet, and
+    says so from its first answer on, also while it has read only a part of the log."""
+    server = make_server(shards=1, config={"region-memory": "16M", "max-document-size": "1M"})
+    indexes = 24
+    with server.client() as client:
+        for name in ["bulk", "books", *(f"more{n}" for n in range(indexes - 2))]:
+            client.add(name, [document(1)])
+        await_tasks(client)
+        before = client.add("books", [document(2)], wait="searchable").task
+        with held_among_the_cores(client, directory, indexes) as backup:
+            filler = " ".join(WORDS) * 100
+            for first in range(0, 2400, 400):
+                client.add("bulk", [{"id": i, "text": f"{i} {filler}"} for i in range(first, first + 400)], wait="searchable")
+            task = client.add("books", [document(1, 7), document(2, 7)], wait="searchable").task
+            deletion = client.delete("books", ["2"], wait="searchable").task
+            await_flush(server)
+    with restored(backup, directory / "other", shards=1, region_memory="16M", max_document_size="1M") as other, other.client() as client:
+        tasks = {t.uid: t for t in client.tasks(limit=100000)}
+        book = client.get("books", "1")
+        assert tasks[before].status == "succeeded" and tasks[before].searchable == 1
+        assert book["n"] == 7 or {tasks[uid].status for uid in (task, deletion) if uid in tasks} <= {"enqueued", "processing"}
+        assert all(t.searchable <= max(t.received, 1) for t in tasks.values())
+        await_figures(client, lambda stats: stats.regions == 0)
+        await_tasks(client)
+        tasks = {t.uid: t for t in client.tasks(limit=100000)}
+        assert [(tasks[uid].status, tasks[uid].received, tasks[uid].searchable) for uid in (task, deletion)] == [
+            ("succeeded", 2, 2), ("succeeded", 1, 1)]
+        assert client.get("books", "1")["n"] == 7
+        assert client.get("books", "2") is None
 
 
 @contextlib.contextmanager

@@ -368,6 +368,72 @@ static void a_task_is_in_the_catalog_before_newer_ones(void **state)
     remove_path(&l);
 }
 
+static uint64_t add_task(struct tasks *t, const char *type, uint64_t searchable)
+{
+    struct task *task = tasks_new(t, NULL, type);
+    task->received = 5;
+    task->accepted = task->searchable = searchable;
+    tasks_changed(t, task);
+    return task->uid;
+}
+
+static void expect_task(struct tasks *t, uint64_t uid, enum task_status status, uint64_t searchable)
+{
+    const struct task *task = tasks_find(t, uid);
+    assert_non_null(task);
+    assert_int_equal(task->status, status);
+    assert_int_equal(task->searchable, searchable);
+}
+
+static void succeed(struct tasks *t, uint64_t uid)
+{
+    struct task *task = tasks_find(t, uid);
+    task->received_all = true;
+    tasks_changed(t, task);
+    assert_int_equal(task->status, TASK_SUCCEEDED);
+}
+
+/* As a backup does it. */
+static void tasks_that_are_held_get_no_further_in_the_catalog(void **state)
+{
+    (void)state;
+    struct life l = {.catalog = NULL}, copy = {.catalog = NULL};
+    struct tasks *t;
+    make_path(&l);
+    make_path(&copy);
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    uint64_t ended = add_task(t, "add", 5), going = add_task(t, "delete", 2), settings = add_task(t, "settings", 0);
+    succeed(t, ended);
+    tasks_hold(t);
+    uint64_t fresh = add_task(t, "add", 5);
+    succeed(t, going);
+    succeed(t, fresh);
+    tasks_finish(t, tasks_find(t, settings), TASK_SUCCEEDED, NULL, NULL);
+    tasks_flush(t, NULL, NULL);
+    uv_run(&l.loop, UV_RUN_DEFAULT);
+    assert_int_equal(catalog_copy(l.catalog, copy.path), 0);
+    tasks_release(t);
+    tasks_flush(t, NULL, NULL);
+    die(&l, t);
+
+    assert_int_equal(begin(&copy, 1), 0);
+    assert_int_equal(tasks_open(copy.catalog, &t), 0);
+    expect_task(t, ended, TASK_SUCCEEDED, 5);
+    expect_task(t, going, TASK_PROCESSING, 2);
+    expect_task(t, fresh, TASK_ENQUEUED, 0);
+    expect_task(t, settings, TASK_SUCCEEDED, 0);
+    die(&copy, t);
+
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    for (uint64_t uid = ended; uid <= fresh; uid++)
+        expect_task(t, uid, TASK_SUCCEEDED, uid == settings ? 0 : 5);
+    die(&l, t);
+    remove_path(&l);
+    remove_path(&copy);
+}
+
 static void tell(void *context, int err)
 {
     int *told = context;
@@ -485,6 +551,7 @@ int main(void)
         cmocka_unit_test(joins_applied_ranges),
         cmocka_unit_test(routes_every_slot),
         cmocka_unit_test(a_task_is_in_the_catalog_before_newer_ones),
+        cmocka_unit_test(tasks_that_are_held_get_no_further_in_the_catalog),
         cmocka_unit_test(a_flush_is_told_when_the_catalog_has_it),
         cmocka_unit_test(closing_waits_for_the_last_tasks),
         cmocka_unit_test(refusals_are_kept_within_bounds),
