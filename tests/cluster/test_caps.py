@@ -311,7 +311,7 @@ def test_a_document_that_takes_all_memory_is_refused_and_the_cap_holds(make_capp
 
 def test_a_document_that_hangs_every_worker_is_refused(make_server):
     needs_hooks()
-    server = make_server(shards=1, config={"worker-timeout": 1},
+    server = make_server(shards=1, config={"worker-timeout": 5},
                          environment={"MAYFLY_TEST_HOG_ID": "hog", "MAYFLY_TEST_HOG": "none"})
     with server.client() as client:
         documents = batch(0, 200, 20)

@@ -91,6 +91,7 @@ def test_row_1_many_searches_at_once_leave_nothing_behind(make_server):
         m.add("docs", ({"id": n, "text": f"bridge water{n % 100} " + "word " * 100} for n in range(5000)), wait="searchable")
         for n in range(8):
             m.search("docs", f"bridge water{n}", limit=1000)
+        reach_all_readers(m, "docs", "bridge")
         before = own_memory(settled(m))
         requests = [m.send_search("docs", f"bridge water{n}", limit=1000) for n in range(64)]
         for request in requests:
@@ -143,8 +144,7 @@ def test_row_2_documents_just_under_and_far_over_the_largest_size(make_server, w
     chance = random.Random(2)
     with server.client() as m:
         m.add("docs", [{"id": n, "text": "bridge"} for n in range(100)], wait="searchable")
-        for _ in range(4):
-            m.search("docs", "bridge")
+        reach_all_readers(m, "docs", "bridge")
         before = own_memory(settled(m))
         sent = [(f"under-{n}", text_document(f"under-{n}", largest * MIB - 1, chance)) for n in range(20)]
         written = m.add("docs", sent, wait="searchable")

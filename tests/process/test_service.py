@@ -34,7 +34,7 @@ class Manager:
         environment = {**os.environ, "NOTIFY_SOCKET": str(self.directory / "manager")}
         if self.watchdog_us:
             environment["WATCHDOG_USEC"] = str(self.watchdog_us)
-        command = [str(BIN / "mayflyd"), *map(str, arguments)]
+        command = [str(BIN / "mayflyd"), "--deadline-ms", "60000", *map(str, arguments)]  # the machine may be busy
         if self.passed:
             environment["LISTEN_FDS"] = str(len(self.passed))
             environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in self.passed)
