@@ -5,7 +5,7 @@ function(mayfly_unit name)
   add_executable(${name}_test ${name}_test.c ${unit_SOURCES})
   target_link_libraries(${name}_test PRIVATE mayfly_build PkgConfig::CMOCKA ${unit_LINKS})
   add_test(NAME unit.${name} COMMAND ${name}_test)
-  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300
+  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 900
     ENVIRONMENT "MAYFLY_SHARED=${MAYFLY_SHARED}" SKIP_RETURN_CODE 77)
 endfunction()
 
@@ -22,7 +22,7 @@ endif()
 function(mayfly_pytest label name)
   cmake_parse_arguments(PARSE_ARGV 2 case "" "TIMEOUT;COST" "ARGS")
   if(NOT case_TIMEOUT)
-    set(case_TIMEOUT 300)
+    set(case_TIMEOUT 900) # only what hangs comes to it, however busy the machine
   endif()
   if(NOT case_COST)
     set(case_COST 0)

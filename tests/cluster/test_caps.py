@@ -265,7 +265,7 @@ def test_groups_of_a_killed_server_go_with_its_next_start(make_capped, kind):
     with server.client() as client:
         with contextlib.suppress(Exception):
             client.add("books", batch(0), wait="accepted")
-        pid = stopped_worker(client)
+        pid = stopped_worker(client, groups=groups)
         assert pid, "no worker was seen"
         group = groups.of(pid)
     server.kill()

@@ -52,7 +52,7 @@ def await_hits(client, count):
     end = time.monotonic() + AGAIN
     while True:
         with contextlib.suppress(mayfly.Failure):
-            if len(client.search("films", "bridge").hits) == count:
+            if len(client.search("films", "bridge", no_partial=True).hits) == count:
                 return
         assert time.monotonic() < end, "searches do not answer again"
         time.sleep(0.02)
