@@ -44,6 +44,7 @@ struct budget budget_of(const struct config *c, const struct cap *cap)
     add(&b, (struct budget_line){"writing", "coordinator", "batch regions", "its code", 1, c->region_memory});
     add(&b, (struct budget_line){"indexing", "worker", "worker-memory", cap_name(cap), workers, c->worker_memory});
     add(&b, (struct budget_line){"indexing", "worker", "page cache, tables", cap_name(cap), workers, beside});
+    add(&b, (struct budget_line){"indexing", "worker", "forked ahead", "its code", 1, STANDBY_MEMORY});
     add(&b, (struct budget_line){"backup", "worker", "copies, checksums", cap_name(cap), 1, backup_most(cap)});
     b.handover = COORDINATOR + shards * (c->shard_heap + ARENAS * c->query_memory);
     return b;

@@ -19,6 +19,7 @@ enum {
     SLACK = 8 << 20,        /* stacks, page tables, sockets */
     LEAST_CACHE = 32 << 20, /* page cache: with less the worker waits for the disk at every page */
     PAGE_TABLES = 256,      /* a byte of page tables for so many mapped ones, generously */
+    STEP = 1 << 20,         /* so that jobs which are much alike have the same limit */
     PROC_TEXT = 64 << 10,
 };
 
@@ -194,8 +195,8 @@ uint64_t cap_limit(const struct cap *c, uint64_t worker_memory, struct cap_need 
     if (!has_group(c))
         return worker_memory;
     uint64_t cache = worker_memory / 4 > LEAST_CACHE ? worker_memory / 4 : LEAST_CACHE;
-    return worker_memory + cache + SLACK + need.mapped / PAGE_TABLES +
-           (c->is_data_in_memory || need.in_memory ? need.written : 0);
+    uint64_t more = need.mapped / PAGE_TABLES + (c->is_data_in_memory || need.in_memory ? need.written : 0);
+    return worker_memory + cache + SLACK + (more + STEP - 1) / STEP * STEP;
 }
 
 int cap_begin(struct cap *c, uint64_t job, uint64_t limit, int *out_entrance)

@@ -1,5 +1,5 @@
 /* cap.h - what of the kernel's stands behind worker_memory: a control group per worker where there can be one, and in
- * every case the worker's own RLIMIT_DATA (worker/malloc.c).  Called by jobs_run.c; main.c opens it.
+ * every case the worker's own RLIMIT_DATA (worker/malloc.c).  Called by jobs_start.c and jobs_run.c; main.c opens it.
  *
  *   arena (clean end, said in last words) < RLIMIT_DATA (commit fails, said too) < the group (killed, no words)
  *

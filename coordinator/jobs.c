@@ -267,6 +267,7 @@ static void wake_at_later(struct jobs *j, uint64_t when)
 static void wake_for_retries(struct jobs *j)
 {
     wake_at_later(j, reanalyze_next_time(j));
+    wake_at_later(j, standby_next_time(j));
     for (const struct index *i = j->to.indexes->first; i; i = i->next)
         for (uint32_t n = 0; n < i->shards; n++)
             if (i->streams[n].jobs)
@@ -310,6 +311,7 @@ static void on_timer(uv_timer_t *timer)
             job_kill(job);
     }
     hang_check(j);
+    standby_check(j);
     jobs_dispatch(j);
 }
 
@@ -349,7 +351,7 @@ void jobs_set_shards(struct jobs *j, struct shards *s)
 
 bool jobs_are_idle(const struct jobs *j)
 {
-    return removal_is_idle(j->removal);
+    return removal_is_idle(j->removal) && !j->standby.making;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -384,6 +386,7 @@ void jobs_reconfigured(struct jobs *j)
 {
     j->slots = config_workers(j->to.config);
     forget_merge_limits(j);
+    standby_end(j); /* it may take what workers might before */
     hang_check(j);
     jobs_dispatch(j);
 }
@@ -445,6 +448,7 @@ void jobs_stop(struct jobs *j, uint64_t limit_ms, jobs_done *done, void *context
     j->kill_at = uv_now(j->to.loop) + limit_ms;
     uv_timer_start(&j->timer, on_timer, limit_ms, 100);
     j->stopping = true;
+    standby_end(j);
     for (struct job *job = j->running; job; job = job->next)
         if (job->kind == &job_reanalyze)
             job_kill(job); /* the next life begins it again */

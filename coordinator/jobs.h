@@ -67,6 +67,7 @@ struct place {
     uint32_t index, edition, shard;
 };
 enum { BACKUP_MEMORY = 32 << 20 }; /* of that worker */
+enum { STANDBY_MEMORY = 4 << 20 }; /* of one that is forked ahead, until it has a job */
 struct place stream_place(const struct stream *s);
 
 enum backup_stage { BACKUP_CORES, BACKUP_SEGMENTS, BACKUP_MANIFEST };
@@ -114,7 +115,7 @@ const struct worker_counts *jobs_worker_counts(const struct jobs *j);
 /* Visits each running worker. */
 struct worker_view {
     int pid;
-    const char *kind;           /* "build", "merge", "reanalyze", "survey" */
+    const char *kind;           /* "build", "merge", "reanalyze", "survey", "backup", "standby" */
     const struct stream *stream; /* NULL: survey */
     const struct last_words *words;
 };

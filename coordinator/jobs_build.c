@@ -11,169 +11,10 @@
 #include "common/logger.h"
 
 enum {
-    MAX_BUNDLES = NURSERY_MAX_REGIONS,
-    MIN_BATCH = 8 << 20,
     MAX_STUCK = 5,
     RETRY_MS = 100,
     GATHER_MS = 100,
 };
-
-/* --- from bundles to batches */
-
-static void give_back(struct bundle *b)
-{
-    b->next = NULL;
-    b->state = BUNDLE_APPLIED;
-    b->on_applied(b, b->context);
-}
-
-/* Who changes what was there before waits until all of that is applied. */
-static bool is_ready(const struct bundle *b, bool small_only, bool gathering)
-{
-    return (b->small ? !gathering : !small_only) && (!b->ordered || b->first <= b->stream->watermark);
-}
-
-static struct bundle **first_ready(struct stream_jobs *sj, bool small_only, bool gathering)
-{
-    struct bundle **at = &sj->waiting;
-    while (*at && !is_ready(*at, small_only, gathering))
-        at = &(*at)->next;
-    return at;
-}
-
-/* Small bundles that come while a worker is at work on others of their stream wait for its commit and are then one job:
- * under load one commit serves several. Not for long, since it may have met a document that takes its time. */
-static uint64_t gathers_until(const struct stream_jobs *sj)
-{
-    uint64_t until = 0;
-    for (const struct batch *b = sj->batches; b; b = b->next)
-        if (b->gathers_until > until)
-            until = b->gathers_until;
-    return until;
-}
-
-static bool is_gathering(const struct jobs *j, const struct stream_jobs *sj)
-{
-    return gathers_until(sj) > uv_now(j->to.loop);
-}
-
-static uint64_t batch_limit(const struct jobs *j)
-{
-    uint64_t quarter = j->to.config->worker_memory / 4, share = j->to.config->region_memory / 4;
-    uint64_t most = quarter < MIN_BATCH ? MIN_BATCH : quarter;
-    return most < share ? most : share; /* several must fit the memory of regions at once */
-}
-
-/* One that waits for its predecessors holds up no other: it begins a batch, or follows at once in one that begins so. What was lost of
- * the log is known last, and stands behind what follows it: numbers of a batch rise. */
-static bool may_follow(const struct bundle *last, const struct bundle *next, const struct bundle *first)
-{
-    if (next->small != first->small || first->alone || next->alone || next->first < last->end)
-        return false;
-    return next->first == last->end ? first->ordered || !next->ordered : !first->ordered && !next->ordered;
-}
-
-/* Bundles of the other kind may stand between those of a batch, as single updates do in a bulk load: they are applied by
- * another worker, before or after it. Not those that wait for their predecessors. */
-static bool may_be_between(const struct bundle *b, const struct bundle *first)
-{
-    return b->small != first->small && !b->ordered && !first->ordered;
-}
-
-/* Takes bundles of one kind out of the queue, from `*at` on. */
-static struct batch *make_batch(struct jobs *j, struct stream_jobs *sj, struct bundle **at)
-{
-    struct batch *made = calloc(1, sizeof *made);
-    require(made);
-    struct bundle *first = *at, *last = first;
-    uint64_t bytes = first->bytes;
-    made->bundle_count = 1;
-    *at = first->next;
-    for (struct bundle *next; (next = *at) != NULL;) {
-        if (may_be_between(next, first)) {
-            at = &next->next;
-            continue;
-        }
-        if (!may_follow(last, next, first) || bytes + next->bytes > batch_limit(j) || made->bundle_count == MAX_BUNDLES)
-            break;
-        *at = next->next;
-        last = last->next = next;
-        bytes += next->bytes;
-        made->bundle_count++;
-    }
-    last->next = NULL;
-    while (*at)
-        at = &(*at)->next;
-    sj->waiting_end = at;
-    made->of = sj;
-    made->bundles = first;
-    made->small = first->small;
-    made->attempt = attempt_new(first->first, last->end);
-    made->next = sj->batches;
-    sj->batches = made;
-    return made;
-}
-
-static void give_back_applied(struct batch *batch)
-{
-    while (batch->bundles && batch->bundles->end <= batch->attempt.next) {
-        struct bundle *done = batch->bundles;
-        batch->bundles = done->next;
-        give_back(done);
-    }
-}
-
-static void finish_batch(struct batch *batch)
-{
-    struct batch **at = &batch->of->batches;
-    while (*at != batch)
-        at = &(*at)->next;
-    *at = batch->next;
-    free(batch->skips);
-    free(batch);
-}
-
-/* The first number from `n` on that is the batch's, and with `unapplied` not applied; its end if there is none. */
-static uint64_t next_of(const struct batch *batch, uint64_t n, bool unapplied)
-{
-    const struct stream *s = batch->of->stream;
-    for (const struct bundle *b = batch->bundles; b; b = b->next) {
-        struct range gap = {.first = n > b->first ? n : b->first, .end = b->end};
-        if (gap.first >= b->end || (unapplied && b->end <= s->watermark))
-            continue;
-        if (unapplied && gap.first < s->watermark)
-            gap.first = s->watermark;
-        if (!unapplied || ranges_gap(&s->applied, gap.first, b->end, &gap))
-            return gap.first;
-    }
-    return batch->attempt.end;
-}
-
-/* The first number of the batch behind `n` that is applied, or its end. */
-static uint64_t next_applied(const struct batch *batch, uint64_t n)
-{
-    const struct ranges *applied = &batch->of->stream->applied;
-    for (const struct bundle *b = batch->bundles; b; b = b->next)
-        for (size_t i = 0; i < applied->count && applied->at[i].first < b->end; i++) {
-            uint64_t at = applied->at[i].first > b->first ? applied->at[i].first : b->first;
-            if (at > n && at < applied->at[i].end)
-                return at;
-        }
-    return batch->attempt.end;
-}
-
-/* What another worker, perhaps of a former life, has applied already is stepped over: a commit is all or nothing, so a
- * run must not touch it. An attempt begins with an operation of the batch. */
-static void step_over_applied(struct batch *batch)
-{
-    struct attempt *a = &batch->attempt;
-    a->next = next_of(batch, a->next, true);
-    uint64_t applied = next_applied(batch, a->next);
-    if (applied < a->stop)
-        a->stop = applied;
-    if (a->stop <= a->next)
-        a->stop = a->end;
-}
 
 /* --- starting */
 
@@ -187,11 +28,11 @@ static struct batch *next_batch(struct jobs *j, struct stream_jobs *sj, bool sma
     for (struct batch *b = sj->batches; b; b = b->next)
         if (may_run(j, b, small_only))
             return b;
-    bool gathering = is_gathering(j, sj);
-    struct bundle **at = first_ready(sj, true, gathering);
+    bool gathering = batches_gather(j, sj);
+    struct bundle **at = bundles_first_ready(sj, true, gathering);
     if (!*at && !small_only)
-        at = first_ready(sj, false, gathering);
-    return *at ? make_batch(j, sj, at) : NULL;
+        at = bundles_first_ready(sj, false, gathering);
+    return *at ? batch_make(j, sj, at) : NULL;
 }
 
 bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool small_only)
@@ -202,9 +43,9 @@ bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool sma
     for (const struct batch *b = sj->batches; b; b = b->next)
         if (may_run(j, b, small_only))
             return true;
-    bool gathering = is_gathering(j, sj);
+    bool gathering = batches_gather(j, sj);
     for (const struct bundle *b = sj->waiting; b; b = b->next)
-        if (is_ready(b, small_only, gathering))
+        if (bundle_is_ready(b, small_only, gathering))
             return true;
     return false;
 }
@@ -213,11 +54,11 @@ bool build_has_work(const struct jobs *j, const struct stream_jobs *sj, bool sma
 static struct batch *next_unapplied(struct jobs *j, struct stream_jobs *sj, bool small_only)
 {
     for (struct batch *batch; (batch = next_batch(j, sj, small_only)) != NULL;) {
-        step_over_applied(batch);
-        give_back_applied(batch);
+        batch_step_over_applied(batch);
+        batch_give_back_applied(batch);
         if (batch->bundles)
             return batch;
-        finish_batch(batch);
+        batch_finish(batch);
     }
     return NULL;
 }
@@ -275,6 +116,8 @@ static bool launch(struct jobs *j, struct batch *batch)
     batch->running = true;
     batch->gathers_until = batch->small ? uv_now(j->to.loop) + GATHER_MS : 0;
     set_states(batch, BUNDLE_RUNNING);
+    if (job->small)
+        standby_after(job);
     return true;
 }
 
@@ -292,8 +135,8 @@ bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only)
 static void give_up(struct batch *batch)
 {
     batch->attempt.next = batch->attempt.end;
-    give_back_applied(batch);
-    finish_batch(batch);
+    batch_give_back_applied(batch);
+    batch_finish(batch);
 }
 
 static struct batch *batch_of(const struct bundle *b)
@@ -336,7 +179,7 @@ void jobs_fetched(struct jobs *j, struct bundle *b)
 
 uint64_t build_next_time(const struct stream_jobs *sj)
 {
-    uint64_t gathered = gathers_until(sj), earliest = gathered && sj->waiting ? gathered : UINT64_MAX;
+    uint64_t gathered = batches_gather_until(sj), earliest = gathered && sj->waiting ? gathered : UINT64_MAX;
     for (const struct batch *b = sj->batches; b; b = b->next)
         if (!b->running && !b->fetching && b->not_before < earliest)
             earliest = b->not_before;
@@ -348,7 +191,7 @@ void build_drop_waiting(struct stream_jobs *sj)
     while (sj->waiting) {
         struct bundle *b = sj->waiting;
         sj->waiting = b->next;
-        give_back(b);
+        bundle_give_back(b);
     }
     sj->waiting_end = &sj->waiting;
     for (struct batch *next, *b = sj->batches; b; b = next) {
@@ -450,11 +293,11 @@ static void committed(struct job *job, const Mayfly__Internal__JobReport *report
     jobs_take_state(job);
     if (report->applied) {
         mark_applied(batch, report->applied->first, report->applied->end);
-        attempt_committed(&batch->attempt, next_of(batch, report->applied->end, false));
+        attempt_committed(&batch->attempt, batch_next_of(batch, report->applied->end, false));
     }
     jobs_nudge(job->jobs, job->stream);
     batch->stuck = 0;
-    give_back_applied(batch);
+    batch_give_back_applied(batch);
     batch->gathers_until = 0;
     jobs_dispatch(job->jobs); /* what was gathered meanwhile need not wait for the worker's end */
 }
@@ -465,11 +308,11 @@ static void superseded(struct job *job)
     uint64_t before = batch->attempt.next;
     job->superseded = true;
     jobs_take_state(job);
-    step_over_applied(batch);
+    batch_step_over_applied(batch);
     if (batch->attempt.next == before && ++batch->stuck >= MAX_STUCK)
         stream_damaged(job->stream, "its workers find their work done, but it is not");
     jobs_nudge(job->jobs, job->stream);
-    give_back_applied(batch);
+    batch_give_back_applied(batch);
 }
 
 static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
@@ -542,11 +385,11 @@ static void ended(struct job *job, const struct death *d)
         batch->not_before = uv_now(job->jobs->to.loop) + RETRY_MS;
     if (batch->of->forgotten) {
         batch->attempt.next = batch->attempt.end;
-        give_back_applied(batch);
+        batch_give_back_applied(batch);
     }
     struct stream_jobs *sj = batch->of;
     if (!batch->bundles)
-        finish_batch(batch);
+        batch_finish(batch);
     merge_check_optimized(sj);
 }
 

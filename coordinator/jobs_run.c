@@ -16,13 +16,13 @@
 #include "common/fd.h"
 #include "common/logger.h"
 
-enum { MAX_REPORT = 128 << 10, FIXED_FDS = 3 };
+enum { MAX_REPORT = 128 << 10 };
 
 struct job *job_new(struct jobs *j, const struct job_kind *kind, struct stream *s)
 {
     struct job *job = calloc(1, sizeof *job);
     require(job);
-    *job = (struct job){.jobs = j, .kind = kind, .stream = s, .pidfd = -1, .words = REGION_NONE};
+    *job = (struct job){.jobs = j, .kind = kind, .stream = s, .pidfd = -1, .entrance = -1, .words = REGION_NONE};
     job->number = j->next_number++;
     return job;
 }
@@ -39,6 +39,7 @@ void job_free(struct job *job)
     remove_group(job, &ignored);
     watch_close(&job->lifeline);
     fd_close(&job->pidfd);
+    fd_close(&job->entrance);
     region_close(&job->words);
     core_state_finish(&job->state);
     free(job);
@@ -46,7 +47,7 @@ void job_free(struct job *job)
 
 /* --- the end of a run */
 
-static void count_slot(const struct job *job, int change)
+void job_count_slot(const struct job *job, int change)
 {
     struct jobs *j = job->jobs;
     if (job->kind->beside)
@@ -56,14 +57,14 @@ static void count_slot(const struct job *job, int change)
         j->bulk_count += (size_t)change;
 }
 
-static void unlink_job(struct job *job)
+void job_unlink(struct job *job)
 {
     struct jobs *j = job->jobs;
     struct job **at = &j->running;
     while (*at != job)
         at = &(*at)->next;
     *at = job->next;
-    count_slot(job, -1);
+    job_count_slot(job, -1);
 }
 
 const struct last_words *job_words(const struct job *job)
@@ -121,7 +122,7 @@ static struct death death_of(const struct job *job, int status, const struct cap
     uint32_t said = w->reason, stage = w->stage;
     bool has_said = said != EXIT_REASON_NONE && said <= EXIT_REASON_ORPHANED;
     return (struct death){.reason = has_said ? (enum exit_reason)said : silent_reason(job, status, end),
-                          .stage = stage <= STAGE_SERVING ? (enum child_stage)stage : STAGE_NONE,
+                          .stage = stage < STAGES ? (enum child_stage)stage : STAGE_NONE,
                           .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
                           .lost = job->lost || job->cancelled,
                           .sequence = w->sequence};
@@ -186,8 +187,9 @@ static void end_run(struct job *job, int status)
     struct death d = death_of(job, status, &end);
     log_run(job, &d, status, end.peak);
     j->exits[d.reason]++;
-    count_worker(job);
-    unlink_job(job);
+    if (job->kind != &job_standby)
+        count_worker(job);
+    job_unlink(job);
     if (sj) {
         sj->running--;
         judge_segment(job, &d);
@@ -230,7 +232,7 @@ static void read_reports(struct job *job)
     }
 }
 
-static void on_lifeline(void *context)
+void job_on_lifeline(void *context)
 {
     struct job *job = context;
     read_reports(job);
@@ -238,163 +240,7 @@ static void on_lifeline(void *context)
         end_run(job, SIGKILL);
 }
 
-/* --- the beginning */
-
-static struct region pack(const Mayfly__Internal__Job *message, int *err)
-{
-    struct region r = REGION_NONE;
-    size_t size = mayfly__internal__job__get_packed_size(message);
-    *err = region_open(&r, "mayfly-job", size);
-    if (*err)
-        return r;
-    r.used = mayfly__internal__job__pack(message, (uint8_t *)r.base);
-    *err = region_seal(&r);
-    return r;
-}
-
-static int send_ticket(struct job *job, int words, int worker_end, int message, int entrance)
-{
-    int fds[FD_PASS_MAX] = {message, words, worker_end};
-    size_t count = FIXED_FDS;
-    for (struct bundle *b = job->batch ? job->batch->bundles : NULL; b && b->first < job->batch->attempt.stop;
-         b = b->next)
-        fds[count++] = b->region.fd;
-    if (entrance >= 0)
-        fds[count++] = entrance;
-    return nursery_send(job->jobs->to.nursery, job->number, fds, count, entrance >= 0, job->small);
-}
-
-/* Page tables of what a worker maps: the segments of its stream. */
-static struct cap_need need_of(const struct job *job)
-{
-    struct cap_need need = {.written = job->kind->writes ? job->kind->writes(job) : 0, .in_memory = job->writes_memory};
-    for (size_t i = 0; job->stream && i < job->stream->segment_count; i++)
-        need.mapped += job->stream->segments[i].bytes;
-    if (job->kind == &job_reanalyze)
-        need.mapped += need.written; /* what it reads is as much */
-    return need;
-}
-
-static uint64_t memory_of(const struct job *job)
-{
-    return job->kind->memory ? job->kind->memory : job->jobs->to.config->worker_memory;
-}
-
-static int make_group(struct job *job, int *out_entrance)
-{
-    struct cap *cap = job->jobs->to.cap;
-    uint64_t limit = cap_limit(cap, memory_of(job), need_of(job));
-    int err = cap_begin(cap, job->number, limit, out_entrance);
-    job->has_group = !err && *out_entrance >= 0;
-    return err;
-}
-
-static void fill_common(const struct job *job, Mayfly__Internal__Job *m, Mayfly__Internal__Place *place)
-{
-    const struct jobs *j = job->jobs;
-    m->job = job->number;
-    m->kind = job->kind->kind;
-    m->epoch = catalog_epoch(j->to.catalog);
-    m->memory_cap = memory_of(job);
-    m->max_document_size = j->to.config->max_document_size;
-    m->segment = job->segment;
-    if (!job->stream)
-        return;
-    const struct index *i = job->stream->index;
-    place->index = i->number;
-    place->edition = i->edition;
-    place->shard = job->stream->shard;
-    m->place = place;
-    m->settings = message_data((struct str){.ptr = i->settings.data, .len = i->settings.len});
-    m->primary_key = message_string(i->primary_key);
-    m->refusals_saved = job->stream->refusals_saved;
-}
-
-void job_fill_places(struct job *job, Mayfly__Internal__Job *m, const struct place *places, size_t count)
-{
-    Mayfly__Internal__Place *rows = calloc(count + 1, sizeof *rows);
-    Mayfly__Internal__Place **pointers = calloc(count + 1, sizeof *pointers);
-    require(rows && pointers);
-    for (size_t i = 0; i < count; i++) {
-        mayfly__internal__place__init(&rows[i]);
-        rows[i].index = places[i].index;
-        rows[i].edition = places[i].edition;
-        rows[i].shard = places[i].shard;
-        pointers[i] = &rows[i];
-    }
-    m->survey = pointers;
-    m->n_survey = count;
-    job->scratch[0] = rows;
-    job->scratch[1] = pointers;
-}
-
-static struct region make_message(struct job *job, int *err)
-{
-    Mayfly__Internal__Job message;
-    Mayfly__Internal__Place place;
-    mayfly__internal__job__init(&message);
-    mayfly__internal__place__init(&place);
-    fill_common(job, &message, &place);
-    job->kind->fill(job, &message);
-    struct region packed = pack(&message, err);
-    for (size_t i = 0; i < sizeof job->scratch / sizeof job->scratch[0]; i++) {
-        free(job->scratch[i]);
-        job->scratch[i] = NULL;
-    }
-    return packed;
-}
-
-static int run(struct job *job)
-{
-    struct jobs *j = job->jobs;
-    scoped(fd) int ours = -1, worker_end = -1, entrance = -1;
-    int err, pair[2];
-    struct region message = make_message(job, &err);
-    if (!err)
-        err = region_open_shared(&job->words, "mayfly-words", LAST_WORDS_SIZE);
-    if (!err)
-        err = fd_socketpair(SOCK_SEQPACKET, pair);
-    if (!err) {
-        ours = pair[0];
-        worker_end = pair[1];
-        err = fd_set_nonblocking(ours);
-    }
-    if (!err)
-        err = watch_open(j->to.loop, ours, on_lifeline, job, &job->lifeline);
-    if (!err) {
-        fd_take(&ours);
-        err = make_group(job, &entrance);
-    }
-    if (!err)
-        err = send_ticket(job, job->words.fd, worker_end, message.fd, entrance);
-    region_close(&message);
-    return err;
-}
-
-int job_start(struct job *job)
-{
-    struct jobs *j = job->jobs;
-    int err = run(job);
-    if (err) {
-        watch_close(&job->lifeline);
-        return err;
-    }
-    job->next = j->running;
-    j->running = job;
-    count_slot(job, 1);
-    if (job->stream)
-        job->stream->jobs->running++;
-    hang_check(j);
-    log_debug("job begins job=%llu kind=%s index=%s", (unsigned long long)job->number, job->kind->name,
-              job->stream ? job->stream->index->name : "-");
-    return 0;
-}
-
-void job_start_failed(int err)
-{
-    if (err != -EAGAIN && err != -EPIPE && err != -ECONNRESET && err != ERR_CLOSED)
-        log_error("cannot start a worker, trying again: %s", err_str(err));
-}
+/* --- what is said to it, and what the nursery says */
 
 void job_kill(struct job *job)
 {
@@ -405,8 +251,6 @@ void job_kill(struct job *job)
     else if (job->lifeline) /* not forked yet, or unknown: end of file makes it exit */
         shutdown(watch_fd(job->lifeline), SHUT_WR);
 }
-
-/* --- what the nursery says */
 
 static struct job *find_job(struct jobs *j, uint64_t number)
 {
@@ -429,7 +273,7 @@ static void on_forked(void *context, uint64_t number, int pid, int pidfd)
         return;
     }
     job->pid = pid;
-    job->jobs->workers.started++;
+    job->jobs->workers.started += job->kind != &job_standby;
     fd_close(&job->pidfd);
     job->pidfd = pidfd;
     if (job->cancelled)

@@ -1,8 +1,11 @@
 /* jobs_state.h - jobs from the inside.  Used by jobs*.c; main.c opens them.
  *
  *   jobs.c         slots, fairness, the public face
- *   jobs_run.c     one run of a worker: ticket, reports, the end
- *   jobs_build.c   bundles to batches, and what the end of a run means for them (job_policy.c)
+ *   jobs_start.c   the beginning of a worker's run: message, group, ticket
+ *   jobs_standby.c the worker that is forked ahead of a single update
+ *   jobs_run.c     reports of a worker, and its end
+ *   jobs_batch.c   bundles to batches
+ *   jobs_build.c   workers for batches, and what the end of a run means for them (job_policy.c)
  *   jobs_merge.c   merges (merge_policy.c) and optimize
  *   jobs_reanalyze.c  passes of a re-analysis
  *   jobs_edition.c    pauses for the last of them, and the edition that it made
@@ -17,6 +20,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "common/buf.h"
+#include "common/fd.h"
 #include "common/region.h"
 #include "coordinator/cap.h"
 #include "coordinator/catalog.h"
@@ -72,7 +77,7 @@ struct job_kind {
     uint64_t memory;                                           /* of the worker; 0: worker-memory */
     bool beside;                                               /* it takes no slot from others */
 };
-extern const struct job_kind job_build, job_merge, job_reanalyze, job_survey, job_backup;
+extern const struct job_kind job_build, job_merge, job_reanalyze, job_survey, job_backup, job_standby;
 
 struct job { /* one worker's run */
     struct job *next;
@@ -85,6 +90,8 @@ struct job { /* one worker's run */
     bool writes_memory; /* wherever the data is */
 
     bool has_group; /* that is to be removed */
+    uint64_t limit; /* of it */
+    int entrance;   /* to it, until the worker has it */
     struct region words;
     struct watch *lifeline;
     int pid, pidfd;
@@ -159,6 +166,15 @@ struct stream_jobs {
     bool has_directory, forgotten;
 };
 
+struct standby {
+    struct job *job;    /* whose worker waits; NULL: none does */
+    uint64_t needed_at; /* loop time: when the last small job began; 0: there was none */
+    struct job *making; /* whose group is being made, in the pool */
+    bool is_wanted;     /* when it is */
+    int err;
+    uv_work_t work;
+};
+
 struct jobs {
     struct jobs_options to;
     struct shards *shards; /* NULL until they are there */
@@ -174,6 +190,7 @@ struct jobs {
     bool has_built; /* jobs_start_built has something to look at */
     bool surveyed, stopping;
     struct survey *survey;
+    struct standby standby;
     struct backup_run *backup; /* that waits for its worker */
     struct reanalysis *reanalyses;
     bool reanalyzed; /* the last bulk job was of a re-analysis: a build has its turn */
@@ -196,13 +213,42 @@ void jobs_take_state(struct job *job);                      /* the whole job->st
 void jobs_take_state_of(struct job *job, struct stream *s);
 void jobs_nudge(const struct jobs *j, const struct stream *s);
 
-/* jobs_run.c: 0 or -EAGAIN, ...: nothing has happened. Takes over the job on success. */
+/* jobs_run.c */
 struct job *job_new(struct jobs *j, const struct job_kind *kind, struct stream *s);
 void job_free(struct job *job);
-int job_start(struct job *job);
-void job_start_failed(int err); /* logs it, but not that the nursery is just being replaced */
 void job_kill(struct job *job);
 const struct last_words *job_words(const struct job *job);
+void job_on_lifeline(void *job);
+void job_unlink(struct job *job);
+void job_count_slot(const struct job *job, int change);
+
+/* jobs_start.c: 0 or -EAGAIN, ...: nothing has happened. Takes over the job on success. */
+int job_start(struct job *job);
+int job_make_group(struct job *job); /* before, and in the pool if need be */
+void job_start_failed(int err); /* logs it, but not that the nursery is just being replaced */
+struct buf job_message(struct job *job); /* that says what to do; buf_finish */
+size_t job_regions(const struct job *job, int *fds); /* how many; they stay the bundles' */
+uint64_t job_memory(const struct job *job); /* bytes that its worker may take of its own, and */
+uint64_t job_limit(const struct job *job);  /* its group in all */
+
+/* jobs_standby.c */
+void standby_after(const struct job *begun); /* a small build: where they follow each other, the next one's worker is forked meanwhile */
+bool standby_take(struct job *job);         /* the one that waits is told the job, and is its worker; false: there is none that fits */
+void standby_end(struct jobs *j);
+void standby_check(struct jobs *j); /* nothing has come for it */
+uint64_t standby_next_time(const struct jobs *j); /* as build_next_time */
+
+/* jobs_batch.c */
+void bundle_give_back(struct bundle *b); /* applied */
+bool bundle_is_ready(const struct bundle *b, bool small_only, bool gathering);
+struct bundle **bundles_first_ready(struct stream_jobs *sj, bool small_only, bool gathering);
+uint64_t batches_gather_until(const struct stream_jobs *sj); /* loop time: small bundles wait for a commit; 0: for nothing */
+bool batches_gather(const struct jobs *j, const struct stream_jobs *sj);
+struct batch *batch_make(struct jobs *j, struct stream_jobs *sj, struct bundle **at); /* of those that wait, from there on */
+void batch_give_back_applied(struct batch *batch);
+uint64_t batch_next_of(const struct batch *batch, uint64_t n, bool unapplied);
+void batch_step_over_applied(struct batch *batch);
+void batch_finish(struct batch *batch); /* frees it */
 
 /* jobs_build.c */
 bool build_start(struct jobs *j, struct stream_jobs *sj, bool small_only); /* true: a worker was started */

@@ -132,18 +132,18 @@ void nursery_stop(struct nursery *n, uint64_t limit_ms)
     child_stop(&n->child, limit_ms);
 }
 
-int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, bool has_group,
-                 bool urgent)
+int nursery_send(struct nursery *n, const struct nursery_ticket *t)
 {
     Mayfly__Internal__JobTicket ticket = MAYFLY__INTERNAL__JOB_TICKET__INIT;
-    uint8_t bytes[32];
+    uint8_t bytes[48];
     if (n->child.state != CHILD_READY)
         return ERR_CLOSED;
-    ticket.job = job;
-    ticket.has_group = has_group;
-    ticket.urgent = urgent;
+    ticket.job = t->job;
+    ticket.has_group = t->has_group;
+    ticket.urgent = t->urgent;
+    ticket.ahead_memory = t->ahead_memory;
     size_t size = mayfly__internal__job_ticket__pack(&ticket, bytes);
-    return fd_send(n->child.socket, bytes, size, fds, count);
+    return fd_send(n->child.socket, bytes, size, t->fds, t->count);
 }
 
 /* What cannot be sent is not answered, which is what it is about. It is urgent, for a ticket without anything would be a
@@ -151,5 +151,5 @@ int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, 
 void nursery_beat(struct nursery *n, uint64_t limit_s)
 {
     if (pulse_beat(&n->child, limit_s, false))
-        (void)nursery_send(n, 0, NULL, 0, false, true);
+        (void)nursery_send(n, &(struct nursery_ticket){.urgent = true});
 }

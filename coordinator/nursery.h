@@ -32,9 +32,15 @@ void nursery_stop(struct nursery *n, uint64_t limit_ms);
 
 enum { NURSERY_MAX_REGIONS = 240 };
 
-/* Descriptors: job, last words, lifeline, regions, with `has_group` the entrance to the worker's group. They stay the
- * caller's. 0, -EAGAIN (later), or that it is not there. */
-int nursery_send(struct nursery *n, uint64_t job, const int *fds, size_t count, bool has_group,
-                 bool urgent);
+struct nursery_ticket {
+    uint64_t job;
+    const int *fds; /* job, last words, lifeline, regions, with `has_group` the entrance to the worker's group; the caller's */
+    size_t count;
+    bool has_group, urgent;
+    uint64_t ahead_memory; /* not 0: the worker waits for its job, may then take so much, and there is no job and no region yet */
+};
+
+/* 0, -EAGAIN (later), or that it is not there. */
+int nursery_send(struct nursery *n, const struct nursery_ticket *ticket);
 
 #endif

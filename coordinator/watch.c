@@ -52,6 +52,11 @@ int watch_fd(const struct watch *w)
     return w->fd;
 }
 
+void watch_pass_on(struct watch *w, void *context)
+{
+    w->context = context;
+}
+
 void watch_close(struct watch **at)
 {
     struct watch *w = *at;

@@ -24,10 +24,10 @@ const char *exit_reason_name(unsigned reason)
 
 const char *child_stage_name(unsigned stage)
 {
-    static const char *const names[] = {
+    static const char *const names[STAGES] = {
         [STAGE_NONE] = "none",         [STAGE_BORN] = "born",       [STAGE_READING] = "reading",
         [STAGE_INDEXING] = "indexing", [STAGE_WRITING] = "writing", [STAGE_COMMITTING] = "committing",
-        [STAGE_DONE] = "done",         [STAGE_SERVING] = "serving",
+        [STAGE_DONE] = "done",         [STAGE_SERVING] = "serving",   [STAGE_WAITING] = "waiting",
     };
-    return stage < sizeof names / sizeof names[0] ? names[stage] : "unknown";
+    return stage < STAGES ? names[stage] : "unknown";
 }

@@ -21,6 +21,8 @@ enum child_stage {
     STAGE_COMMITTING,
     STAGE_DONE,
     STAGE_SERVING,  /* shards, nursery */
+    STAGE_WAITING,  /* forked ahead, for a job */
+    STAGES,
 };
 
 enum exit_reason {

@@ -29,7 +29,7 @@ struct worker {
 };
 
 /* In a forked child: does the job of the ticket and exits. `analysis` is the nursery's context. */
-_Noreturn void job_work(void *analysis, const struct ticket *ticket);
+_Noreturn void job_work(void *analysis, struct ticket *ticket);
 
 /* Directory of a shard of an index, relative to the data directory. */
 void job_place_path(const place_message *place, char out[PLACE_PATH_MAX]);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,6 +69,17 @@ static void give(void *context, void *block)
     (void)context, (void)block;
 }
 
+/* The others stand where they would with one. */
+static bool leave_out_job(struct ticket *t)
+{
+    if (t->job == 0 || t->count != TICKET_REGIONS - 1)
+        return false;
+    memmove(t->fds + 1, t->fds, t->count * sizeof *t->fds);
+    t->fds[TICKET_JOB] = -1;
+    t->count++;
+    return true;
+}
+
 /* The entrance to the group is taken out of the descriptors, of which it is the last. */
 static bool decode_ticket(const uint8_t *bytes, size_t size, struct ticket *t)
 {
@@ -78,8 +90,11 @@ static bool decode_ticket(const uint8_t *bytes, size_t size, struct ticket *t)
         return false;
     t->job = ticket->job;
     t->urgent = ticket->urgent;
+    t->ahead_memory = ticket->ahead_memory;
     if (ticket->has_group && t->count)
         t->group = t->fds[--t->count];
+    if (t->ahead_memory)
+        return leave_out_job(t);
     return t->count >= TICKET_REGIONS || (t->job == 0 && t->count == 0);
 }
 

@@ -20,6 +20,7 @@ enum {
 struct ticket {
     uint64_t job;
     bool urgent;
+    uint64_t ahead_memory; /* not 0: the job comes over the lifeline */
     int group;     /* the file by which the worker enters its control group; -1: it has none */
     int group_err; /* in the worker: of entering it */
     int fds[FD_PASS_MAX];
@@ -27,7 +28,7 @@ struct ticket {
 };
 
 /* The life of a worker, in the child: does not return. */
-typedef void nursery_work(void *context, const struct ticket *ticket);
+typedef void nursery_work(void *context, struct ticket *ticket);
 
 struct nursery {
     nursery_work *work;

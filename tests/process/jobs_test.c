@@ -85,6 +85,93 @@ static void small_ones_share_a_commit(void **state)
     remove_data(&l);
 }
 
+static void note_standby(void *context, const struct worker_view *w)
+{
+    if (strcmp(w->kind, "standby") == 0)
+        *(int *)context = w->pid;
+}
+
+/* Of the worker that waits for the next single update; 0: none does. */
+static int standby(const struct life *l)
+{
+    int pid = 0;
+    jobs_visit(l->jobs, note_standby, &pid);
+    return pid;
+}
+
+static void begin_small(struct life *l)
+{
+    static unsigned number;
+    char prefix[16];
+    snprintf(prefix, sizeof prefix, "small%u", number++);
+    struct bundle *b = make_bundle(l, prefix, 1, -1, NULL);
+    b->small = true;
+    build(l, b);
+}
+
+static void add_small(struct life *l)
+{
+    unsigned before = l->applied;
+    begin_small(l);
+    RUN_UNTIL(l, l->applied == before + 1);
+}
+
+/* One follows the other until a worker is forked ahead. */
+static void add_small_until_standby(struct life *l)
+{
+    while (!standby(l))
+        add_small(l);
+}
+
+static void note_build(void *context, const struct worker_view *w)
+{
+    if (strcmp(w->kind, "build") == 0)
+        *(int *)context = w->pid;
+}
+
+static void the_next_update_has_the_worker_that_was_forked_ahead(void **state)
+{
+    struct life l;
+    int builds = 0;
+    (void)state;
+    make_data(&l);
+    begin(&l, "manual");
+    add_small_until_standby(&l);
+    RUN_UNTIL(&l, jobs_running(l.jobs) == 0);
+    uint64_t started = jobs_worker_counts(l.jobs)->started;
+    int waits = standby(&l);
+    begin_small(&l);
+    jobs_visit(l.jobs, note_build, &builds);
+    assert_true(waits == 0 || builds == waits); /* it may have waited for too long */
+    RUN_UNTIL(&l, jobs_running(l.jobs) == 0);
+    assert_int_equal(jobs_worker_counts(l.jobs)->started, started + 1);
+    RUN_UNTIL(&l, !standby(&l)); /* nothing comes any more */
+    assert_int_equal(l.refused, 0);
+    assert_int_equal(l.stream->documents, l.applied);
+    end(&l);
+    remove_data(&l);
+}
+
+static void a_worker_that_was_forked_ahead_may_die(void **state)
+{
+    struct life l;
+    (void)state;
+    make_data(&l);
+    begin(&l, "manual");
+    for (int i = 0; i < 6; i++) {
+        add_small_until_standby(&l);
+        kill(i % 2 ? l.nursery.child.pid : standby(&l), SIGKILL);
+        if (i > 3)
+            RUN_UNTIL(&l, !standby(&l));
+        add_small(&l);
+    }
+    add_small_until_standby(&l);
+    assert_int_equal(l.refused, 0);
+    RUN_UNTIL(&l, l.stream->documents == l.applied);
+    end(&l); /* while one waits */
+    remove_data(&l);
+}
+
 static void optimizes_to_one_segment(void **state)
 {
     struct life l;
@@ -265,6 +352,8 @@ int main(void)
     log_open("jobs_test", getenv("MAYFLY_TEST_DEBUG") ? LOG_DEBUG : LOG_WARN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(applies_and_surveys),   cmocka_unit_test(small_ones_share_a_commit),
+        cmocka_unit_test(the_next_update_has_the_worker_that_was_forked_ahead),
+        cmocka_unit_test(a_worker_that_was_forked_ahead_may_die),
         cmocka_unit_test(optimizes_to_one_segment),
         cmocka_unit_test(merges_by_itself),      cmocka_unit_test(quarantines_what_kills_workers),
         cmocka_unit_test(folds_images_where_merges_are_manual),

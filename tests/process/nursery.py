@@ -15,7 +15,7 @@ from conftest import BIN, START_LIMIT
 from crc import crc32c
 
 SOCKET_FD, WORDS_FD, WORDS_SIZE = 3, 4, 4096
-STAGES = ["none", "born", "reading", "indexing", "writing", "committing", "done", "serving"]
+STAGES = ["none", "born", "reading", "indexing", "writing", "committing", "done", "serving", "waiting"]
 REASONS = ["killed", "done", "retired", "superseded", "cap", "kernel_cap", "corrupt", "write_failed", "orphaned"]
 PUT, DELETE, PATCH, LOST, FILTER = range(5)
 SETTINGS = {"fields": {}, "searchable": [], "filterable": [], "sortable": [], "language": "en", "stop_words": None,
@@ -142,6 +142,28 @@ class Nursery:
         worker.words.close_fd()
         self.workers[self.last_job] = worker
         return worker
+
+    def ahead(self, cap=256 << 20, more_fds=()):
+        """A worker that waits for its job."""
+        self.last_job += 1
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        worker = Worker(self.last_job, ours, Words())
+        ticket = self.internal.JobTicket(job=self.last_job, urgent=True, ahead_memory=cap)
+        socket.send_fds(self.socket, [ticket.SerializeToString()], [worker.words.fd, theirs.fileno(), *more_fds])
+        theirs.close()
+        worker.words.close_fd()
+        self.workers[self.last_job] = worker
+        return worker
+
+    def give(self, worker, documents, first, cap=256 << 20):
+        """Its job: to add these."""
+        i = self.internal
+        job = i.Job(job=worker.job, memory_cap=cap, max_document_size=16 << 20, kind=i.Job.BUILD, epoch=1, segment=worker.job,
+                    primary_key="id", place=i.Place(index=1, edition=1, shard=0), settings=json.dumps(SETTINGS).encode(),
+                    regions=[i.Range(first=first, end=first + len(documents))])
+        fd = puts(documents, first)
+        socket.send_fds(worker.lifeline, [job.SerializeToString()], [fd])
+        os.close(fd)
 
     def build(self, region_fds, ranges, segment=1, place=(1, 1, 0), settings=SETTINGS, epoch=1, **fields):
         i = self.internal

@@ -4,6 +4,7 @@ import pathlib
 import random
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -80,6 +81,50 @@ def test_builds_a_segment(nursery, directory):
     assert segments(worker) == [(5, False)] and segment_files(directory) == ["seg-5.mdb"]
     state = surveyed(nursery)[-1]
     assert (state.watermark, state.documents, state.epoch) == (2001, 2000, 1)
+
+
+def await_waiting(nursery, worker):
+    """Nothing tells when a process writes to its last words."""
+    end = time.monotonic() + START_LIMIT
+    while worker.words.read()["stage"] != "waiting":
+        assert time.monotonic() < end, worker.words.read()
+        time.sleep(0.005)
+
+
+def test_one_that_is_forked_ahead_waits_for_its_job(nursery):
+    workers = [nursery.ahead(), nursery.ahead()]
+    for n, worker in enumerate(workers):
+        await_waiting(nursery, worker)
+        nursery.give(worker, documents(20, 20 * n), 1 + 20 * n)
+        words = nursery.run(worker)
+        assert (words["reason"], words["documents"], os.waitstatus_to_exitcode(worker.status)) == ("done", 20, 0), words
+        assert worker.outcome().committed and worker.outcome().state.documents == 20 * (n + 1)
+        assert words["cap"] == (256 << 20 if HAS_ARENA else 0)
+
+
+def test_one_that_is_forked_ahead_ends_when_it_is_not_needed(nursery):
+    worker = nursery.ahead()
+    worker.lifeline.shutdown(socket.SHUT_WR)
+    words = nursery.run(worker)
+    assert (words["reason"], words["text"], os.waitstatus_to_exitcode(worker.status)) == ("done", "no job came", 0)
+
+
+@pytest.mark.parametrize("what", ["bytes", "cap"])
+def test_one_that_is_forked_ahead_takes_no_other_job(nursery, what):
+    worker = nursery.ahead()
+    if what == "bytes":
+        worker.lifeline.send(b"\xff" * 100)
+    else:
+        nursery.give(worker, documents(1), 1, cap=128 << 20)
+    words = nursery.run(worker)
+    assert words["reason"] == "corrupt" and os.waitstatus_to_exitcode(worker.status) == 65, words
+    assert surveyed(nursery)[-1].documents == 0
+
+
+def test_a_ticket_ahead_has_no_regions(nursery):
+    worker = nursery.ahead(more_fds=[0])
+    event, _ = nursery.event()
+    assert (event.kind, event.job) == (nursery.internal.NurseryEvent.REFUSED, worker.job)
 
 
 def test_a_small_segment_is_an_image_and_no_file(nursery, directory):
