@@ -18,9 +18,10 @@ enum language_apostrophe {
 struct language {
     const char *code;     /* ISO 639-1, or "none" */
     const char *snowball; /* the algorithm; NULL: stems are the words themselves */
-    const char *letters;  /* keep their marks: Swedish a with ring is not an a */
-    const char *accents;  /* keep them in words, for the stemmer's rules, but lose them in stems: French e with acute */
-    const char *same;     /* pairs: the first is written for the second */
+    const char *kept;    /* last bytes of words that the stemmer keeps as they are, and need not be asked; NULL: none */
+    const char *letters; /* keep their marks: Swedish a with ring is not an a */
+    const char *accents; /* keep them in words, for the stemmer's rules, but lose them in stems: French e with acute */
+    const char *same;    /* pairs: the first is written for the second */
     const char *stop_words; /* with spaces between; NULL: none */
     enum language_apostrophe apostrophe;
     bool dotless_i; /* capital I is dotless when small */

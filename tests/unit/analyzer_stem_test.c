@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <libstemmer.h>
 
 #include "index/languages.h"
 
@@ -162,6 +163,50 @@ static void remembered_stems_are_those_of_the_stemmer(void **state)
     }
 }
 
+/* Of syllables and of ends that rules look for. */
+static size_t made_up(char *out, size_t size, uint64_t n)
+{
+    static const char *const ends[] = {"",        "s",      "ies",    "ing",  "ingly", "edly", "ed",   "ational",
+                                       "iveness", "fulli",  "ously",  "ize",  "'s",    "able", "ment", "ement",
+                                       "issait",  "amento", "azione", "heid", "ungen", "lig",  "eran", "anda",
+                                       "ossa",    "7",      "_",      "v",    "yy",    "ought"};
+    static const char consonants[] = "bcdfghjklmnpqrstvwxyzsslltt", vowels[] = "aeiouyea";
+    size_t len = 0, syllables = 1 + n % 3;
+    n /= 3;
+    const char *end = ends[n % (sizeof ends / sizeof *ends)];
+    n /= sizeof ends / sizeof *ends;
+    for (size_t i = 0; i < syllables; i++, n /= 27 * 8) {
+        out[len++] = consonants[n % 27];
+        out[len++] = vowels[n / 27 % 8];
+    }
+    return len + (size_t)snprintf(out + len, size - len, "%s", end);
+}
+
+/* Whichever stemmer the analyzer asks, if any. */
+static void stems_of_ascii_are_those_of_the_stemmer_of_utf8(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < language_count; i++) {
+        struct analyzer *a;
+        if (!languages[i].snowball)
+            continue;
+        struct sb_stemmer *stemmer = sb_stemmer_new(languages[i].snowball, "UTF_8");
+        assert_non_null(stemmer);
+        assert_int_equal(analyzer_open(analysis, str_of(languages[i].code), NULL, 0, &a), 0);
+        for (uint64_t n = 0; n < 4000; n++) {
+            char text[32];
+            struct str word = {text, made_up(text, sizeof text, n * 2654435761u)};
+            const void *bytes = text;
+            const void *stem = sb_stemmer_stem(stemmer, bytes, (int)word.len);
+            struct str wanted = {stem, (size_t)sb_stemmer_length(stemmer)}, got = analyzer_stem(a, word);
+            if (!str_equal(got, wanted.len ? wanted : word))
+                fail_msg("%s: '%s' gives '%.*s'", languages[i].snowball, text, (int)got.len, got.ptr);
+        }
+        sb_stemmer_delete(stemmer);
+        analyzer_close(a);
+    }
+}
+
 static int load(void **state)
 {
     (void)state;
@@ -172,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stems_are_those_of_the_vocabularies),
+        cmocka_unit_test(stems_of_ascii_are_those_of_the_stemmer_of_utf8),
         cmocka_unit_test(remembered_stems_are_those_of_the_stemmer),
     };
     return cmocka_run_group_tests(tests, load, NULL);
