@@ -4,8 +4,9 @@
 
 enum {
     CHUNK = 256 << 10,
-    FIRST = 16 - sizeof(uint8_t *), /* data bytes of the first slice */
-    LARGEST = 2048 - sizeof(uint8_t *),
+    FIRST = 16 - sizeof(uint8_t *), /* data bytes of the first slice; each is twice the one before */
+    LAST_PLACE = 7,                 /* from where on slices are as large as this */
+    LARGEST = (16 << LAST_PLACE) - sizeof(uint8_t *),
 };
 
 void *slices_alloc(struct slices *s, size_t size)
@@ -27,28 +28,23 @@ static size_t after(size_t slice)
     return next < LARGEST ? next : LARGEST;
 }
 
-/* The size of the last slice is found by walking: a chain of n bytes has about n / 2048 slices, and each is walked to
- * once for every slice that follows. So the walk ends where sizes stop growing. */
-static size_t last_slice(const struct list *l, const uint8_t *first)
+static void put_next(uint8_t *end, const uint8_t *next, uint64_t place)
 {
-    size_t size = FIRST;
-    for (const uint8_t *slice = first; size < LARGEST && slice + size != l->end; size = after(size))
-        slice = slice_next(slice + size);
-    return size;
+    uint64_t word = (uint64_t)(uintptr_t)next | place << 48;
+    memcpy(end, &word, sizeof word);
 }
 
 void list_next_slice(struct slices *s, struct list *l)
 {
-    uint8_t *first = l->end ? slice_next(l->end) : NULL;
-    size_t size = first ? after(last_slice(l, first)) : FIRST;
-    uint8_t *slice = slices_alloc(s, size + sizeof slice);
-    if (first)
-        memcpy(l->end, &slice, sizeof slice);
-    else
-        first = slice;
+    uint64_t place = l->end ? (load_u64(l->end) >> 48) + 1 : 0;
+    place = place < LAST_PLACE ? place : LAST_PLACE;
+    size_t size = ((size_t)16 << place) - sizeof(uint8_t *);
+    uint8_t *slice = slices_alloc(s, size + sizeof slice), *first = l->end ? slice_next(l->end) : slice;
+    if (l->end)
+        put_next(l->end, slice, 0);
     l->to = slice;
     l->end = slice + size;
-    memcpy(l->end, &first, sizeof first);
+    put_next(l->end, first, place);
 }
 
 static void bound(struct list_reader *r, const uint8_t *slice)
