@@ -7,7 +7,7 @@
 
 #include "coordinator/jobs_state.h"
 
-enum { JOBS_LIFE_LIMIT_MS = 60000 };
+enum { JOBS_LIFE_LIMIT_MS = 240000 };
 
 struct life {
     char data[64];

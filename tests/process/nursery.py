@@ -1,4 +1,4 @@
-"""A nursery alone, the test being its coordinator: tickets, regions, reports. Used by test_worker.py."""
+"""A nursery alone, the test being its coordinator: tickets, regions, reports; and what tests of workers share."""
 import ctypes
 import ctypes.util
 import fcntl
@@ -11,6 +11,8 @@ import struct
 import subprocess
 import time
 
+import pytest
+
 from conftest import BIN, START_LIMIT
 from crc import crc32c
 
@@ -21,6 +23,8 @@ PUT, DELETE, PATCH, LOST, FILTER = range(5)
 SETTINGS = {"fields": {}, "searchable": [], "filterable": [], "sortable": [], "language": "en", "stop_words": None,
             "synonyms": {}, "displayed": [], "distinct": None}
 F_ADD_SEALS, SEALS = 1033, 0xf
+HAS_ARENA = not os.environ.get("MAYFLY_SANITIZE")
+MIB = 1 << 20
 xxhash = ctypes.CDLL(ctypes.util.find_library("xxhash") or "libxxhash.so.0")
 xxhash.XXH64.restype = ctypes.c_uint64
 xxhash.XXH64.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint64]
@@ -223,3 +227,47 @@ class Nursery:
     def close(self):
         self.socket.close()
         return self.process.wait(START_LIMIT)
+
+
+@pytest.fixture
+def make_nursery(internal, directory):
+    made = []
+
+    def make(environment=None):
+        nursery = Nursery(internal, directory, environment)
+        made.append(nursery)
+        nursery.await_ready()
+        return nursery
+
+    yield make
+    for nursery in made:
+        if nursery.process.poll() is None:
+            assert nursery.close() == 0
+
+
+@pytest.fixture
+def nursery(make_nursery):
+    return make_nursery()
+
+
+def documents(count, first=0, words=12):
+    return [{"id": i, "title": f"title {i}", "body": " ".join(f"w{(i * 7 + k * k) % 5000}" for k in range(words))}
+            for i in range(first, first + count)]
+
+
+def segments(worker):
+    """(id, is an image) of each live one."""
+    return [(s.id, s.image) for s in worker.outcome().state.segments]
+
+
+def segment_files(directory, place="1/1/0"):
+    return sorted(p.name for p in (directory / "indexes" / place).glob("seg-*.mdb"))
+
+
+def surveyed(nursery, place=(1, 1, 0)):
+    worker = nursery.survey(place)
+    assert nursery.run(worker)["reason"] == "done"
+    assert worker.reports[-1].last
+    states = [s for r in worker.reports for s in r.surveyed]
+    assert states and not states[-1].more and not states[-1].failed, states
+    return states

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nursery import DELETE, PUT, SETTINGS, operation, puts, region, slot
-from test_worker import HAS_ARENA, MIB, documents, make_nursery, nursery, segment_files, surveyed
+from nursery import (DELETE, HAS_ARENA, MIB, PUT, SETTINGS, documents, make_nursery, nursery, operation, puts, region, segment_files,
+                     slot, surveyed)
 
 TO = (1, 2, 0)
 GERMAN = {**SETTINGS, "language": "de"}
