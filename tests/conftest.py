@@ -22,7 +22,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(os.environ.get("MAYFLY_BIN", "build/dev/bin"))
 SHARED = pathlib.Path(os.environ.get("MAYFLY_SHARED", "../shared"))
-START_LIMIT = 60  # seconds until ready: sanitizers and a loaded machine are slow
+START_LIMIT = 120  # seconds until ready: sanitizers and a loaded machine are slow
 STOP_LIMIT = 60
 # Searches are answered in part, and processes ended, where a machine is too busy: only for tests that say so.
 PATIENT = {"deadline-ms": 60000, "answer-timeout": 300}
@@ -92,7 +92,7 @@ def built_with_allocators():
     return not os.environ.get("MAYFLY_SANITIZE")
 
 
-def await_figures(client, holds, limit=30):
+def await_figures(client, holds, limit=START_LIMIT):
     """Stats of which `holds` is true. Shards count once a second, and nothing tells that they have: so this looks."""
     end = time.monotonic() + limit
     while not holds(stats := client.stats()):
@@ -218,7 +218,7 @@ class Server:
     def log(self):
         return self.log_path.read_text(errors="replace")[-8000:] if self.log_path.exists() else ""
 
-    def run(self, *arguments, input=None, check=True, timeout=120):
+    def run(self, *arguments, input=None, check=True, timeout=300):
         """The mayfly program against this server; its CompletedProcess with text output."""
         done = subprocess.run([str(BIN / "mayfly"), "--socket", str(self.socket), *map(str, arguments)], input=input,
                               capture_output=True, text=True, timeout=timeout)
@@ -232,7 +232,7 @@ class Server:
     def client(self, **options):
         """A connection of the Python client."""
         import mayfly
-        return mayfly.connect(str(self.socket), **options)
+        return mayfly.connect(str(self.socket), **{"timeout": 300, **options})
 
     def children(self):
         """Pids of all descendants."""

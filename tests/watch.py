@@ -26,7 +26,7 @@ class Watch:
     def __exit__(self, *_):
         os.close(self.fd)
 
-    def wait(self, claim, limit=30.0):
+    def wait(self, claim, limit=120.0):
         """Until claim() holds: looked at now, and again whenever something has happened."""
         end = time.monotonic() + limit
         while not claim():

@@ -35,7 +35,7 @@ def segments_open(server):
 
 def await_only_merged(server):
     """Merged, each reader needs one file. It lets go as a message reaches it, which nothing tells: so this looks."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while max(segments_open(server).values()) > 1:
         assert time.monotonic() < end, f"segment files are held: {segments_open(server)}"
         time.sleep(0.02)

@@ -10,7 +10,7 @@ import pytest
 
 import mayfly
 import mayfly_pb2
-from conftest import held_up, nursery_of
+from conftest import START_LIMIT, held_up, nursery_of
 
 HEADER, FILE_HEADER = 72, 24  # coordinator/oplog_record.h
 
@@ -51,7 +51,7 @@ def log_files(server):
 
 def await_gone(path):
     """Until the log has removed it, which it may once the catalog has what it told."""
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + START_LIMIT
     while path.exists():
         assert time.monotonic() < limit, f"{path} is still there"
         time.sleep(0.02)
@@ -59,7 +59,7 @@ def await_gone(path):
 
 def await_smaller_log(client, size):
     """What is applied leaves it a moment later."""
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + START_LIMIT
     while (left := client.stats().log_bytes) >= size:
         assert time.monotonic() < limit, f"{left} bytes are still in the log"
         time.sleep(0.02)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import mayfly
-from conftest import STOP_LIMIT, Server, await_figures, await_tasks, fill_disk, held_up, ndjson, needs_hooks, stopped
+from conftest import START_LIMIT, STOP_LIMIT, Server, await_figures, await_tasks, fill_disk, held_up, ndjson, needs_hooks, stopped
 
 WEIGHTS = {"fields": {"title": {"type": "text", "weight": 7}}}
 GERMAN = {"language": "de", "stop_words": ["der", "running"]}
@@ -73,7 +73,7 @@ def editions(server, number=1):
 
 
 def await_editions(server, expected, number=1):
-    end = time.monotonic() + 30
+    end = time.monotonic() + START_LIMIT
     while editions(server, number) != expected:
         assert time.monotonic() < end, editions(server, number)
         time.sleep(0.05)
@@ -236,7 +236,7 @@ def ended_by_a_full_disk(directory, small_disk, begin):
 
 def await_hanging(client, task):
     """Its worker is at the document, and stays there."""
-    end, last = time.monotonic() + 60, None
+    end, last = time.monotonic() + START_LIMIT, None
     while time.monotonic() < end:
         assert client.tasks(uid=task)[0].status == "processing"
         now = {p.pid: p.documents_done for p in workers(client) if p.documents_done}
@@ -297,7 +297,7 @@ def test_drop_and_swap_while_it_goes_on(make_server):
         ended = m.wait_task(task)
         assert (ended.status, ended.failure.code) == ("canceled", "index_not_found")
         assert len(everything(m, "books")) == 5
-        end = time.monotonic() + 30
+        end = time.monotonic() + START_LIMIT
         while (server.data / "indexes/1").exists():
             assert time.monotonic() < end
             time.sleep(0.05)
