@@ -72,19 +72,31 @@ static void fill_hit(const struct merged_hit *from, size_t document_length, Mayf
     hit->document_length = (uint32_t)document_length;
 }
 
-/* False past the arena's cap. */
-static bool fill_hits(struct search *s, Mayfly__Found *found, struct str *documents)
+/* False past the arena's cap, as all of these. */
+static bool fill_hits(struct search *s, Mayfly__Found *found, const struct str *documents)
 {
-    size_t *taken = arena_new_array(s->arena, s->count, size_t);
     found->hits = message_list(s->arena, &mayfly__found__hit__descriptor, s->hit_count);
-    if (!taken || !found->hits)
+    if (!found->hits)
         return false;
-    for (size_t i = 0; i < s->hit_count; i++) {
-        documents[i] = s->request->no_documents ? (struct str){0} : document_of(s, i, taken);
+    for (size_t i = 0; i < s->hit_count; i++)
         fill_hit(&s->hits[i], documents[i].len, found->hits[i]);
-    }
     found->n_hits = s->hit_count;
     return true;
+}
+
+static bool find_documents(struct search *s, struct str *out)
+{
+    size_t *taken = arena_new_array(s->arena, s->count, size_t);
+    for (size_t i = 0; taken && i < s->hit_count && !s->request->no_documents; i++)
+        out[i] = document_of(s, i, taken);
+    return taken;
+}
+
+static bool fill_answer(struct search *s, Mayfly__Found *found, struct str *documents)
+{
+    if (!find_documents(s, documents))
+        return false;
+    return s->request->columns ? search_fill_columns(s, found, documents) : fill_hits(s, found, documents);
 }
 
 /* One document is never too large: it was accepted, so it comes back. */
@@ -135,7 +147,7 @@ void search_reply(struct search *s)
     found.partial_reason = found.partial ? &why : NULL;
     if (found.partial && s->request->no_partial)
         search_fail(s, why.code, why.message);
-    else if (!documents || !fill_hits(s, &found, documents))
+    else if (!documents || !fill_answer(s, &found, documents))
         search_fail(s, CODE_QUERY_TOO_LARGE, "the hits need more memory than a search may take");
     else if (!fit_one_answer(documents, s->hit_count))
         search_fail(s, CODE_QUERY_TOO_LARGE, ANSWER_TOO_LARGE);

@@ -1,6 +1,6 @@
 /* scatter_state.h - one search, over all shards of an index. Used by requests_search.c (its beginning), scatter.c (its
- * rounds), scatter_pack.c, scatter_send.c, scatter_take.c, scatter_weigh.c and scatter_words.c (what a round consists of), scatter_reply.c (its
- * end). */
+ * rounds), scatter_pack.c, scatter_send.c, scatter_take.c, scatter_weigh.c and scatter_words.c (what a round consists of), scatter_reply.c and
+ * scatter_columns.c (its end). */
 #ifndef COORDINATOR_SCATTER_STATE_H
 #define COORDINATOR_SCATTER_STATE_H
 
@@ -118,6 +118,9 @@ static inline bool search_fetches(const struct search *s)
 }
 
 void search_reply(struct search *s);
+
+/* The hits as columns of the answer. False past the arena's cap. */
+bool search_fill_columns(struct search *s, Mayfly__Found *found, const struct str *documents);
 void search_fail(struct search *s, const char *code, const char *message);
 void search_free(struct search *s);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/cli/emit.h"
+#include "client/cli/hits.h"
 #include "client/cli/search.h"
 #include "common/clock.h"
 #include "proto/message.h"
@@ -97,11 +98,13 @@ static void write_json(struct slot *slot, const Mayfly__Found *found)
     emit_member_string(&slot->output, "qid", slot->qid);
     emit_key(&slot->output, "hits");
     emit_begin(&slot->output, '[');
-    for (size_t i = 0; i < found->n_hits; i++) {
+    struct hits hits = {.found = found};
+    for (struct hit hit; hits_next(&hits, &hit);) {
         emit_begin(&slot->output, '{');
-        emit_member_string(&slot->output, "id", found->hits[i]->id);
+        emit_key(&slot->output, "id");
+        emit_str(&slot->output, hit.id);
         emit_key(&slot->output, "score");
-        emit_score(&slot->output, found->hits[i]->score);
+        emit_score(&slot->output, hit.score);
         emit_end(&slot->output, '}');
     }
     emit_end(&slot->output, ']');
@@ -112,9 +115,10 @@ static void write_json(struct slot *slot, const Mayfly__Found *found)
 static void write_run(struct slot *slot, const Mayfly__Found *found)
 {
     char score[EMIT_SCORE_SIZE];
-    for (size_t i = 0; i < found->n_hits; i++) {
-        emit_score_text(score, found->hits[i]->score);
-        buf_printf(&slot->output, "%s Q0 %s %zu %s mayfly\n", slot->qid, found->hits[i]->id, i + 1, score);
+    struct hits hits = {.found = found};
+    for (struct hit hit; hits_next(&hits, &hit);) {
+        emit_score_text(score, hit.score);
+        buf_printf(&slot->output, "%s Q0 %.*s %zu %s mayfly\n", slot->qid, (int)hit.id.len, hit.id.ptr, hits.next, score);
     }
 }
 
@@ -259,7 +263,7 @@ int batch_run(struct cli *c, struct search *s, const char *path, uint32_t depth)
     b.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (!b.file)
         return report_unreadable(c, path, -errno);
-    s->message.no_documents = true;
+    s->message.no_documents = s->message.columns = true;
     s->message.plain_words = s->message.match == MAYFLY__MATCH__ANY;
     b.slots = calloc(b.size, sizeof *b.slots);
     int status = b.slots ? report_connect(c) : args_usage(c, "out of memory");

@@ -58,6 +58,18 @@ def test_all_answer(make_client):
     assert search(client, "a", offset=3).ids == ["1-1", "0-2", "1-2"]
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("documents", [False, True])
+def test_hits_in_columns_are_those_in_messages(make_client, shards, documents):
+    client = make_client(shards=shards)
+    for query, offset in (("a", 0), ("a", 1), ("dropped", 0), ("nothing", 0)):
+        asked = {"documents": documents, "offset": offset}
+        result = search(client, query, **asked)
+        assert search(client, query, columns=True, **asked).hits == result.hits
+        found, _ = client.answer(client.send_search("books", query, 4, documents=documents, offset=offset, columns=True))
+        assert not found.hits and len(found.columns.scores) == len(result.hits)
+
+
 @pytest.mark.parametrize("documents", [True, False])
 @pytest.mark.parametrize("round", ["prepare", "execute"])
 def test_who_is_late_is_left_out(make_client, round, documents):

@@ -31,6 +31,16 @@ class Hit:
     explanation: str = ""
 
 
+def hits_of(columns):
+    """Hits that came in columns, as the messages that they are elsewhere."""
+    at = 0
+    for i, length in enumerate(columns.id_lengths):
+        yield pb.Found.Hit(id=columns.ids[at:at + length].decode(), score=columns.scores[i], stamp=columns.stamps[i],
+                           dropped=columns.dropped[i] if columns.dropped else 0,
+                           document_length=columns.document_lengths[i] if columns.document_lengths else 0)
+        at += length
+
+
 @dataclasses.dataclass
 class Result:
     hits: list
@@ -276,7 +286,7 @@ class Client:
     def search_answer(self, request):
         found, body = self.answer(request)
         hits, at = [], 0
-        for hit in found.hits:
+        for hit in found.hits or hits_of(found.columns):
             text = body[at:at + hit.document_length]
             at += hit.document_length
             hits.append(Hit(hit.id, hit.score, hit.dropped, hit.stamp, json.loads(text) if text else None,
