@@ -5,6 +5,8 @@
 
 #include "coordinator/session_state.h"
 
+enum { REQUEST_MEMORY = 32 << 20 };
+
 struct handler {
     void (*handle)(struct session *s, const Mayfly__Envelope *e);
     bool while_starting; /* also before everything is ready */
@@ -122,10 +124,19 @@ static bool handle(struct session *s, const Mayfly__Envelope *e)
     return true;
 }
 
+/* An envelope of a mebibyte may be many small messages; the arena has room for more than these may take. */
+static const Mayfly__Envelope *unpack(struct arena *a, struct str envelope)
+{
+    size_t cap = a->cap;
+    a->cap = REQUEST_MEMORY;
+    const Mayfly__Envelope *e = message_unpack(a, envelope);
+    a->cap = cap;
+    return e;
+}
+
 bool dispatch_envelope(struct session *s, struct str envelope)
 {
-    const Mayfly__Envelope *e = message_unpack(&s->all->arena, envelope);
-    s->all->envelope = envelope;
+    const Mayfly__Envelope *e = unpack(&s->all->arena, envelope);
     s->body_of = NULL;
     s->frame_is_write = s->frame_is_last = false;
     if (!e) {

@@ -61,15 +61,18 @@ bool search_take_edition(struct search *s)
     return true;
 }
 
-/* What the handler was given is gone when it returns, so the request is unpacked once more. */
-static struct search *make(struct workspace *w, struct server *server, struct index *index, struct str envelope)
+/* What the handler was given is gone when it returns. So the two arenas change places, and the request stays where it is. */
+static struct search *make(struct workspace *w, struct session *session, struct index *index, const Mayfly__Search *request)
 {
+    struct server *server = session_server(session);
+    struct arena empty = w->arena;
+    w->arena = session->all->arena;
+    session->all->arena = empty;
     struct search *s = arena_new(&w->arena, struct search);
-    const Mayfly__Envelope *kept = message_unpack(&w->arena, envelope);
-    if (!s || !kept)
+    if (!s)
         return NULL;
-    uint64_t deadline_ms = kept->search->deadline_ms ? kept->search->deadline_ms : server->config.deadline_ms;
-    *s = (struct search){.server = server, .space = w, .arena = &w->arena, .index = index, .request = kept->search};
+    uint64_t deadline_ms = request->deadline_ms ? request->deadline_ms : server->config.deadline_ms;
+    *s = (struct search){.server = server, .space = w, .arena = &w->arena, .index = index, .request = request};
     s->started_us = clock_us();
     s->deadline_us = s->started_us + deadline_ms * 1000;
     if (!search_take_edition(s))
@@ -86,11 +89,11 @@ void handle_search(struct session *session, const Mayfly__Envelope *e)
     if (!index)
         return;
     struct workspace *w = workspace_take(&server->spare, server->loop);
-    struct search *s = w ? make(w, server, index, session->all->envelope) : NULL;
+    struct search *s = w ? make(w, session, index, e->search) : NULL;
     if (!s) {
+        session_error(session, e->request, CODE_BUSY, NULL, "there is no memory for a search at the moment");
         if (w)
             workspace_give_back(&server->spare, w);
-        session_error(session, e->request, CODE_BUSY, NULL, "there is no memory for a search at the moment");
         return;
     }
     server->searches++;

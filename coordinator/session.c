@@ -10,7 +10,7 @@
 #include "coordinator/requests.h"
 #include "coordinator/session_state.h"
 
-enum { REQUEST_MEMORY = 32 << 20, REQUEST_KEPT = 256 << 10 };
+enum { REQUEST_KEPT = 256 << 10 };
 
 struct server *session_server(struct session *s)
 {
@@ -385,7 +385,7 @@ int sessions_open(struct server *s, struct sessions **out)
         return -ENOMEM;
     all->server = s;
     all->buffer = malloc(READ_BUFFER);
-    int err = all->buffer ? arena_init(&all->arena, REQUEST_MEMORY, 0) : -ENOMEM;
+    int err = all->buffer ? arena_init(&all->arena, WORKSPACE_MEMORY, 0) : -ENOMEM;
     if (!err)
         err = uv_prepare_init(s->loop, &all->prepare);
     if (!err)

@@ -70,8 +70,7 @@ struct sessions {
     struct turns turns;
     struct session *waiting; /* for a turn */
     uv_timer_t turn_timer;
-    struct arena arena;  /* of one request */
-    struct str envelope; /* of that request, as it came: for who wants it in an arena of its own */
+    struct arena arena; /* of one request; a search takes it along and leaves that of its workspace, which is as large */
     char *buffer;        /* one for all reads */
 };
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 enum {
-    MEMORY = 256 << 20, /* address space; what is touched is bounded by the shards' answers */
     KEPT = 64 << 10,    /* of it, in each that waits */
     SPARE_MOST = 32,
 };
@@ -16,7 +15,7 @@ static void free_workspace(uv_handle_t *timer)
 static struct workspace *make(uv_loop_t *loop)
 {
     struct workspace *w = calloc(1, sizeof *w);
-    if (!w || arena_init(&w->arena, MEMORY, 0)) {
+    if (!w || arena_init(&w->arena, WORKSPACE_MEMORY, 0)) {
         free(w);
         return NULL;
     }

@@ -7,6 +7,8 @@
 
 #include "common/arena.h"
 
+enum { WORKSPACE_MEMORY = 256 << 20 }; /* address space; what is touched is bounded by the shards' answers */
+
 struct workspace {
     struct workspace *next; /* that waits */
     struct arena arena;
