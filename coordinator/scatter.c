@@ -78,7 +78,7 @@ static void share_threshold(struct search *s)
     if (++server->threshold_tag == 0)
         server->threshold_tag = 1;
     s->threshold_tag = server->threshold_tag;
-    tagged_max_begin(&words[s->threshold_tag % THRESHOLDS], s->threshold_tag);
+    tagged_max_begin(threshold_of(words, s->threshold_tag), s->threshold_tag);
 }
 
 static void execute(struct search *s)

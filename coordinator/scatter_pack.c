@@ -54,16 +54,34 @@ static bool pack_terms(struct arena *a, const struct weighed *w, Mayfly__Interna
     return terms && m->term_weights && pack_strings(a, terms, count, &m->terms, &m->term_lengths);
 }
 
-static bool pack_words(struct arena *a, const struct weighed *w, Mayfly__Internal__Execute *m)
+static bool pack_frequencies(struct arena *a, const struct weighed *w, Mayfly__Internal__Execute *m)
+{
+    m->word_frequencies = arena_new_array(a, w->word_count, uint64_t);
+    for (size_t i = 0; i < w->word_count && m->word_frequencies; i++)
+        m->word_frequencies[i] = w->words[i].frequency;
+    m->n_word_frequencies = w->word_count;
+    return m->word_frequencies;
+}
+
+static bool pack_counts(struct arena *a, const struct weighed *w, Mayfly__Internal__Execute *m)
 {
     m->word_terms = arena_new_array(a, w->word_count, uint32_t);
-    m->word_frequencies = arena_new_array(a, w->word_count, uint64_t);
-    for (size_t i = 0; i < w->word_count && m->word_terms && m->word_frequencies; i++) {
+    for (size_t i = 0; i < w->word_count && m->word_terms; i++)
         m->word_terms[i] = (uint32_t)w->words[i].count;
-        m->word_frequencies[i] = w->words[i].frequency;
+    m->n_word_terms = w->word_count;
+    return m->word_terms;
+}
+
+static bool terms_are_keys(const struct search *s)
+{
+    if (!s->composed || !s->keys)
+        return false;
+    for (size_t i = 0; i < s->weights.word_count; i++) {
+        const struct weighted_word *w = &s->weights.words[i];
+        if (w->count != 1 || !str_equal(w->terms[0].term, s->keys[i]))
+            return false;
     }
-    m->n_word_terms = m->n_word_frequencies = w->word_count;
-    return m->word_terms && m->word_frequencies;
+    return true;
 }
 
 static bool pack_keys(struct search *s, Mayfly__Internal__Execute *m)
@@ -83,7 +101,12 @@ int search_pack(struct search *s)
     mayfly__internal__execute__init(m);
     m->documents = s->weights.documents;
     m->total_length = s->weights.total_length;
-    if (!pack_words(s->arena, &s->weights, m) || !pack_terms(s->arena, &s->weights, m) || !pack_keys(s, m))
+    m->terms_are_keys = terms_are_keys(s);
+    if (!pack_frequencies(s->arena, &s->weights, m) || !pack_terms(s->arena, &s->weights, m))
+        return ERR_FULL;
+    if (m->terms_are_keys)
+        m->last_is_prefix = s->last_is_prefix;
+    else if (!pack_counts(s->arena, &s->weights, m) || !pack_keys(s, m))
         return ERR_FULL;
     s->packed = m;
     return 0;

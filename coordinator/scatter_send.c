@@ -3,7 +3,6 @@
 
 #include "common/clock.h"
 #include "common/err.h"
-#include "proto/thresholds.h"
 
 static uint64_t time_left(const struct search *s)
 {
@@ -128,7 +127,6 @@ static void send_execute(struct part *p)
         execute.generation = s->weights.generations[p->shard];
         execute.prepared_by = p->prepared.request;
         execute.fetch_follows = search_fetches(s);
-        execute.threshold_word = s->threshold_tag % THRESHOLDS;
         execute.threshold_tag = s->threshold_tag;
     }
     o.envelope.message_case = MAYFLY__INTERNAL__SHARD_ENVELOPE__MESSAGE_EXECUTE;

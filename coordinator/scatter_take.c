@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/hit_numbers.h"
+
 enum { COPIED_MOST = 64 << 10, TRIES_MOST = 3 };
 
 /* Small ones are copied; a large buffer changes hands. */
@@ -38,13 +40,6 @@ static bool take_documents(struct part *p, const uint32_t *lengths, size_t count
     return true;
 }
 
-static bool columns_fit(const Mayfly__Internal__Executed *e)
-{
-    size_t n = e->n_scores;
-    return e->n_id_lengths == n && e->n_stamps == n && e->n_segments == n && e->n_documents == n &&
-           (e->n_dropped == n || e->n_dropped == 0) && (e->n_document_lengths == n || e->n_document_lengths == 0);
-}
-
 /* The next id; without a pointer: it is not there, or has no zero behind it. */
 static struct str next_id(struct str *ids, uint32_t length)
 {
@@ -58,18 +53,28 @@ static struct str next_id(struct str *ids, uint32_t length)
 static bool fill_hits(const struct part *p, const Mayfly__Internal__Executed *e, struct merged_hit *hits)
 {
     struct str ids = message_bytes(e->ids);
-    for (size_t i = 0; i < e->n_scores; i++) {
-        hits[i] = (struct merged_hit){.id = next_id(&ids, e->id_lengths[i]),
-                                      .score = e->scores[i],
-                                      .stamp = e->stamps[i],
-                                      .segment = e->segments[i],
-                                      .dropped = e->n_dropped ? e->dropped[i] : 0,
-                                      .document = e->documents[i],
-                                      .shard = p->shard};
-        if (!hits[i].id.ptr)
+    const uint64_t *n = e->hits, *end = n + e->n_hits;
+    for (; n < end; n += HIT_NUMBERS, hits++) {
+        *hits = (struct merged_hit){.id = next_id(&ids, hit_low(n[HIT_LENGTHS])),
+                                    .score = n[HIT_SCORE],
+                                    .stamp = n[HIT_STAMP],
+                                    .segment = n[HIT_SEGMENT],
+                                    .dropped = hit_high(n[HIT_DOCUMENT]),
+                                    .document = hit_low(n[HIT_DOCUMENT]),
+                                    .shard = p->shard};
+        if (!hits->id.ptr)
             return false;
     }
     return true;
+}
+
+/* Those that travel with the hits. */
+static bool take_their_documents(struct part *p, const Mayfly__Internal__Executed *e, struct buf *body)
+{
+    uint32_t *lengths = arena_new_array(p->search->arena, p->hit_count, uint32_t);
+    for (size_t i = 0; i < p->hit_count && lengths; i++)
+        lengths[i] = hit_high(e->hits[i * HIT_NUMBERS + HIT_LENGTHS]);
+    return lengths && take_documents(p, lengths, p->hit_count, body);
 }
 
 /* The answer lies in the search's arena, and so do the hits' ids. */
@@ -77,18 +82,18 @@ static bool take_executed(struct part *p, const Mayfly__Internal__ShardEnvelope 
 {
     const struct search *s = p->search;
     const Mayfly__Internal__Executed *e = answer->executed;
-    p->hits = arena_new_array(s->arena, e->n_scores, struct merged_hit);
+    size_t count = e->n_hits / HIT_NUMBERS;
+    p->hits = arena_new_array(s->arena, count, struct merged_hit);
     if (!p->hits)
         return false;
-    if (!columns_fit(e) || !fill_hits(p, e, p->hits)) {
+    if (e->n_hits % HIT_NUMBERS || !fill_hits(p, e, p->hits)) {
         search_part_fail(p, CODE_INTERNAL, "the shard's hits make no sense");
         return true;
     }
-    p->hit_count = e->n_scores;
+    p->hit_count = count;
     p->estimated = e->estimated_total;
     p->partial = e->partial;
-    return s->count > 1 || s->request->no_documents ||
-           take_documents(p, e->document_lengths, e->n_document_lengths, body);
+    return s->count > 1 || s->request->no_documents || take_their_documents(p, e, body);
 }
 
 void search_part_fail(struct part *p, const char *code, const char *format, ...)

@@ -6,6 +6,7 @@
 
 #include "common/err.h"
 #include "index/score.h"
+#include "proto/hit_numbers.h"
 #include "proto/select.h"
 #include "proto/weight.h"
 #include "shard/hold.h"
@@ -33,19 +34,26 @@ static int given_terms(struct arena *a, const Mayfly__Internal__Execute *m, stru
     return err;
 }
 
+/* Every word has a term, and every term a weight, or there are as many of each as there are said to be. */
+static bool columns_fit(const Mayfly__Internal__Execute *m)
+{
+    size_t words = m->terms_are_keys ? m->n_term_lengths : m->n_word_terms;
+    return m->n_word_frequencies == words && m->n_term_weights == m->n_term_lengths;
+}
+
 /* As the coordinator sends them, from the candidates of all shards. */
 static int given_weights(struct arena *a, const Mayfly__Internal__Execute *m, struct query_weights **out)
 {
     size_t left = m->n_term_lengths;
     struct query_term *terms = NULL;
-    struct query_weights *weights = arena_new_array(a, m->n_word_terms, struct query_weights);
+    struct query_weights *weights = arena_new_array(a, m->n_word_frequencies, struct query_weights);
     int err = weights ? 0 : ERR_FULL;
-    if (m->n_word_frequencies != m->n_word_terms || m->n_term_weights != m->n_term_lengths)
+    if (!columns_fit(m))
         return ERR_CORRUPT;
     if (!err)
         err = given_terms(a, m, &terms);
-    for (size_t i = 0; i < m->n_word_terms && !err; i++) {
-        size_t count = m->word_terms[i];
+    for (size_t i = 0; i < m->n_word_frequencies && !err; i++) {
+        size_t count = m->terms_are_keys ? 1 : m->word_terms[i];
         if (count > left)
             return ERR_CORRUPT;
         weights[i] = (struct query_weights){.terms = terms, .term_count = count, .frequency = m->word_frequencies[i]};
@@ -59,8 +67,8 @@ static int given_weights(struct arena *a, const Mayfly__Internal__Execute *m, st
 static bool given_statistics(struct search *s, const Mayfly__Internal__Execute *m, struct statistics *out)
 {
     *out = (struct statistics){.documents = m->documents, .total_length = m->total_length};
-    if (m->n_word_terms != query_words(s->query)) {
-        reply_fail(s->out, CODE_INTERNAL, "the request weighs %zu words, the query has %zu", m->n_word_terms,
+    if (m->n_word_frequencies != query_words(s->query)) {
+        reply_fail(s->out, CODE_INTERNAL, "the request weighs %zu words, the query has %zu", m->n_word_frequencies,
                    query_words(s->query));
         return false;
     }
@@ -132,7 +140,7 @@ static bool run(struct search *s, const struct statistics *statistics, const May
         .deadline_us = s->deadline_us,
     };
     if (m->threshold_tag && s->shard->thresholds) {
-        run.shared = &s->shard->thresholds[m->threshold_word % THRESHOLDS];
+        run.shared = threshold_of(s->shard->thresholds, m->threshold_tag);
         run.shared_tag = m->threshold_tag;
     }
     if (postings_of(s, statistics) > SLOW_POSTINGS)
@@ -159,45 +167,34 @@ static void expect_ids(const struct search *s, const struct query_result *result
         segment_ask_for_id(segments[result->hits[i].segment].segment, result->hits[i].document);
 }
 
-/* The arena's memory is zero behind each. */
-static bool fill_ids(struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)
+static bool find_ids(struct search *s, const struct query_result *result, struct str *out, size_t *out_size)
 {
-    size_t size = 0;
-    struct str *ids = arena_new_array(s->out->arena, result->hit_count, struct str);
-    m->id_lengths = arena_new_array(s->out->arena, result->hit_count, uint32_t);
-    if (!ids || !m->id_lengths)
-        return search_fail(s, ERR_FULL);
     expect_ids(s, result);
-    for (; m->n_id_lengths < result->hit_count; m->n_id_lengths++) {
-        struct str *id = &ids[m->n_id_lengths];
-        if (!find_id(s, &result->hits[m->n_id_lengths], id))
+    for (size_t i = 0; i < result->hit_count; i++) {
+        if (!find_id(s, &result->hits[i], &out[i]))
             return false;
-        m->id_lengths[m->n_id_lengths] = (uint32_t)id->len;
-        size += id->len + 1;
+        *out_size += out[i].len + 1;
     }
-    char *bytes = arena_alloc(s->out->arena, size);
-    if (!bytes)
-        return search_fail(s, ERR_FULL);
-    m->ids = message_data((struct str){bytes, size});
-    for (size_t i = 0; i < m->n_id_lengths; bytes += ids[i++].len + 1)
-        memcpy(bytes, ids[i].ptr, ids[i].len);
     return true;
 }
 
-static void fill_numbers(const struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)
+/* With a zero behind each. */
+static void append_ids(const struct str *ids, size_t count, char *to)
 {
-    bool any_dropped = false;
-    for (size_t i = 0; i < result->hit_count; i++) {
-        const struct query_hit *hit = &result->hits[i];
-        m->scores[i] = hit->score;
-        m->stamps[i] = hit->stamp;
-        m->segments[i] = s->snapshot->view->segments[hit->segment].id;
-        m->documents[i] = hit->document;
-        m->dropped[i] = hit->dropped;
-        any_dropped |= hit->dropped > 0;
+    for (size_t i = 0; i < count; to += ids[i++].len) {
+        memcpy(to, ids[i].ptr, ids[i].len);
+        to[ids[i].len] = '\0';
+        to++;
     }
-    m->n_scores = m->n_stamps = m->n_segments = m->n_documents = result->hit_count;
-    m->n_dropped = any_dropped ? result->hit_count : 0;
+}
+
+static void fill_numbers(const struct search *s, const struct query_hit *hit, size_t id_length, uint64_t *out)
+{
+    out[HIT_SCORE] = hit->score;
+    out[HIT_STAMP] = hit->stamp;
+    out[HIT_SEGMENT] = s->snapshot->view->segments[hit->segment].id;
+    out[HIT_DOCUMENT] = hit_two(hit->document, hit->dropped);
+    out[HIT_LENGTHS] = hit_two((uint32_t)id_length, 0);
 }
 
 /* For what the answer will read of the hits. */
@@ -217,32 +214,37 @@ static void ask_for_hits(struct search *s, const struct query_result *result, bo
 
 static bool fill_hits(struct search *s, const struct query_result *result, Mayfly__Internal__Executed *m)
 {
-    struct arena *a = s->out->arena;
-    size_t count = result->hit_count;
-    m->scores = arena_new_array(a, count, uint64_t);
-    m->stamps = arena_new_array(a, count, uint64_t);
-    m->segments = arena_new_array(a, count, uint64_t);
-    m->documents = arena_new_array(a, count, uint32_t);
-    m->dropped = arena_new_array(a, count, uint32_t);
-    if (!m->scores || !m->stamps || !m->segments || !m->documents || !m->dropped)
+    size_t count = result->hit_count, size = 0;
+    struct str *ids = arena_new_array(s->out->arena, count, struct str);
+    m->hits = arena_array(s->out->arena, count * HIT_NUMBERS, sizeof *m->hits);
+    if (!ids || !m->hits)
         return search_fail(s, ERR_FULL);
-    fill_numbers(s, result, m);
-    return fill_ids(s, result, m);
+    if (!find_ids(s, result, ids, &size))
+        return false;
+    char *bytes = arena_alloc_unset(s->out->arena, size);
+    if (!bytes)
+        return search_fail(s, ERR_FULL);
+    append_ids(ids, count, bytes);
+    m->ids = message_data((struct str){bytes, size});
+    for (size_t i = 0; i < count; i++)
+        fill_numbers(s, &result->hits[i], ids[i].len, &m->hits[i * HIT_NUMBERS]);
+    m->n_hits = count * HIT_NUMBERS;
+    return true;
 }
 
 static bool add_documents(struct search *s, const Mayfly__Internal__Execute *m, const struct query_result *result,
                           Mayfly__Internal__Executed *answer)
 {
     struct wanted_fields wanted;
-    answer->document_lengths = arena_new_array(s->out->arena, result->hit_count, uint32_t);
-    if (!answer->document_lengths || wanted_fields_of(s->out->arena, m->fields, m->n_fields, s->rules, &wanted))
+    if (wanted_fields_of(s->out->arena, m->fields, m->n_fields, s->rules, &wanted))
         return search_fail(s, ERR_FULL);
-    answer->n_document_lengths = result->hit_count;
     for (size_t i = m->skip_documents; i < result->hit_count; i++) {
         const struct query_hit *hit = &result->hits[i];
-        if (!fetch_into(s->shard, s->snapshot, hit->segment, hit->document, &wanted, s->out,
-                        &answer->document_lengths[i]))
+        uint64_t *lengths = &answer->hits[i * HIT_NUMBERS + HIT_LENGTHS];
+        uint32_t length;
+        if (!fetch_into(s->shard, s->snapshot, hit->segment, hit->document, &wanted, s->out, &length))
             return false;
+        *lengths = hit_two(hit_low(*lengths), length);
     }
     return true;
 }

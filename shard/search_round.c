@@ -134,10 +134,17 @@ static bool take_words(struct search *s, const Mayfly__Internal__Execute *m)
 {
     struct str *keys;
     struct query_known_words known = {.count = m->n_key_lengths, .last_is_prefix = m->last_is_prefix};
+    ProtobufCBinaryData bytes = m->keys;
+    const uint32_t *lengths = m->key_lengths;
+    if (m->terms_are_keys) {
+        known.count = m->n_term_lengths;
+        bytes = m->terms;
+        lengths = m->term_lengths;
+    }
     enum query_match match;
     if (!find_match(s, m->text, &match))
         return false;
-    int err = message_cut(s->out->arena, m->keys, m->key_lengths, m->n_key_lengths, &keys);
+    int err = message_cut(s->out->arena, bytes, lengths, known.count, &keys);
     if (!err) {
         known.keys = keys;
         err = query_of_words(s->out->arena, &known, match, &s->query);
@@ -158,5 +165,5 @@ bool search_parse(struct search *s, const Mayfly__Internal__QueryText *text)
 
 bool search_take_words(struct search *s, const Mayfly__Internal__Execute *m)
 {
-    return m->n_key_lengths ? begin(s) && take_words(s, m) : search_parse(s, m->text);
+    return m->n_key_lengths || m->terms_are_keys ? begin(s) && take_words(s, m) : search_parse(s, m->text);
 }

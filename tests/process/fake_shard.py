@@ -112,15 +112,14 @@ class Shard:
         words = [pb.Word(candidates=[pb.Candidate(term=b"b", frequency=5, edits=1)]) for _ in message.words]
         self.send(pb.ShardEnvelope(request=request, guessed=pb.Guessed(words=words)))
 
-    def columns(self, message):
-        documents = 1 if message.own_statistics else sum(1 for _ in message.word_terms) and message.documents  # scores tell whom the weights came from
+    def hits(self, message):
+        documents = 1 if message.own_statistics else len(message.word_frequencies) and message.documents  # scores tell whom the weights came from
         count = min(3, message.limit)
         ids = [f"{self.shard}-{i}".encode() for i in range(count)]
         if self.told(message.text.query, "execute") == "garbled":
             ids = ids[1:]
-        return {"ids": b"".join(i + b"\0" for i in ids), "id_lengths": [3] * count, "segments": [1] * count, "documents": range(count),
-                "scores": [1000 * documents - 10 * i - self.shard for i in range(count)],
-                "stamps": [10 * i + self.shard for i in range(count)]}
+        numbers = [(1000 * documents - 10 * i - self.shard, 10 * i + self.shard, 1, i, 3) for i in range(count)]  # proto/hit_numbers.h
+        return {"ids": b"".join(i + b"\0" for i in ids), "hits": itertools.chain(*numbers)}
 
     def execute(self, request, message):
         if self.wants_settings(request, message.text):
@@ -133,15 +132,16 @@ class Shard:
                 return
         if "each" in message.text.query.split():
             words = message.text.query.split()
-            assert cut(message.terms, message.term_lengths) == words and list(message.word_terms) == [1] * len(words)
+            assert cut(message.terms, message.term_lengths) == words
+            assert message.terms_are_keys or list(message.word_terms) == [1] * len(words)
             assert all(message.term_weights) and list(message.word_frequencies) == [10] * len(words)  # of both shards
-            if message.key_lengths:  # it is composed of words that are known
-                assert not message.prepared_by and cut(message.keys, message.key_lengths) == words
+            assert not (message.terms_are_keys and message.prepared_by)  # they are words that are known
+            assert not (message.terms_are_keys and message.key_lengths)
         total = self.asked[message.text.settings_id] if "asks" in message.text.query else self.guessed if "total" in message.text.query else 3
-        if "total" in message.text.query and not any(message.word_terms):
+        if "total" in message.text.query and not message.terms:
             total = 1000  # a word that stands for nothing
         late = self.told(message.text.query, "execute") == "late"
-        self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(**self.columns(message), estimated_total=total,
+        self.send(pb.ShardEnvelope(request=request, executed=pb.Executed(**self.hits(message), estimated_total=total,
                                                                          partial=late)))
 
     def fetch(self, request, message):

@@ -20,21 +20,21 @@ SETTINGS = b'{"fields":{},"searchable":[],"filterable":[],"sortable":[],"languag
            b'"synonyms":{},"displayed":[],"distinct":null}'
 
 
+LOW = 0xffffffff
 Hit = collections.namedtuple("Hit", "id score dropped stamp segment document document_length")
 
 
 def hits_of(answer):
-    """The columns of an answer as hits."""
+    """The numbers of an answer as hits (proto/hit_numbers.h)."""
     assert answer.WhichOneof("message") == "executed", answer
-    e, ids, rest = answer.executed, [], answer.executed.ids
-    for length in e.id_lengths:
+    hits, rest = [], answer.executed.ids
+    for score, stamp, segment, document, lengths in zip(*[iter(answer.executed.hits)] * 5, strict=True):
+        length = lengths & LOW
         assert rest[length] == 0
-        ids.append(rest[:length])
+        hits.append(Hit(rest[:length], score, document >> 32, stamp, segment, document & LOW, lengths >> 32))
         rest = rest[length + 1:]
-    assert rest == b"" and all(len(column) in (0, len(ids)) for column in (e.dropped, e.document_lengths))
-    none = [0] * len(ids)
-    return [Hit(*row) for row in zip(ids, e.scores, e.dropped or none, e.stamps, e.segments, e.documents,
-                                     e.document_lengths or none, strict=True)]
+    assert rest == b""
+    return hits
 
 
 class Shard:

@@ -81,10 +81,16 @@ def test_words_that_are_given_are_those_of_the_text(shard, index, internal, quer
     given, _ = shard.ask(execute=internal.Execute(text=text, **told, **keyed(answer.prepared)))
     assert hits_of(given) == hits_of(parsed) and given.executed.estimated_total == parsed.executed.estimated_total
     assert hits_of(given) or "nowhere" in query
+    if all(len(word.candidates) == 1 and not word.key for word in answer.prepared.words):
+        told.pop("word_terms")
+        alone, _ = shard.ask(execute=internal.Execute(text=text, **told, terms_are_keys=True))
+        assert hits_of(alone) == hits_of(parsed)
 
 
 @pytest.mark.parametrize("damage", [{"word_terms": [2]}, {"word_terms": [0]}, {"word_frequencies": []}, {"term_weights": []},
                                     {"terms": b""}, {"terms": b"scats"}, {"term_lengths": [9]}, {"word_terms": []},
+                                    {"terms_are_keys": True, "terms": b"scats"}, {"terms_are_keys": True, "word_frequencies": []},
+                                    {"terms_are_keys": True, "term_weights": []},
                                     {"keys": b"cat", "key_lengths": [9]}, {"keys": b"scat", "key_lengths": [4, 0]}])
 def test_columns_that_do_not_fit_are_refused(shard, index, internal, damage):  # noqa: F811
     answer, _ = shard.ask(prepare=internal.Prepare(text=index.text("cats")))
