@@ -10,7 +10,10 @@
 #include "common/err.h"
 #include "common/fd.h"
 
-enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL };
+enum {
+    SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL,
+    SEAL_TRIES = 4,
+};
 
 static int map(struct region *r, int fd, size_t size, int protection, int kind)
 {
@@ -83,11 +86,27 @@ int region_seal(struct region *r)
     return 0;
 }
 
+int region_cut(struct region *r)
+{
+    return ftruncate(r->fd, (off_t)r->used) < 0 ? -errno : 0;
+}
+
+/* Busy is a region also for a while after its pages were written: the kernel has waited for that already, so once more is
+ * enough if it was nothing else. */
+static int add_seals(int fd)
+{
+    int err = -EBUSY;
+    for (int tries = 0; err == -EBUSY && tries < SEAL_TRIES; tries++)
+        err = fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
+    return err == -EPERM ? 0 : err; /* somebody else has */
+}
+
 int region_map_sealed(struct region *r, int fd, size_t at_least)
 {
     /* Success of F_SEAL_WRITE proves that nobody holds a writable map; the size is final only after it. */
-    if (fcntl(fd, F_ADD_SEALS, SEALS) < 0 && errno != EPERM)
-        return errno == EBUSY || errno == EINVAL ? ERR_CORRUPT : -errno;
+    int err = add_seals(fd);
+    if (err)
+        return err == -EBUSY || err == -EINVAL ? ERR_CORRUPT : err;
     int seals = fcntl(fd, F_GET_SEALS);
     struct stat status;
     if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &status) < 0 || status.st_size <= 0 ||
@@ -96,7 +115,7 @@ int region_map_sealed(struct region *r, int fd, size_t at_least)
 
     size_t size = (size_t)status.st_size;
     *r = REGION_NONE;
-    int err = map(r, fd, size, PROT_READ, MAP_SHARED);
+    err = map(r, fd, size, PROT_READ, MAP_SHARED);
     if (err == -EPERM) /* kernels before 6.7 refuse a shared map of what is sealed, even a read-only one */
         err = map(r, fd, size, PROT_READ, MAP_PRIVATE);
     if (!err)

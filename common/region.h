@@ -1,6 +1,6 @@
 /* region.h - shared memory that crosses a process boundary: a memfd that is written by one, sealed, then read by others.
  *
- * A writer opens one with room for `capacity` bytes (F_SEAL_GROW from birth), fills it, and seals it. A receiver never
+ * A writer opens one with room for `capacity` bytes (F_SEAL_GROW from birth), fills it, and seals or cuts it. A receiver never
  * trusts the sender: region_map_sealed adds the seals itself, checks them, and maps read-only. */
 #ifndef COMMON_REGION_H
 #define COMMON_REGION_H
@@ -20,8 +20,11 @@ int region_open(struct region *r, const char *name, size_t capacity);
 /* Unmaps, cuts the file to `used` and adds SHRINK, GROW, WRITE and SEAL. The descriptor stays open, `base` is NULL. */
 int region_seal(struct region *r);
 
+/* Only cuts the file to `used`, where sealing might wait for other processors; who reads it seals it. */
+int region_cut(struct region *r);
+
 /* One that is never mapped by who writes it. A page that is written so needs not be cleared, faulted in and unmapped: it takes six
- * tenths of the time that filling a map takes. Then region_seal. */
+ * tenths of the time that filling a map takes. Then region_seal, or nothing. */
 int region_create(struct region *r, const char *name);
 int region_put(struct region *r, const void *bytes, size_t size, size_t at);
 

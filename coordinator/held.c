@@ -234,7 +234,7 @@ static void on_read(void *context, int64_t bytes, uint64_t lost)
                       b->stream->index->name, b->stream->shard, (unsigned long long)b->first,
                       (unsigned long long)b->end, (unsigned long long)lost, (unsigned long long)b->task);
         b->bytes = (uint64_t)bytes;
-        require(ingest_seal(l) == 0); /* our own memory: nothing but a bug fails here */
+        require(ingest_end(l) == 0); /* our own memory: nothing but a bug fails here */
         count(l, BATCH_HEADER + b->bytes);
         put_oldest(&g->held, l);
     }

@@ -216,7 +216,7 @@ static void number_load(struct load *l, uint64_t first)
 {
     l->bundle.first = first;
     l->bundle.end = first + l->count;
-    require(ingest_seal_region(l) == 0); /* our own memory: nothing but a bug fails here */
+    require(ingest_end_region(l) == 0); /* our own memory: nothing but a bug fails here */
 }
 
 static enum operation_kind finish_load(struct load *l)

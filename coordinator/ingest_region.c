@@ -1,4 +1,4 @@
-/* The region of a load, from memory in which operations are gathered to a sealed descriptor. Those of a small one go into it when the
+/* The region of a load, from memory in which operations are gathered to a descriptor. Those of a small one go into it when the
  * log takes it, of a larger one in the pool before that, since it takes as long as a search. In a stream they go to the log in the
  * order in which they are made, but for what may overtake others there, too. */
 #include "coordinator/ingest_state.h"
@@ -29,7 +29,7 @@ void ingest_keep_descriptor(struct region *r)
     r->fd = fd;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ sealing */
+/* ------------------------------------------------------------------------------------------------------------- ending */
 
 static void write_header(struct load *l)
 {
@@ -45,36 +45,37 @@ static void write_header(struct load *l)
     batch_header_encode(l->base, &h);
 }
 
-/* Who made the region has put all but the header into it, or nothing yet. */
-static int seal_staged(struct load *l)
+/* Who made the region has put all but the header into it, or nothing yet.
+ *
+ * The loop seals only what it has just put there itself. A page that another processor has written last is on a list of that
+ * one's, and to seal it the kernel waits until a thread of its own there has emptied that: 28 to 84 ms on a busy machine, in
+ * which no search went on. Such a region is sealed by the worker, before it reads (region_map_sealed). */
+static int end_staged(struct load *l)
 {
     struct region *r = &l->bundle.region;
     int err = region_put(r, l->base, l->made ? BATCH_HEADER : BATCH_HEADER + l->bundle.bytes, 0);
-    return err ? err : region_seal(r);
+    return err || l->made ? err : region_seal(r);
 }
 
-static int seal_mapped(struct load *l)
+/* It was filled in many turns, or by the pool. */
+static int end_mapped(struct load *l)
 {
     struct region *r = &l->bundle.region;
     r->used = BATCH_HEADER + l->bundle.bytes;
-    int err = region_seal(r);
-    if (!err)
-        err = region_map_sealed(r, r->fd, r->used);
-    l->base = r->base;
-    return err;
+    return region_cut(r);
 }
 
-int ingest_seal_region(struct load *l)
+int ingest_end_region(struct load *l)
 {
     write_header(l);
-    return l->staged ? seal_staged(l) : seal_mapped(l);
+    return l->staged ? end_staged(l) : end_mapped(l);
 }
 
-int ingest_seal(struct load *l)
+int ingest_end(struct load *l)
 {
     l->base = l->bundle.region.base;
     ingest_make_crc(l);
-    int err = ingest_seal_region(l);
+    int err = ingest_end_region(l);
     ingest_keep_descriptor(&l->bundle.region);
     l->base = NULL;
     return err;

@@ -117,9 +117,9 @@ void ingest_append(struct load *l); /* to the log */
 /* ingest_region.c */
 bool ingest_open_region(struct load *l, size_t capacity);
 void ingest_make(struct load *l); /* and then ingest_append, in the order of these calls in a stream */
-int ingest_seal_region(struct load *l); /* with its header */
+int ingest_end_region(struct load *l); /* with its header */
 void ingest_keep_descriptor(struct region *r); /* nothing else of it */
-int ingest_seal(struct load *l); /* writes the header of its region, and keeps the descriptor only */
+int ingest_end(struct load *l); /* writes the header of its region, and keeps the descriptor only */
 
 void intake_refuse_half(struct intake *i, const char *message); /* the operation that is being read */
 void intake_refuse(struct intake *i, uint64_t position, const char *id, const char *code, const char *message);

@@ -1,6 +1,8 @@
 """Writes from the client's side: what is said to be safe is safe, once, in order, and what is refused is named."""
 import concurrent.futures
+import fcntl
 import json
+import os
 import random
 import struct
 
@@ -463,3 +465,40 @@ def test_lengths_beyond_reason_end_the_stream_only(make_server):
                     m.answer(request)
             assert caught.value.code == "bad_request"
         assert m.ping() == "ready"
+
+
+# ------------------------------------------------------------------------------------------------------------ regions
+
+F_GET_SEALS, F_SEAL_WRITE = 1034, 8  # of linux/fcntl.h
+SMALL = 64 << 10  # coordinator/ingest_state.h, SMALL_BUNDLE
+
+
+def regions(pid):
+    """(bytes, seals) of each batch that the process holds."""
+    found = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        path = f"/proc/{pid}/fd/{number}"
+        try:
+            if not os.readlink(path).startswith("/memfd:mayfly-batch"):
+                continue
+            with open(path, "rb") as file:
+                found.append((os.fstat(file.fileno()).st_size, fcntl.fcntl(file, F_GET_SEALS)))
+        except FileNotFoundError:  # it was closed meanwhile
+            pass
+    return found
+
+
+def test_the_coordinator_seals_no_region_that_another_thread_has_written(make_server):
+    """Sealing such a one waits for other processors, and searches with it. Workers do it, who could not begin without."""
+    server = make_server(shards=1)
+    bulk = [{"id": n, "text": f"water{n} " * 1000} for n in range(400)]
+    large = [{"id": "large", "text": "water " * 500000}]
+    with server.client() as m:
+        m.create_index("books")
+        with held_up(m):
+            tasks = [m.add("books", part).task for part in (bulk, large, documents(1000, 1001))]
+            sealed = {bool(seals & F_SEAL_WRITE): size for size, seals in sorted(regions(server.process.pid))}
+            assert sealed[True] <= SMALL < sealed[False], sealed
+            assert all((seals & F_SEAL_WRITE != 0) == (size <= SMALL) for size, seals in regions(server.process.pid))
+        assert all(m.wait_task(task).status == "succeeded" for task in tasks)
+        assert m.list_indexes()[0].documents == 402
