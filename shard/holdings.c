@@ -69,8 +69,7 @@ void holdings_tell(struct shard *s, struct buf *out)
         append_frame(&s->arena, &l, out);
         s->told = hash;
     }
-    arena_reset(&s->arena, ARENA_REST);
-    arena_reset(&s->scratch, ARENA_REST);
+    arena_reset(&s->arena, ARENA_KEEP);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- Trim
