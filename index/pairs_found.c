@@ -1,5 +1,6 @@
 #include "index/pairs_found.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,15 +46,17 @@ int pairs_found_open(struct pairs_found *f, const struct pairs_out *pairs, size_
         .runs_room = runs < LEAST_RUNS ? (size_t)LEAST_RUNS : runs < UINT32_MAX ? runs : UINT32_MAX,
     };
     f->documents = malloc((PAIRED_MOST + 1) * sizeof *f->documents);
+    f->recent = malloc(RECENT_PAIRS * sizeof *f->recent);
     f->gathered = malloc(f->gathered_room * sizeof *f->gathered);
     f->sorted = malloc(f->gathered_room * sizeof *f->sorted);
     f->runs = malloc(f->runs_room);
-    return f->documents && f->gathered && f->sorted && f->runs ? 0 : -ENOMEM;
+    return f->documents && f->recent && f->gathered && f->sorted && f->runs ? 0 : -ENOMEM;
 }
 
 void pairs_found_close(struct pairs_found *f)
 {
     free(f->documents);
+    free(f->recent);
     free(f->gathered);
     free(f->sorted);
     free(f->runs);
@@ -69,6 +72,7 @@ void pairs_found_begin(struct pairs_found *f, uint32_t low, uint32_t high, const
     f->high = high;
     f->gathered_count = f->runs_used = f->run_count = 0;
     f->is_full = false;
+    memset(f->recent, 0, RECENT_PAIRS * sizeof *f->recent);
 }
 
 double pairs_found_used(const struct pairs_found *f)
@@ -156,19 +160,29 @@ static uint32_t posting_of(const struct pairs_found *f, uint32_t words)
     return f->postings[f->documents[first] <= f->documents[second] ? first : second] - 1;
 }
 
+/* In as many steps whatever they are, and without a branch. */
+static uint64_t *gather(struct pairs_found *f, const uint32_t *pairs, size_t count, uint64_t *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t *place = &f->recent[pairs[i] * 0x9e3779b1u >> 18];
+        uint32_t first = pairs[i] >> 16;
+        *to = (uint64_t)pairs[i] << 32 | posting_of(f, pairs[i]);
+        bool is_new = *place != *to;
+        *place = *to;
+        to += is_new & (first >= f->low) & (first < f->high);
+    }
+    return to;
+}
+static_assert(RECENT_PAIRS == 1 << (32 - 18), "places are the upper bits of 32");
+
 void pairs_found_add(struct pairs_found *f, const uint32_t *pairs, size_t count)
 {
     if (f->gathered_room - f->gathered_count < count)
         write_run(f);
     if (f->is_full)
         return;
-    uint64_t *to = f->gathered + f->gathered_count;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t first = pairs[i] >> 16;
-        *to = (uint64_t)pairs[i] << 32 | posting_of(f, pairs[i]);
-        to += (first >= f->low) & (first < f->high);
-    }
-    f->gathered_count = (size_t)(to - f->gathered);
+    uint64_t *end = gather(f, pairs, count, f->gathered + f->gathered_count);
+    f->gathered_count = (size_t)(end - f->gathered);
 }
 
 void pairs_found_end(struct pairs_found *f)

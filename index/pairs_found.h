@@ -12,7 +12,7 @@
 
 #include "index/pairs_out.h"
 
-enum { PAIRS_AT_ONCE = 256 };
+enum { RECENT_PAIRS = 1 << 14, PAIRS_AT_ONCE = 256 };
 
 /* Numbers of frequent words, from 1 on. */
 static inline uint32_t found_words(uint32_t first, uint32_t second)
@@ -25,6 +25,7 @@ struct pairs_found {
     uint32_t *documents;      /* that have each word, by number */
     const uint32_t *postings; /* of each word: how many documents have it up to the one in hand */
     uint32_t low, high;       /* first words, from 1 on: that and below that */
+    uint64_t *recent;         /* most of what is found was found in the same document before */
     uint64_t *gathered;       /* found_words << 32 | number of the posting, as they were found */
     uint64_t *sorted;
     size_t gathered_count, gathered_room;
