@@ -13,6 +13,9 @@
 #include "common/err.h"
 #include "common/logger.h"
 #include "coordinator/catalog_store.h"
+#include "coordinator/disk.h"
+
+enum { COMMIT_NEEDS = 256 << 10 }; /* of the disk: some pages */
 
 static const uint64_t block_sizes[NUMBERS] = {
     [NUMBER_STAMP] = 65536, [NUMBER_SEGMENT] = 256, [NUMBER_TASK] = 256, [NUMBER_INDEX] = 256};
@@ -35,6 +38,7 @@ struct catalog {
     int err;                                      /* of the commit in flight */
     uint64_t failures;                            /* commits that failed */
     bool is_failing;                              /* the last one did */
+    struct disk *disk;                            /* NULL: nobody is told what it lacks */
 };
 
 /* --- opening */
@@ -151,6 +155,11 @@ bool catalog_peek(const char *path, bool beside, uint32_t *out_shards, uint32_t 
     return !err;
 }
 
+void catalog_set_disk(struct catalog *c, struct disk *d)
+{
+    c->disk = d;
+}
+
 uint64_t catalog_epoch(const struct catalog *c)
 {
     return c->meta.epoch;
@@ -162,6 +171,20 @@ uint64_t catalog_resharding(const struct catalog *c)
 }
 
 /* --- committing */
+
+/* Said once of those that fail one after the other: who asked for one asks again, some each second. */
+static void note_outcome(struct catalog *c, int err)
+{
+    bool is_full = disk_is_lacked(c->disk, DISK_CATALOG, err, COMMIT_NEEDS, "catalog.mdb");
+    if (err && !is_full && !c->is_failing)
+        log_error("cannot write the catalog, it is tried again until it can: %s", err_str(err));
+    else if (!err && c->is_failing)
+        log_info("the catalog can be written again");
+    if (!err)
+        disk_has_sufficed(c->disk, DISK_CATALOG);
+    c->is_failing = err != 0 && !is_full;
+    c->failures += err != 0;
+}
 
 static void commit_in_pool(uv_work_t *work)
 {
@@ -179,17 +202,6 @@ static void finish_writes(struct catalog_write *list, int err)
             list->done(list->context, err);
         free(list);
     }
-}
-
-/* Said once of those that fail one after the other: who asked for one asks again, some each second. */
-static void note_outcome(struct catalog *c, int err)
-{
-    if (err && !c->is_failing)
-        log_error("cannot write the catalog, it is tried again until it can: %s", err_str(err));
-    else if (!err && c->is_failing)
-        log_info("the catalog can be written again");
-    c->is_failing = err != 0;
-    c->failures += err != 0;
 }
 
 static void committed(uv_work_t *work, int status)
@@ -266,9 +278,8 @@ static int reserve_now(struct catalog *c, enum catalog_number kind)
     struct catalog_write *w = catalog_write_number(kind, b->end + block_sizes[kind]);
     int err = catalog_store_commit(c->store, w);
     free(w);
-    if (err)
-        log_error("cannot reserve numbers in the catalog: %s", err_str(err));
-    else
+    note_outcome(c, err);
+    if (!err)
         b->durable = b->end + block_sizes[kind];
     return err;
 }

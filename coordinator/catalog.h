@@ -27,6 +27,10 @@ bool catalog_peek(const char *path, bool beside, uint32_t *out_shards, uint32_t 
 /* The task by which indexes are being given another number of shards; 0: none is. */
 uint64_t catalog_resharding(const struct catalog *c);
 
+/* What it lacks of the disk is told there: disk.h. */
+struct disk;
+void catalog_set_disk(struct catalog *c, struct disk *d);
+
 /* Commits what waits. No commit may be in flight: run the loop until catalog_is_idle. */
 void catalog_close(struct catalog *c);
 bool catalog_is_idle(const struct catalog *c);

@@ -89,7 +89,10 @@ static void open_log(struct server *s)
 
 void data_directory_open(struct server *s)
 {
+    disk_open(&s->disk, s->data);
     check_log(s);
     open_catalog(s);
     open_log(s);
+    catalog_set_disk(s->catalog, &s->disk);
+    oplog_set_disk(s->log, &s->disk);
 }

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
+#include "coordinator/disk.h"
 #include "coordinator/held.h"
 #include "coordinator/ingest_state.h"
 #include "coordinator/log_room.h"
@@ -98,6 +99,8 @@ static void refuse_here(struct intake *i, const char *code, const char *message)
     printable_id(i, id, sizeof id);
     struct task *task = task_of(i);
     const struct refusal r = {0, i->task, i->received, 0, id, code, message};
+    if (strcmp(code, CODE_DISK_FULL) == 0)
+        disk_refused(&i->ingest->server->disk);
     if (task)
         tasks_refuse(i->ingest->server->tasks, task, &r);
     intake_refuse(i, i->received, id, code, message);
@@ -114,19 +117,36 @@ void intake_refuse_half(struct intake *i, const char *message)
 /* -------------------------------------------------------------------------------------------------------------
  * operations */
 
-static const char *why_nothing_goes(const struct intake *i, const char **out_code)
+static bool is_no_room(int err)
 {
-    int err = log_room_usable(i->ingest);
-    if (err || i->index->dropped) {
-        *out_code = i->index->dropped ? CODE_INDEX_NOT_FOUND : CODE_BUSY;
-        return i->index->dropped ? "the index was dropped"
-               : err == ERR_FULL ? "the log has reached its quota; try again when more is applied"
-                                 : "the log cannot be written; try again later";
-    }
-    return NULL;
+    return err == -ENOSPC || err == -EDQUOT;
 }
 
-static const char *what_is_wrong(const struct intake *i, char *room, size_t size, const char **out_code)
+/* Because there is no number, no memory, or no log: the sentence, in `room` where the disk is what is lacking. */
+static const char *say_busy(const struct intake *i, bool is_disk, const char *otherwise, char room[DISK_SENTENCE], const char **out_code)
+{
+    *out_code = is_disk ? CODE_DISK_FULL : CODE_BUSY;
+    if (!is_disk)
+        return otherwise;
+    disk_say(&i->ingest->server->disk, room);
+    return room;
+}
+
+static const char *why_nothing_goes(const struct intake *i, char room[DISK_SENTENCE], const char **out_code)
+{
+    int err = log_room_usable(i->ingest);
+    if (i->index->dropped) {
+        *out_code = CODE_INDEX_NOT_FOUND;
+        return "the index was dropped";
+    }
+    if (!err)
+        return NULL;
+    return say_busy(i, is_no_room(err), err == ERR_FULL ? "the log has reached its quota; try again when more is applied"
+                                                        : "the log cannot be written; try again later",
+                    room, out_code);
+}
+
+static const char *what_is_wrong(const struct intake *i, char room[DISK_SENTENCE], const char **out_code)
 {
     uint64_t most = i->ingest->server->config.max_document_size;
     if (!id_is_valid((struct str){i->id, i->id_length})) {
@@ -135,11 +155,11 @@ static const char *what_is_wrong(const struct intake *i, char *room, size_t size
     }
     if (i->body_length > most) {
         *out_code = CODE_DOCUMENT_TOO_LARGE;
-        snprintf(room, size, "the document has %zu bytes, max-document-size is %llu", i->body_length,
+        snprintf(room, DISK_SENTENCE, "the document has %zu bytes, max-document-size is %llu", i->body_length,
                  (unsigned long long)most);
         return room;
     }
-    return why_nothing_goes(i, out_code);
+    return why_nothing_goes(i, room, out_code);
 }
 
 static void grown(const struct intake *i)
@@ -149,8 +169,8 @@ static void grown(const struct intake *i)
 
 static void begin_operation(struct intake *i)
 {
-    char room[160];
-    const char *code, *wrong = what_is_wrong(i, room, sizeof room, &code);
+    char room[DISK_SENTENCE];
+    const char *code, *wrong = what_is_wrong(i, room, &code);
     i->body_have = 0;
     i->into = NULL;
     if (wrong) {
@@ -168,7 +188,8 @@ static void begin_operation(struct intake *i)
     size_t size = operation_size(o.id.len, i->body_length);
     struct load *l = o.stamp ? ingest_room(i, s, size) : NULL;
     if (!l) {
-        refuse_here(i, CODE_BUSY, NO_ROOM);
+        wrong = say_busy(i, !o.stamp && disk_is_full(&i->ingest->server->disk), NO_ROOM, room, &code);
+        refuse_here(i, code, wrong);
         return;
     }
     i->into = l;
@@ -187,7 +208,9 @@ static struct load *restamp(struct intake *i, struct load *l)
         operation_restamp(i->operation, stamp);
         return l;
     }
-    refuse_here(i, CODE_BUSY, "the catalog cannot be written; try again later");
+    char room[DISK_SENTENCE];
+    const char *code, *wrong = say_busy(i, disk_is_full(&i->ingest->server->disk), "the catalog cannot be written; try again later", room, &code);
+    refuse_here(i, code, wrong);
     ingest_give_up(l);
     return NULL;
 }
@@ -434,7 +457,7 @@ int intake_frame_end(struct intake *i, bool last)
  */
 
 /* One operation in the stream of a shard; why not, or NULL. */
-static const char *filter_in(struct intake *i, struct stream *s, struct str filter, const char **out_code)
+static const char *filter_in(struct intake *i, struct stream *s, struct str filter, char room[DISK_SENTENCE], const char **out_code)
 {
     struct operation o = {.kind = OPERATION_FILTER, .id = str_of(BATCH_FILTER_ID)};
     size_t size = operation_size(o.id.len, filter.len);
@@ -445,7 +468,7 @@ static const char *filter_in(struct intake *i, struct stream *s, struct str filt
     o.stamp = catalog_next(i->ingest->server->catalog, NUMBER_STAMP);
     struct load *l = o.stamp ? ingest_room(i, s, size) : NULL;
     if (!l)
-        return NO_ROOM;
+        return say_busy(i, !o.stamp && disk_is_full(&i->ingest->server->disk), NO_ROOM, room, out_code);
     char *operation = l->base + BATCH_HEADER + l->bundle.bytes;
     memcpy(operation_encode(operation, &o, filter.len), filter.ptr, filter.len);
     operation_pad(operation);
@@ -456,9 +479,10 @@ static const char *filter_in(struct intake *i, struct stream *s, struct str filt
 /* All shards' or, where the first has no room, none's. What one has, it keeps: to be sent again is harmless. */
 void intake_filter(struct intake *i, struct str filter)
 {
-    const char *code, *wrong = why_nothing_goes(i, &code);
+    char room[DISK_SENTENCE];
+    const char *code, *wrong = why_nothing_goes(i, room, &code);
     for (uint32_t n = 0; !wrong && n < i->index->shards; n++)
-        wrong = filter_in(i, &i->index->streams[n], filter, &code);
+        wrong = filter_in(i, &i->index->streams[n], filter, room, &code);
     i->id_length = strlen(BATCH_FILTER_ID);
     memcpy(i->id, BATCH_FILTER_ID, i->id_length);
     if (wrong)

@@ -93,7 +93,7 @@ struct decision attempt_died(struct attempt *a, const struct death *d)
 {
     if (d->lost || d->reason == EXIT_REASON_ORPHANED)
         return again(FIRST_DELAY_MS);
-    if (d->reason == EXIT_REASON_WRITE)
+    if (d->reason == EXIT_REASON_WRITE || d->reason == EXIT_REASON_DISK_FULL)
         return again(delay(++a->writes, MAX_WRITE_DELAY_MS));
     if (death_is_of_others(d) && a->kills < MAX_KILLS)
         return again(delay(a->kills++, MAX_WRITE_DELAY_MS));

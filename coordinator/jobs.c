@@ -12,7 +12,7 @@
 #include "common/logger.h"
 #include "coordinator/jobs_state.h"
 
-enum { REPORT_ROOM = 128 << 10 };
+enum { REPORT_ROOM = 128 << 10, DIRECTORY_NEEDS = 16 << 10 };
 
 /* --- what a stream has */
 
@@ -108,7 +108,7 @@ bool jobs_has_directory(const struct jobs *j, struct stream_jobs *sj)
     if (sj->has_directory)
         return true;
     int err = make_directories(j, sj->stream);
-    if (err)
+    if (err && !disk_is_lacked(j->to.disk, DISK_CATALOG, err, DIRECTORY_NEEDS, "indexes"))
         log_error("cannot make the directory of an index, trying again index=%s: %s", sj->stream->index->name,
                   err_str(err));
     sj->has_directory = err == 0;

@@ -99,6 +99,10 @@ void jobs_stop(struct jobs *j, uint64_t limit_ms, jobs_done *done, void *context
 /* Cancels what an index that is dropped has waiting or running; its bundles are given back as applied. */
 void jobs_forget(struct jobs *j, struct index *gone);
 
+/* Whether some operations wait for room on the disk; and that there is some: they are tried again now. */
+bool jobs_lack_disk(const struct jobs *j);
+void jobs_try_again(struct jobs *j);
+
 uint64_t jobs_exits(const struct jobs *j, enum exit_reason reason); /* since start */
 size_t jobs_running(const struct jobs *j);
 

@@ -290,6 +290,7 @@ static void committed(struct job *job, const Mayfly__Internal__JobReport *report
 {
     struct batch *batch = job->batch;
     job->committed = true;
+    batch->lacks_disk = false;
     jobs_take_state(job);
     if (report->applied) {
         mark_applied(batch, report->applied->first, report->applied->end);
@@ -352,9 +353,44 @@ void job_quarantine(const struct job *job, struct attempt *a, struct skip **skip
     attempt_quarantined(a);
 }
 
+static void lacks_disk(struct job *job)
+{
+    char path[DISK_PATH];
+    const struct place p = stream_place(job->stream);
+    snprintf(path, sizeof path, "indexes/%u/%u/%u", p.index, p.edition, p.shard);
+    job->batch->lacks_disk = disk_is_lacked(job->jobs->to.disk, DISK_WORKERS, -ENOSPC, writes(job), path);
+}
+
+static struct batch *next_lacking(const struct jobs *j, const struct batch *after)
+{
+    bool past = !after;
+    for (const struct index *i = j->to.indexes->first; i; i = i->next)
+        for (uint32_t n = 0; n < i->shards; n++)
+            for (struct batch *b = i->streams[n].jobs ? i->streams[n].jobs->batches : NULL; b; b = b->next) {
+                if (past && b->lacks_disk)
+                    return b;
+                past |= b == after;
+            }
+    return NULL;
+}
+
+bool jobs_lack_disk(const struct jobs *j)
+{
+    return next_lacking(j, NULL) != NULL;
+}
+
+void jobs_try_again(struct jobs *j)
+{
+    for (struct batch *b = NULL; (b = next_lacking(j, b)) != NULL;)
+        b->not_before = 0;
+    jobs_dispatch(j);
+}
+
 static void died(struct job *job, const struct death *d)
 {
     struct batch *batch = job->batch;
+    if (d->reason == EXIT_REASON_DISK_FULL)
+        lacks_disk(job);
     struct decision what = attempt_died(&batch->attempt, d);
     const struct last_words *w = job_words(job);
     char why[sizeof job->stream->damage];

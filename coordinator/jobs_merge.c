@@ -237,7 +237,7 @@ static void ended(struct job *job, const struct death *d)
     } else {
         if (death_is_of_memory(d) && job->input_count > 2)
             sj->merge_most = job->input_count / 2;
-        fail(job->jobs, sj, d->reason == EXIT_REASON_WRITE ? -EIO : ERR_CLOSED,
+        fail(job->jobs, sj, d->reason == EXIT_REASON_DISK_FULL ? -ENOSPC : d->reason == EXIT_REASON_WRITE ? -EIO : ERR_CLOSED,
              w->text[0] ? w->text : exit_reason_name(d->reason));
     }
 }

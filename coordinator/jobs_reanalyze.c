@@ -281,8 +281,8 @@ static void died(struct job *job, const struct death *d)
     struct reanalysis *r = job->reanalysis;
     const struct last_words *w = job_words(job);
     const char *why = w->text[0] ? w->text : exit_reason_name(d->reason);
-    if (d->reason == EXIT_REASON_WRITE) {
-        finish_pass(r, jobs_disk_is_short(job->jobs, 0) ? -ENOSPC : -EIO, why);
+    if (d->reason == EXIT_REASON_WRITE || d->reason == EXIT_REASON_DISK_FULL) {
+        finish_pass(r, d->reason == EXIT_REASON_DISK_FULL ? -ENOSPC : -EIO, why);
         return;
     }
     struct decision what = attempt_died(&r->attempt, d);

@@ -89,7 +89,8 @@ static void log_run(const struct job *job, const struct death *d, int status, ui
     const char *index = job->stream ? job->stream->index->name : "-";
     char how[MAX_STATUS];
     describe(status, how);
-    if (job->committed || job->superseded || d->reason == EXIT_REASON_DONE)
+    bool is_known = d->reason == EXIT_REASON_DISK_FULL && disk_is_full(job->jobs->to.disk);
+    if (job->committed || job->superseded || is_known || d->reason == EXIT_REASON_DONE)
         log_debug("worker ended job=%llu kind=%s index=%s reason=%s documents=%llu peak=%llu group_peak=%llu pid=%d",
                   (unsigned long long)job->number, job->kind->name, index, exit_reason_name(d->reason),
                   (unsigned long long)w->documents, (unsigned long long)w->arena_peak, (unsigned long long)peak,

@@ -211,6 +211,6 @@ int job_start(struct job *job)
 
 void job_start_failed(int err)
 {
-    if (err != -EAGAIN && err != -EPIPE && err != -ECONNRESET && err != ERR_CLOSED)
+    if (err != -ENOSPC /* the catalog has said so */ && err != -EAGAIN && err != -EPIPE && err != -ECONNRESET && err != ERR_CLOSED)
         log_error("cannot start a worker, trying again: %s", err_str(err));
 }

@@ -27,6 +27,7 @@
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
 #include "coordinator/core_state.h"
+#include "coordinator/disk.h"
 #include "coordinator/job_policy.h"
 #include "coordinator/jobs.h"
 #include "coordinator/merge_policy.h"
@@ -51,6 +52,7 @@ struct jobs_options {
     struct catalog *catalog;
     struct nursery *nursery;
     struct cap *cap;       /* NULL: workers have no groups */
+    struct disk *disk;     /* that is told what workers lack; NULL: none */
     const char *directory; /* of the data */
     struct jobs_callbacks callbacks;
 };
@@ -134,6 +136,7 @@ struct batch {
     uint64_t gathers_until; /* loop time: small bundles that come before it wait for its commit; 0: for nothing */
     unsigned stuck;      /* times that a commit was superseded and nothing was applied */
     bool small, running;
+    bool lacks_disk; /* its last worker did */
     bool fetching; /* a slot is its, but regions must be read from the log first */
 };
 

@@ -334,6 +334,7 @@ static void start_children(struct coordinator *c, int lock)
                                       .catalog = s->catalog,
                                       .nursery = &s->nursery,
                                       .cap = s->cap,
+                                      .disk = &s->disk,
                                       .directory = s->data,
                                       .callbacks = {on_old_refusals, s}};
     struct shards_options shards = {.shards = (uint32_t)s->config.shards,
@@ -357,6 +358,20 @@ static void start_children(struct coordinator *c, int lock)
     shards_start(s->shards);
 }
 
+/* Who lacked room and has it now need not wait for the next try. */
+static void look_at_disk(struct server *s)
+{
+    if (!disk_is_full(&s->disk))
+        return;
+    if (!jobs_lack_disk(s->jobs))
+        disk_has_sufficed(&s->disk, DISK_WORKERS);
+    if (disk_has_room_for(&s->disk, DISK_LOG))
+        oplog_try_again(s->log);
+    if (disk_has_room_for(&s->disk, DISK_WORKERS))
+        jobs_try_again(s->jobs);
+    disk_look(&s->disk);
+}
+
 /* Who is silent is seen. What is not wanted any more, and memory that is free, is let go of also while nobody asks for anything. */
 static void on_upkeep(uv_timer_t *timer)
 {
@@ -368,6 +383,7 @@ static void on_upkeep(uv_timer_t *timer)
     workspaces_sweep(&c->server.spare);
     shards_sweep(c->server.shards);
     heap_give_back(&c->heap);
+    look_at_disk(&c->server);
 }
 
 static int start_upkeep(struct coordinator *c)

@@ -1,12 +1,14 @@
 #include "coordinator/oplog.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
 #include "common/check.h"
 #include "common/err.h"
 #include "common/logger.h"
+#include "coordinator/disk.h"
 #include "coordinator/oplog_carry.h"
 #include "coordinator/oplog_files.h"
 #include "coordinator/oplog_queue.h"
@@ -37,6 +39,7 @@ struct oplog {
     int result;  /* of the group in the pool */
     int failure; /* of the last group; 0: usable */
     uint64_t retry_ms;
+    struct disk *disk; /* NULL: nobody is told what it lacks */
     oplog_rolled *rolled; /* asked for, and not done yet */
     void *rolled_context;
 };
@@ -64,6 +67,8 @@ static void in_pool(uv_work_t *work)
     if (!err)
         err = l->carrying ? carry_some(l->carry, &l->writer) : write_appends(l);
     l->result = err ? err : oplog_writer_sync(&l->writer);
+    if (l->result)
+        oplog_writer_take_back(&l->writer);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- in the
@@ -135,11 +140,27 @@ static void on_retry(uv_timer_t *timer)
     start_writing(timer->data);
 }
 
+/* Bytes, at most. */
+static uint64_t group_size(const struct oplog *l)
+{
+    uint64_t bytes = l->carrying ? OPLOG_GROUP : 0;
+    for (const struct append *a = l->writing; a; a = a->next)
+        bytes += a->entry.operations.len + OPLOG_RECORD_HEADER;
+    return bytes;
+}
+
+static bool lacks_disk(const struct oplog *l)
+{
+    char path[64];
+    snprintf(path, sizeof path, "log/%llu.log", (unsigned long long)l->writer.number);
+    return disk_is_lacked(l->disk, DISK_LOG, l->result, group_size(l), path);
+}
+
 /* The group is tried again, whole, in a file of its own: whether the failed one kept it nobody can know, and doubled
  * records are harmless, since operations have numbers. */
 static void poison(struct oplog *l)
 {
-    if (!l->failure)
+    if (!lacks_disk(l) && !l->failure)
         log_error("the log could not be written, writes are refused until it can: %s", err_str(l->result));
     l->failure = l->result;
     uv_timer_start(&l->retry, on_retry, l->retry_ms, 0);
@@ -191,8 +212,9 @@ static void roll(struct oplog *l)
 
 static void finish_group(struct oplog *l)
 {
-    if (l->failure)
+    if (l->failure && !disk_is_full(l->disk))
         log_info("the log can be written again");
+    disk_has_sufficed(l->disk, DISK_LOG);
     l->failure = 0;
     l->retry_ms = RETRY_MS;
     l->files.last_number = l->writer.number;
@@ -257,6 +279,17 @@ int oplog_usable(const struct oplog *l)
     if (l->failure)
         return l->failure;
     return l->files.bytes > l->quota ? ERR_FULL : 0;
+}
+
+void oplog_set_disk(struct oplog *l, struct disk *d)
+{
+    l->disk = d;
+}
+
+void oplog_try_again(struct oplog *l)
+{
+    if (l->failure)
+        uv_timer_start(&l->retry, on_retry, 0, 0);
 }
 
 void oplog_set_quota(struct oplog *l, uint64_t quota)

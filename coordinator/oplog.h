@@ -56,6 +56,11 @@ bool oplog_is_idle(const struct oplog *l); /* nothing of it is in libuv's pool *
 int oplog_usable(const struct oplog *l);
 void oplog_set_quota(struct oplog *l, uint64_t quota);
 
+/* What it lacks of the disk is told there (disk.h), and tried again when that is told to be there. */
+struct disk;
+void oplog_set_disk(struct oplog *l, struct disk *d);
+void oplog_try_again(struct oplog *l);
+
 /* At start: what was durable when it was opened, in order, fragments joined; views are valid until the next call. 1, 0
  * at the end, or negative. */
 int oplog_next(struct oplog *l, struct oplog_entry *out);

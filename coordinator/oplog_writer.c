@@ -30,11 +30,11 @@ int oplog_writer_next(struct oplog_writer *w)
     if (w->fd < 0)
         return -errno;
     w->number = number; /* also if what follows fails: the next try takes another */
+    w->written = w->synced = w->room = sizeof header;
     oplog_file_header(header, number);
     int err = fd_write_all(w->fd, header, sizeof header);
     if (!err)
         err = fd_sync_directory(w->directory);
-    w->written = w->synced = w->room = sizeof header;
     return err;
 }
 
@@ -113,4 +113,17 @@ int oplog_writer_sync(struct oplog_writer *w)
         return -errno;
     w->synced = w->written;
     return 0;
+}
+
+void oplog_writer_take_back(struct oplog_writer *w)
+{
+    char path[OPLOG_PATH];
+    if (w->fd < 0)
+        return;
+    oplog_path(w->directory, w->number, path);
+    if (w->synced <= OPLOG_FILE_HEADER)
+        unlink(path); /* else it stays, as after a kill */
+    else if (ftruncate(w->fd, (off_t)w->synced) == 0)
+        w->written = w->room = w->synced;
+    fd_close(&w->fd);
 }

@@ -20,4 +20,8 @@ int oplog_writer_record(struct oplog_writer *w, struct oplog_record *r);
 int oplog_writer_entry(struct oplog_writer *w, const struct oplog_entry *e, uint64_t epoch);
 int oplog_writer_sync(struct oplog_writer *w);
 
+/* After a failure: what was written since the last sync is nobody's, and gives its disk back. The file is closed; one with nothing
+ * in it goes. */
+void oplog_writer_take_back(struct oplog_writer *w);
+
 #endif

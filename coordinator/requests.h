@@ -43,6 +43,9 @@ struct index *requests_index(struct session *s, uint64_t request, const char *na
 /* Answered when the task has ended. */
 void requests_await(struct session *s, uint64_t request, struct task *task);
 
+/* The catalog could not be written, or has no numbers: the disk is full, or it is to be tried again later. */
+void requests_refuse_unwritten(struct session *s, uint64_t request);
+
 /* Made in the registry and on its way into the catalog; NULL: an Error was sent. With `answer` the request is answered
  * by Done when it is durable. */
 struct index *requests_create(struct session *s, uint64_t request, const char *name, const char *primary_key,

@@ -64,7 +64,7 @@ static void on_durable(void *context, int err)
         uint64_t request = c->pending.request;
         session_remove_pending(&c->pending);
         if (err)
-            session_error(s, request, CODE_BUSY, NULL, "the catalog cannot be written: %s", err_str(err));
+            requests_refuse_unwritten(s, request);
         else
             session_done(s, request, 0);
     }
@@ -98,7 +98,7 @@ struct index *requests_create(struct session *s, uint64_t request, const char *n
                               : NULL;
     buf_finish(&settings);
     if (!index) {
-        session_error(s, request, CODE_BUSY, NULL, "no index can be made now: the catalog cannot be written");
+        requests_refuse_unwritten(s, request);
         return NULL;
     }
     struct change *c = new_change(s, request, index, answer);
@@ -203,7 +203,7 @@ void handle_index_optimize(struct session *s, const Mayfly__Envelope *e)
     struct task *task = index ? tasks_new(server->tasks, index, "optimize") : NULL;
     if (!task) {
         if (index)
-            session_error(s, e->request, CODE_BUSY, NULL, "the catalog cannot be written; try again later");
+            requests_refuse_unwritten(s, e->request);
         return;
     }
     uint64_t uid = task->uid;

@@ -152,6 +152,19 @@ static void on_awaited(void *context, const struct task *task)
     free(w);
 }
 
+void requests_refuse_unwritten(struct session *s, uint64_t request)
+{
+    struct disk *disk = &session_server(s)->disk;
+    char why[DISK_SENTENCE];
+    if (!disk_is_full(disk)) {
+        session_error(s, request, CODE_BUSY, NULL, "the catalog cannot be written; try again later");
+        return;
+    }
+    disk_say(disk, why);
+    disk_refused(disk);
+    session_error(s, request, CODE_DISK_FULL, NULL, "%s", why);
+}
+
 void requests_await(struct session *s, uint64_t request, struct task *task)
 {
     struct task_wait *w = calloc(1, sizeof *w);

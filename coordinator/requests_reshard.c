@@ -21,7 +21,7 @@ void handle_reshard(struct session *s, const Mayfly__Envelope *e)
     }
     struct task *at_it = reshard_task(server, shards), *task = at_it ? at_it : tasks_new(server->tasks, NULL, "reshard");
     if (!task) {
-        session_error(s, e->request, CODE_BUSY, NULL, "the catalog cannot be written; try again later");
+        requests_refuse_unwritten(s, e->request);
         return;
     }
     if (e->reshard->wait)

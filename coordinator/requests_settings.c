@@ -78,7 +78,7 @@ static void on_durable(void *context, int err)
         uint64_t request = c->pending.request;
         session_remove_pending(&c->pending);
         if (err)
-            session_error(s, request, CODE_BUSY, NULL, "the catalog cannot be written: %s", err_str(err));
+            requests_refuse_unwritten(s, request);
         else
             send_settings(s, request, c->index);
     }
@@ -152,7 +152,7 @@ static void begin_change(struct session *s, uint64_t request, struct index *i, s
         return;
     struct task *task = tasks_new(server->tasks, i, "settings");
     if (!task) {
-        session_error(s, request, CODE_BUSY, NULL, "the catalog cannot be written; try again later");
+        requests_refuse_unwritten(s, request);
         return;
     }
     uint64_t uid = task->uid;

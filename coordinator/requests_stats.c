@@ -79,6 +79,26 @@ static void fill_traffic(const struct server *server, Mayfly__Stats *out)
     out->state = message_string(server_state_name(server));
 }
 
+static void fill_disk(const struct server *server, struct arena *arena, Mayfly__Stats *out)
+{
+    const struct disk *d = &server->disk;
+    Mayfly__Stats__Disk *m = out->disk = arena_new(arena, Mayfly__Stats__Disk);
+    if (!m)
+        return;
+    const struct disk_room room = disk_room(d);
+    mayfly__stats__disk__init(m);
+    m->path = message_string(d->directory);
+    m->mount = message_string(d->mount);
+    m->bytes = room.bytes;
+    m->free = room.free;
+    m->full = disk_is_full(d);
+    m->lacking = message_string(disk_lacking(d));
+    m->missing = disk_missing(d);
+    m->since = d->full_since;
+    m->refusals = d->refusals;
+    m->failures = d->failures;
+}
+
 static int fill(const struct server *server, struct arena *arena, Mayfly__Stats *out)
 {
     const struct stats_sources from = {.config = &server->config,
@@ -94,6 +114,7 @@ static int fill(const struct server *server, struct arena *arena, Mayfly__Stats 
     fill_traffic(server, out);
     fill_tasks(server->tasks, out);
     fill_weights(server, out);
+    fill_disk(server, arena, out);
     return stats_collect(&from, arena, out);
 }
 

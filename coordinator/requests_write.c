@@ -151,7 +151,7 @@ static struct write_stream *begin_stream(struct session *s, uint64_t request, st
                              wait < sizeof waits / sizeof waits[0] ? waits[wait] : WAIT_ACCEPTED, tell, w);
     if (!w->intake) {
         free(w);
-        session_error(s, request, CODE_BUSY, NULL, "the catalog cannot be written; try again later");
+        requests_refuse_unwritten(s, request);
         return NULL;
     }
     session_add_pending(s, &w->pending, request, cancel);

@@ -11,6 +11,7 @@
 #include "coordinator/cap.h"
 #include "coordinator/catalog.h"
 #include "coordinator/config.h"
+#include "coordinator/disk.h"
 #include "coordinator/fit.h"
 #include "coordinator/index.h"
 #include "coordinator/jobs.h"
@@ -31,6 +32,7 @@ struct server {
     struct config config;
     struct activation activation; /* its sockets go to sessions_listen */
     char data[4000]; /* absolute */
+    struct disk disk; /* that the data is on */
     enum server_state state;
     uint64_t started_at;
 

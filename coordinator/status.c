@@ -49,10 +49,12 @@ static void say_working(const struct server *s, uint64_t rate, char out[STATUS_S
     int used = missing
                    ? snprintf(out, STATUS_SIZE, "degraded: %s is %s; ", missing->name, child_state_name(missing->state))
                    : 0;
+    if (disk_is_full(&s->disk))
+        used += snprintf(out + used, STATUS_SIZE - (size_t)used, "the disk at %.60s is full; ", s->disk.mount);
     char *rest = out + used;
     size_t room = STATUS_SIZE - (size_t)used;
     if (!b->waiting)
-        snprintf(rest, room, missing ? "nothing to index" : "ready");
+        snprintf(rest, room, used ? "nothing to index" : "ready");
     else
         snprintf(rest, room, "indexing %zu of %zu, %llu MB/s", b->applied + 1, b->applied + b->waiting,
                  (unsigned long long)((rate + 500000) / 1000000));

@@ -11,6 +11,7 @@ const char *exit_reason_name(unsigned reason)
         [EXIT_REASON_KERNEL_CAP] = "kernel_cap",
         [EXIT_REASON_CORRUPT] = "corrupt",
         [EXIT_REASON_WRITE] = "write_failed",
+        [EXIT_REASON_DISK_FULL] = "disk_full",
         [EXIT_REASON_ORPHANED] = "orphaned",
         [EXIT_REASON_CRASHED] = "crashed",
         [EXIT_REASON_OOM_KILLED] = "oom_killed",

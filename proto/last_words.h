@@ -33,7 +33,8 @@ enum exit_reason {
     EXIT_REASON_CAP,        /* the arena's hard cap */
     EXIT_REASON_KERNEL_CAP, /* RLIMIT_DATA refused memory before that */
     EXIT_REASON_CORRUPT,    /* input, segment or core.mdb does not decode */
-    EXIT_REASON_WRITE,      /* a write failed: disk full, I/O error */
+    EXIT_REASON_WRITE,      /* a write failed: I/O error, a read-only file system, */
+    EXIT_REASON_DISK_FULL,  /* or no room, or no quota, for it */
     EXIT_REASON_ORPHANED,   /* the coordinator is gone */
     /* Found by the coordinator, of a worker that did not get to say. */
     EXIT_REASON_CRASHED,    /* a signal of its own making, or an exit without words */

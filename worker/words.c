@@ -50,7 +50,7 @@ static int exit_status(enum exit_reason reason)
     static const int status[EXIT_REASONS] = {
         [EXIT_REASON_NONE] = EXIT_FAILURE,          [EXIT_REASON_CAP] = EXIT_STATUS_CAP,
         [EXIT_REASON_KERNEL_CAP] = EXIT_STATUS_CAP, [EXIT_REASON_CORRUPT] = EXIT_STATUS_CORRUPT,
-        [EXIT_REASON_WRITE] = EXIT_STATUS_WRITE,
+        [EXIT_REASON_WRITE] = EXIT_STATUS_WRITE,    [EXIT_REASON_DISK_FULL] = EXIT_STATUS_WRITE,
     };
     return status[reason]; /* what ended as it should: 0 */
 }
@@ -74,5 +74,7 @@ enum exit_reason words_reason(int err)
         return EXIT_REASON_SUPERSEDED;
     if (err == ERR_CORRUPT || err == ERR_VERSION || err == ERR_INVALID)
         return EXIT_REASON_CORRUPT;
+    if (err == -ENOSPC || err == -EDQUOT)
+        return EXIT_REASON_DISK_FULL;
     return EXIT_REASON_WRITE;
 }

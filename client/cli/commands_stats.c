@@ -179,6 +179,23 @@ static void emit_latency(struct buf *b, const Mayfly__Stats *s)
     emit_end(b, '}');
 }
 
+static void emit_disk(struct buf *b, const Mayfly__Stats__Disk *d)
+{
+    emit_key(b, "disk");
+    emit_begin(b, '{');
+    emit_member_string(b, "path", d->path);
+    emit_member_string(b, "mount", d->mount);
+    emit_member_number(b, "bytes", d->bytes);
+    emit_member_number(b, "free", d->free);
+    emit_key(b, "full");
+    emit_bool(b, d->full);
+    emit_member_string(b, "lacking", d->lacking);
+    emit_member_number(b, "missing", d->missing);
+    emit_member_number(b, "refusals", d->refusals);
+    emit_member_number(b, "failures", d->failures);
+    emit_end(b, '}');
+}
+
 static void print_json(const Mayfly__Stats *s)
 {
     struct buf b = {0};
@@ -189,6 +206,8 @@ static void print_json(const Mayfly__Stats *s)
     emit_member_number(&b, "region_budget", s->region_budget);
     emit_member_number(&b, "log_bytes", s->log_bytes);
     emit_member_number(&b, "log_quota", s->log_quota);
+    if (s->disk)
+        emit_disk(&b, s->disk);
     emit_member_number(&b, "searches", s->searches);
     emit_member_number(&b, "operations", s->operations);
     emit_member_number(&b, "connections", s->connections);
@@ -296,6 +315,15 @@ static void print_latency(const Mayfly__Stats *s)
                (double)latency_quantile(all, none, 990) / 1e3);
 }
 
+static void print_disk(const Mayfly__Stats__Disk *d)
+{
+    char free[BYTES_TEXT_SIZE], all[BYTES_TEXT_SIZE], missing[BYTES_TEXT_SIZE];
+    printf("disk at %s: %s free of %s\n", d->mount, bytes_text(free, d->free), bytes_text(all, d->bytes));
+    if (d->full)
+        printf("THE DISK IS FULL: %s/%s lacks %s; %" PRIu64 " refused since the start\n", d->path, d->lacking,
+               bytes_text(missing, d->missing), d->refusals);
+}
+
 static void print_text(const Mayfly__Stats *s)
 {
     char since[CLOCK_RFC3339_SIZE], have[BYTES_TEXT_SIZE], most[BYTES_TEXT_SIZE];
@@ -313,7 +341,10 @@ static void print_text(const Mayfly__Stats *s)
            bytes_text(most, s->words_budget));
     printf("batch regions %s of %s in %" PRIu64 " of %" PRIu64 " memory files", bytes_text(have, s->region_bytes),
            bytes_text(most, s->region_budget), s->regions, s->memfds);
-    printf(", log %s of %s\n\n", bytes_text(have, s->log_bytes), bytes_text(most, s->log_quota));
+    printf(", log %s of %s\n", bytes_text(have, s->log_bytes), bytes_text(most, s->log_quota));
+    if (s->disk)
+        print_disk(s->disk);
+    putchar('\n');
     print_process_table(s);
     putchar('\n');
     print_index_table(s);

@@ -213,6 +213,16 @@ static void print_indexes(const Mayfly__Stats *s)
     }
 }
 
+static void print_disk(const Mayfly__Stats__Disk *d)
+{
+    single("disk_bytes", "gauge", "Size of the file system that the data is on.", d->bytes);
+    single("disk_free_bytes", "gauge", "What is free of it for the server.", d->free);
+    single("disk_full", "gauge", "Whether somebody could not write for lack of room, and has not written since.", d->full ? 1 : 0);
+    single("disk_missing_bytes", "gauge", "What it lacks.", d->missing);
+    single("disk_refusals_total", "counter", "Operations and requests refused because the disk was full.", d->refusals);
+    single("disk_failures_total", "counter", "Writes that failed because the disk was full.", d->failures);
+}
+
 void prometheus_print(const Mayfly__Stats *s)
 {
     print_resident(s);
@@ -231,6 +241,8 @@ void prometheus_print(const Mayfly__Stats *s)
     single("group_peak_bytes", "gauge", "The most that the kernel has counted of one worker.", s->group_peak);
     single("log_bytes", "gauge", "Size of the operation log.", s->log_bytes);
     single("log_quota_bytes", "gauge", "Size that the operation log may have.", s->log_quota);
+    if (s->disk)
+        print_disk(s->disk);
     single("removals", "gauge", "Dropped segments and indexes whose files are not removed yet.", s->removals);
     single("hangs_total", "counter", "Shards and nurseries ended because they did not answer.", s->hangs);
     single("searches_total", "counter", "Searches answered since the start.", s->searches);

@@ -143,6 +143,8 @@ static void pressure(struct buf *out, const Mayfly__Stats *s)
     buf_printf(out, " in %" PRIu64 "   ", s->regions);
     budget(out, "log", s->log_bytes, s->log_quota);
     buf_printf(out, "\n");
+    if (s->disk && s->disk->full)
+        buf_printf(out, "THE DISK IS FULL at %s\n", s->disk->mount);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- phases

@@ -18,7 +18,7 @@ from crc import crc32c
 
 SOCKET_FD, WORDS_FD, WORDS_SIZE = 3, 4, 4096
 STAGES = ["none", "born", "reading", "indexing", "writing", "committing", "done", "serving", "waiting"]
-REASONS = ["killed", "done", "retired", "superseded", "cap", "kernel_cap", "corrupt", "write_failed", "orphaned"]
+REASONS = ["killed", "done", "retired", "superseded", "cap", "kernel_cap", "corrupt", "write_failed", "disk_full", "orphaned"]
 PUT, DELETE, PATCH, LOST, FILTER = range(5)
 SETTINGS = {"fields": {}, "searchable": [], "filterable": [], "sortable": [], "language": "en", "stop_words": None,
             "synonyms": {}, "displayed": [], "distinct": None}
