@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/journal.h"
 
 enum { MAX_LINE = 4000, MAX_PROCESS = 32, MAX_HEAD = 96 /* together what a pipe takes whole */ };
@@ -54,13 +55,23 @@ format_sentence(char to[MAX_LINE], const char *format, va_list arguments)
             *at = ' ';
 }
 
+/* The journal has the time of each line by itself. */
+static void say_when(char *to, size_t size)
+{
+    char now[CLOCK_RFC3339_SIZE];
+    clock_rfc3339(clock_wall_us(), now);
+    snprintf(to, size, "%s ", now);
+}
+
 /* One write per line, so that lines of several processes do not mix. */
 static void write_line(enum log_level level, const char *sentence)
 {
-    char line[MAX_HEAD + MAX_LINE], priority[8] = "";
+    char line[MAX_HEAD + MAX_LINE], before[CLOCK_RFC3339_SIZE + 8];
     if (logger.journal)
-        snprintf(priority, sizeof priority, "<%d>", levels[level].priority);
-    int length = snprintf(line, sizeof line, "%s%s %s: %s\n", priority, levels[level].name, logger.process, sentence);
+        snprintf(before, sizeof before, "<%d>", levels[level].priority);
+    else
+        say_when(before, sizeof before);
+    int length = snprintf(line, sizeof line, "%s%s %s: %s\n", before, levels[level].name, logger.process, sentence);
     ssize_t ignored = write(STDERR_FILENO, line, (size_t)length);
     (void)ignored;
 }
