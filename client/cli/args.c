@@ -110,6 +110,10 @@ static bool is_group(const struct command *commands, const char *word)
 static int take_command(struct cli *c, const struct command *commands, int argc, char **argv, int *at)
 {
     const char *second = *at + 1 < argc && argv[*at + 1][0] != '-' ? argv[*at + 1] : NULL;
+    if (strcmp(argv[*at], "help") == 0) {
+        c->help = true;
+        return STATUS_DONE;
+    }
     c->command = find_command(commands, argv[*at], second);
     if (!c->command && is_group(commands, argv[*at])) {
         c->help |= !second;
@@ -127,7 +131,8 @@ static int check_count(const struct cli *c)
 {
     const struct command *k = c->command;
     if (c->count < k->least || (k->most >= 0 && c->count > k->most))
-        return args_usage(c, "it is: mayfly %s %s", k->name, k->arguments);
+        return args_usage(c, "it is: mayfly %s %s%s", k->name, k->arguments,
+                          k->most > 1 && c->count > k->most ? ", with quotes around what has spaces" : "");
     return STATUS_DONE;
 }
 

@@ -197,6 +197,9 @@ static int look_at_files(struct cli *c, uint64_t *out_size)
         int err = documents_look(c->words[i], &size);
         if (err)
             return report_unreadable(c, c->words[i], err);
+        const char *unpacker = documents_unpacker(c->words[i]);
+        if (unpacker)
+            return report_packed(c, c->words[i], unpacker);
         known = known && size;
         *out_size += size;
     }

@@ -68,10 +68,38 @@ int documents_look(const char *path, uint64_t *out_size)
     return 0;
 }
 
+static const struct {
+    const char *magic;
+    size_t length;
+    const char *unpacker;
+} packed[] = {
+    {"\x1f\x8b", 2, "zcat"},         {"\x28\xb5\x2f\xfd", 4, "zstdcat"}, {"\xfd" "7zXZ", 5, "xzcat"},
+    {"BZh", 3, "bzcat"},             {"PK\x03\x04", 4, "unzip -p"},       {"\x04\x22\x4d\x18", 4, "lz4cat"},
+};
+
+static const char *unpacker_of(const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++)
+        if (length >= packed[i].length && memcmp(bytes, packed[i].magic, packed[i].length) == 0)
+            return packed[i].unpacker;
+    return NULL;
+}
+
+const char *documents_unpacker(const char *path)
+{
+    char bytes[8];
+    struct stat st;
+    bool is_file = stat(path, &st) == 0 && S_ISREG(st.st_mode); /* a pipe's bytes are not ours to take yet */
+    scoped(fd) int fd = is_file ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t got = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
+    return got > 0 ? unpacker_of(bytes, (size_t)got) : NULL;
+}
+
 /* A byte order mark is skipped, and the first byte that says anything tells an array from lines. */
 static void look_at_beginning(struct documents *d)
 {
     d->began = true;
+    d->is_packed = unpacker_of(d->chunk, d->len) != NULL;
     if (d->len >= 3 && memcmp(d->chunk, "\xef\xbb\xbf", 3) == 0)
         d->at = 3;
     if (d->format != FORMAT_GUESS)
@@ -274,6 +302,8 @@ int documents_next(struct documents *d, struct document *out)
         int err = fill(d);
         if (err)
             return err;
+        if (d->is_packed)
+            return break_off(d, out, "what comes is packed: unpack it first, as zcat does");
         if (d->eof)
             return formats[d->format].end(d, out);
     }

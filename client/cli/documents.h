@@ -26,6 +26,7 @@ struct documents {
     char *chunk;     /* what was read: [at, len) is not taken yet */
     size_t at, len;
     bool eof, began;
+    bool is_packed; /* as its first bytes say */
     struct buf current;  /* the document in hand, where it crosses chunks */
     size_t current_size; /* also what is not kept of one too large */
     uint64_t current_line;
@@ -40,6 +41,9 @@ void documents_close(struct documents *d);
 
 /* Whether it can be read, without taking anything from it; its size, 0 where that is not known. A negative errno. */
 int documents_look(const char *path, uint64_t *out_size);
+
+/* How to read a file that is packed, as its first bytes say: the program that unpacks it, or NULL. */
+const char *documents_unpacker(const char *path);
 
 /* 1 with *out filled, 0 at the end, or a negative errno. */
 int documents_next(struct documents *d, struct document *out);

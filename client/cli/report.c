@@ -54,6 +54,14 @@ int report_unreadable(const struct cli *c, const char *path, int err)
     return STATUS_REFUSED;
 }
 
+int report_packed(const struct cli *c, const char *path, const char *unpacker)
+{
+    char message[3 * PATH_MAX];
+    snprintf(message, sizeof message, "%s is packed: %s %s | mayfly add %s -", path, unpacker, path, c->words[0]);
+    report_error(c, "cannot_read", message, "");
+    return STATUS_REFUSED;
+}
+
 int report_connect(struct cli *c)
 {
     struct mayfly_failure failure;

@@ -13,6 +13,7 @@ int report_failure(const struct cli *c, int rc, const struct mayfly_failure *fai
 
 /* A file that was named cannot be read, by errno or err.h; the exit status. */
 int report_unreadable(const struct cli *c, const char *path, int err);
+int report_packed(const struct cli *c, const char *path, const char *unpacker); /* a file that is to be unpacked first */
 
 /* Connects; the exit status after having said why not. */
 int report_connect(struct cli *c);

@@ -1,4 +1,5 @@
 """The program mayfly and the Python client against a server that only speaks the protocol."""
+import gzip
 import json
 import os
 import pathlib
@@ -84,6 +85,15 @@ def test_help_shows_only_what_there_is(run):
                     "top", "trim", "budget", "backup", "restore", "check"]:
         text, _ = run(*command.split(), "--help")
         assert text.startswith(f"Usage: mayfly [OPTION]... {command}")
+
+
+def test_help_may_be_asked_for_as_a_command(run):
+    assert run("help") == run("--help")
+    assert run("help", "index", "create") == run("index", "create", "--help")
+
+
+def test_a_query_of_two_words_without_quotes_is_told_of_them(run):
+    assert "with quotes around what has spaces" in run("search", "books", "two", "words", status=2)[1]
 
 
 def test_a_group_of_commands_shows_its_own(run):
@@ -261,6 +271,16 @@ def test_a_file_that_cannot_be_read_changes_nothing(fake, run, directory, name, 
     _, errors = run("add", "books", file, directory / name, status=1)
     assert f"{directory / name}: {why}" in errors.lower() and "(cannot_read)" in errors
     assert not fake.indexes and not fake.seen
+
+
+def test_what_is_packed_is_named_and_changes_nothing(fake, run, directory):
+    file = directory / "a.ndjson.gz"
+    file.write_bytes(gzip.compress(b'{"id":1}'))
+    _, errors = run("add", "books", file, status=1)
+    assert f"{file} is packed: zcat {file} | mayfly add books -" in errors and "(cannot_read)" in errors
+    assert not fake.indexes and not fake.seen
+    _, errors = run("add", "books", "-", input=file.read_bytes(), status=1)
+    assert errors.count("packed: unpack it first") == 1 and not documents(fake)
 
 
 def test_a_pipe_is_opened_once(fake, run, directory):
