@@ -15,7 +15,8 @@
 enum {
     KEPT_MS = 1000,          /* after the last update */
     MESSAGE_MOST = 32 << 10, /* what it can be told: worker/job.c */
-    LOOSE = 8 << 20,         /* its group's limit may be so much above what the job's would be */
+    AHEAD = 1 << 20,         /* so much more its group may have than that of the job before: the index grows */
+    LOOSE = 8 << 20,         /* and so much more than the job's would, where that is another index's */
 };
 
 static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
@@ -70,7 +71,7 @@ void standby_after(const struct job *begun)
     uint64_t now = uv_now(begun->jobs->to.loop), before = s->needed_at;
     s->needed_at = now;
     if (!s->job && !s->making && before && now - before < KEPT_MS)
-        make(begun->jobs, begun->limit);
+        make(begun->jobs, begun->limit + AHEAD);
 }
 
 void standby_end(struct jobs *j)
@@ -95,10 +96,14 @@ uint64_t standby_next_time(const struct jobs *j)
 
 /* --- giving it away */
 
+static bool is_for(const struct job *job)
+{
+    return job->kind == &job_build && job->small;
+}
+
 static bool fits(const struct job *standby, const struct job *job)
 {
-    return job->kind == &job_build && job->small && !standby->lost && standby->lifeline && job->limit <= standby->limit &&
-           standby->limit - job->limit <= LOOSE;
+    return !standby->lost && standby->lifeline && job->limit <= standby->limit && standby->limit - job->limit <= LOOSE;
 }
 
 static bool tell(const struct job *standby, struct job *job)
@@ -131,13 +136,13 @@ bool standby_take(struct job *job)
 {
     struct jobs *j = job->jobs;
     struct job *standby = j->standby.job;
-    if (!standby || !fits(standby, job))
+    if (!standby || !is_for(job))
         return false;
     uint64_t own = job->number;
     job->number = standby->number;
-    if (!tell(standby, job)) {
+    if (!fits(standby, job) || !tell(standby, job)) {
         job->number = own;
-        standby_end(j);
+        standby_end(j); /* the next one will do */
         return false;
     }
     j->standby.job = NULL;

@@ -11,7 +11,7 @@ import mayfly
 import mayfly_pb2 as pb
 import pytest
 
-from conftest import await_ends, await_figures, await_tasks, held_up, needs_hooks
+from conftest import await_ends, await_figures, await_tasks, built_with_allocators, held_up, needs_hooks
 
 INDEX = "notes"
 IMAGES_MOST, FOLD_AT = 40, 12  # in a shard's core.mdb, see index/core.h and coordinator/merge_policy.h
@@ -92,6 +92,27 @@ def test_images_are_folded_while_a_bulk_load_has_its_slots(make_server):
             put(client, note(n))
         assert files(server) == [] and index_stats(client).segments < IMAGES_MOST
         client.drop_index("bulk")
+
+
+def waiting(client):
+    """The process that was forked ahead, in a list."""
+    return [p for p in client.stats().processes if p.role == "worker" and p.job == "standby"]
+
+
+def test_the_worker_that_is_forked_ahead_is_shown_and_counted(make_server):
+    server = make_server(shards=1)
+    with server.client() as client:
+        numbers = itertools.count()
+        while not (there := waiting(client)):
+            put(client, note(next(numbers)))
+        [line] = [line for line in client.budget().lines if line.what == "forked ahead"]
+        assert line.count == 1
+        assert there[0].rss_anon < line.each or not built_with_allocators()
+        with contextlib.suppress(ProcessLookupError):  # it may have got a job, or ended, since
+            os.kill(there[0].pid, signal.SIGKILL)
+        put(client, note(next(numbers)))
+        await_figures(client, lambda s: not any(p.role == "worker" for p in s.processes))
+        assert index_stats(client).documents == next(numbers)
 
 
 def handed_over(client):

@@ -172,6 +172,25 @@ static void a_worker_that_was_forked_ahead_may_die(void **state)
     remove_data(&l);
 }
 
+/* The index has grown since: its group would be too small. */
+static void one_that_does_not_fit_is_replaced(void **state)
+{
+    struct life l;
+    (void)state;
+    make_data(&l);
+    begin(&l, "manual");
+    add_small_until_standby(&l);
+    int first = standby(&l);
+    if (l.jobs->standby.job)
+        l.jobs->standby.job->limit = 1;
+    while (standby(&l) == first || !standby(&l))
+        add_small(&l);
+    RUN_UNTIL(&l, jobs_running(l.jobs) == 0);
+    assert_int_equal(l.stream->documents, l.applied);
+    end(&l);
+    remove_data(&l);
+}
+
 static void optimizes_to_one_segment(void **state)
 {
     struct life l;
@@ -354,6 +373,7 @@ int main(void)
         cmocka_unit_test(applies_and_surveys),   cmocka_unit_test(small_ones_share_a_commit),
         cmocka_unit_test(the_next_update_has_the_worker_that_was_forked_ahead),
         cmocka_unit_test(a_worker_that_was_forked_ahead_may_die),
+        cmocka_unit_test(one_that_does_not_fit_is_replaced),
         cmocka_unit_test(optimizes_to_one_segment),
         cmocka_unit_test(merges_by_itself),      cmocka_unit_test(quarantines_what_kills_workers),
         cmocka_unit_test(folds_images_where_merges_are_manual),
