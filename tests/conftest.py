@@ -273,6 +273,8 @@ def make_server(directory):
 
     yield make
     for server in servers:
+        if server.process:  # pytest shows it where the test has failed
+            print(f"{server.directory.name}: status {server.process.poll()}, its log's end:\n{server.log()[-3000:]}")
         if server.is_running():
             server.stop()
 
