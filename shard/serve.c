@@ -48,7 +48,6 @@ struct server {
     size_t queued_bytes;
     struct outbox out;
     uint64_t next_tick_us;
-    bool idle;             /* no request since the last tick */
     uint64_t query_memory; /* wanted by Configure; taken between requests */
     int err;               /* ERR_CLOSED: the coordinator is gone */
 };
@@ -157,7 +156,6 @@ static void answer(struct server *v, const struct queued *q)
     s->words->arena_peak = s->arena.peak;
     arena_reset(&s->scratch, ARENA_KEEP);
     arena_reset(&s->arena, ARENA_KEEP);
-    v->idle = false;
     take_configuration(v);
     tell_arenas(s);
 }
@@ -305,11 +303,6 @@ static void tick(struct server *v)
     places_sweep(v->shard->places);
     holdings_tell(v->shard, &v->out.waiting);
     outbox_flush(&v->out);
-    if (v->idle) {
-        arena_reset(&v->shard->arena, ARENA_REST);
-        arena_reset(&v->shard->scratch, ARENA_REST);
-    }
-    v->idle = true;
     memory_release_excess(&memory_figures_write(v->shard->words)->heap);
     memory_figures_write(v->shard->words)->counted++;
 }

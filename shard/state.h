@@ -31,8 +31,6 @@ struct shard {
     tagged_max *thresholds;   /* shared with all (proto/thresholds.h); NULL: none were given */
 };
 
-/* Of the query arena between requests, and when there was none for a second, so that what one query has touched does not
- * stay; the rest goes back to the kernel at once. */
-enum { ARENA_KEEP = 256 << 10, ARENA_REST = 64 << 10 };
+enum { ARENA_KEEP = 256 << 10 }; /* of the query arena between requests; the rest goes back to the kernel at once */
 
 #endif
