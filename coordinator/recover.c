@@ -24,13 +24,16 @@ struct recovery {
     struct server *server;
     uv_timer_t timer;
     uint64_t operations, skipped;
+    struct oplog_entry entry; /* with `entry_waits`: there was no memory or no descriptor for it yet */
+    bool entry_waits;
+    unsigned failures; /* since the last that was taken */
     struct lost *lost;
     size_t lost_count, lost_given;
     void (*done)(void *context, int err);
     void *context;
 };
 
-enum { PAUSE_MS = 20, TURN_US = 5000, LOST_AT_ONCE = 1 << 16 };
+enum { PAUSE_MS = 20, TURN_US = 5000, LOST_AT_ONCE = 1 << 16, FAILURES_MOST = 60000 / PAUSE_MS };
 static const uint64_t lost_most = 1 << 30; /* no log is so large: somebody has tampered with it */
 
 static struct stream *find_stream(struct server *s, const struct oplog_stream *name)
@@ -106,6 +109,8 @@ static bool give_lost(struct recovery *r, int *err)
         tasks_revive(r->server->tasks, one->task, stream->index, NULL);
     if (stream)
         *err = ingest_lost(r->server->ingest, stream, one->task, one->numbers.first, count);
+    if (*err)
+        return true;
     one->numbers.first += count;
     r->lost_given += !stream || one->numbers.first == one->numbers.end;
     return true;
@@ -117,9 +122,12 @@ static bool give_lost(struct recovery *r, int *err)
 static int give_run(struct recovery *r, struct stream *stream, const struct oplog_entry *e, uint64_t first,
                     uint32_t count, struct str operations)
 {
+    int err = ingest_recovered(r->server->ingest, stream, e->task, first, count, operations);
+    if (err)
+        return err; /* the entry is looked at again: what of it was given is not wanted any more */
     r->operations += count;
     ranges_add(&stream->recovered, first, first + count);
-    return ingest_recovered(r->server->ingest, stream, e->task, first, count, operations);
+    return 0;
 }
 
 /* What was written again after a failure, or carried over to a newer file, may stand in the log twice. */
@@ -208,14 +216,26 @@ static void finish(struct recovery *r, int err)
 /* 1: there is more, 0: that was all. */
 static int take_some(struct recovery *r)
 {
-    struct oplog_entry e;
-    int err = 0;
+    int err = 0, got = 1;
     if (give_lost(r, &err))
         return err ? err : 1;
-    int got = oplog_next(r->server->log, &e);
+    if (!r->entry_waits)
+        got = oplog_next(r->server->log, &r->entry);
     if (got > 0)
-        err = take_entry(r, &e);
+        err = take_entry(r, &r->entry);
+    r->entry_waits = got > 0 && err;
     return err ? err : got;
+}
+
+/* Workers that are at work give memory and descriptors back: it is tried again for a minute. */
+static bool may_wait(struct recovery *r, int err)
+{
+    bool is_read = r->entry_waits || r->lost_given < r->lost_count; /* else it is the log that failed */
+    if (err != -ENOMEM || !is_read || ++r->failures >= FAILURES_MOST)
+        return false;
+    if (r->failures == 1)
+        log_warn("there is no memory or no descriptor for more of the log at the moment: waiting");
+    return true;
 }
 
 /* Searches are answered meanwhile: the loop is not kept for longer. */
@@ -225,6 +245,11 @@ static void on_turn(uv_timer_t *timer)
     uint64_t until = clock_us() + TURN_US;
     while (!ingest_is_full(r->server->ingest)) {
         int got = take_some(r);
+        if (got < 0 && may_wait(r, got)) {
+            uv_timer_start(timer, on_turn, PAUSE_MS, PAUSE_MS);
+            return;
+        }
+        r->failures = 0;
         if (got <= 0) {
             uv_timer_stop(timer);
             finish(r, got);
