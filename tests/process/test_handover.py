@@ -8,11 +8,12 @@ import shutil
 import signal
 import socket
 import threading
+import time
 
 import mayfly
 import mayfly_pb2 as pb
 import pytest
-from conftest import BIN, START_LIMIT, await_ends, await_tasks, nursery_of
+from conftest import BIN, START_LIMIT, await_ends, await_tasks, has_workers, nursery_of
 from mayfly.wire import frame
 from watch import Watch
 
@@ -217,10 +218,17 @@ def test_half_a_request_is_read_on_by_the_other(server):
         client.close()
 
 
+def hold_up(client, nursery):
+    """What is accepted from now on is for the other to apply, and not for a worker that was forked ahead of it."""
+    while has_workers(client, nursery):
+        time.sleep(0.02)  # nothing tells that the last one has ended
+    os.kill(nursery, signal.SIGSTOP)
+
+
 def test_who_waits_for_a_task_is_told_by_the_other(server):
     with server.client() as waiter, server.client() as m:
         nursery = nursery_of(m)
-        os.kill(nursery, signal.SIGSTOP)  # what is accepted is for the other to apply
+        hold_up(m, nursery)
         task = m.add("films", [{"id": "late", "title": "bridge"}]).task
         waits = waiter.send(task_wait=pb.TaskWait(uid=task))
         waiter.ping()
@@ -253,7 +261,7 @@ def test_who_waits_for_a_whole_stream_is_told_that_it_is_safe(server):
     """The heir knows its task, not its request: so its client is told at once, and may wait for the task on the same connection."""
     with server.client() as m:
         nursery = nursery_of(m)
-        os.kill(nursery, signal.SIGSTOP)  # what is accepted is for the other to apply
+        hold_up(m, nursery)
         body = mayfly.pack_operations([(f"s{n}", b'{"id":"s%d","title":"tower"}' % n) for n in range(3)])
         written = m.send(body, write=pb.Write(index="films", wait="SEARCHABLE", last=True))
         while (told := m.answer(written)[0]).accepted < 3:
