@@ -449,6 +449,8 @@ static int run(struct coordinator *c)
     if (c->lock >= 0)
         write_last_tasks(c);
 
+    words_cache_close(s->words);
+    weights_cache_close(s->weights);
     tasks_close(s->tasks);
     catalog_close(s->catalog);
     oplog_close(s->log);
