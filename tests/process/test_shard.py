@@ -1,5 +1,6 @@
 """A shard alone: the test is its coordinator."""
 import collections
+import fcntl
 import mmap
 import os
 import resource
@@ -56,8 +57,8 @@ class Shard:
         def place_descriptors():
             if files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-            # Beyond both targets first, so that neither is overwritten before it is placed.
-            spare = [os.dup2(fd, 20 + i) for i, fd in enumerate((sock, words))]
+            # Beyond both targets first, and where nothing is, so that neither is overwritten before it is placed.
+            spare = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in (sock, words)]
             os.dup2(spare[0], SOCKET_FD)
             os.dup2(spare[1], WORDS_FD)
 
