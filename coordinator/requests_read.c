@@ -64,6 +64,11 @@ static void send_tasks(struct session *s, uint64_t request, Mayfly__Task **rows,
         session_send(s, request, &answer, (struct str){0});
 }
 
+static void refuse_unknown(struct session *s, uint64_t request, uint64_t uid)
+{
+    session_error(s, request, CODE_TASK_NOT_FOUND, "uid", "there is no task %llu", (unsigned long long)uid);
+}
+
 void handle_task_list(struct session *s, const Mayfly__Envelope *e)
 {
     struct server *server = session_server(s);
@@ -85,8 +90,11 @@ void handle_task_list(struct session *s, const Mayfly__Envelope *e)
             break;
         count++;
     }
-    if (m->uid && count == 0)
-        session_error(s, e->request, CODE_TASK_NOT_FOUND, "uid", "there is no task %llu", (unsigned long long)m->uid);
+    if (m->uid && count == 0 && tasks_may_have(server->tasks, m->uid) && !tasks_find(server->tasks, m->uid))
+        session_error(s, e->request, CODE_UNAVAILABLE, "uid", "the log may have task %llu and is still being read; try again in a moment",
+                      (unsigned long long)m->uid);
+    else if (m->uid && count == 0)
+        refuse_unknown(s, e->request, m->uid);
     else if (count || !m->index[0] || requests_index(s, e->request, m->index)) /* else it was dropped, or is misspelt */
         send_tasks(s, e->request, rows, count);
 }
@@ -127,7 +135,9 @@ static void on_ended(void *context, const struct task *task)
     struct task_wait *w = context;
     struct session *s = w->pending.session;
     struct arena a;
-    if (arena_init(&a, 16 << 20, 0) == 0) {
+    if (!task) {
+        refuse_unknown(s, w->pending.request, w->uid);
+    } else if (arena_init(&a, 16 << 20, 0) == 0) {
         Mayfly__Task *row = tasks_message(w->server->tasks, &a, task);
         if (row)
             send_tasks(s, w->pending.request, &row, 1);
@@ -171,16 +181,15 @@ void requests_await(struct session *s, uint64_t request, struct task *task)
     require(w != NULL);
     session_add_pending(s, &w->pending, request, cancel_wait);
     w->server = session_server(s);
-    tasks_wait(w->server->tasks, task, on_awaited, w);
+    tasks_wait(w->server->tasks, task->uid, on_awaited, w);
 }
 
 void handle_task_wait(struct session *s, const Mayfly__Envelope *e)
 {
     struct server *server = session_server(s);
-    struct task *task = tasks_find(server->tasks, e->task_wait->uid);
-    if (!task) {
-        session_error(s, e->request, CODE_TASK_NOT_FOUND, "uid", "there is no task %llu",
-                      (unsigned long long)e->task_wait->uid);
+    uint64_t uid = e->task_wait->uid;
+    if (!tasks_may_have(server->tasks, uid)) {
+        refuse_unknown(s, e->request, uid);
         return;
     }
     struct task_wait *w = calloc(1, sizeof *w);
@@ -188,6 +197,6 @@ void handle_task_wait(struct session *s, const Mayfly__Envelope *e)
     session_add_pending(s, &w->pending, e->request, cancel_wait);
     w->pending.stop = stop_wait;
     w->server = server;
-    w->uid = task->uid;
-    tasks_wait(server->tasks, task, on_ended, w);
+    w->uid = uid;
+    tasks_wait(server->tasks, uid, on_ended, w);
 }

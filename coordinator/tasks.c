@@ -272,11 +272,12 @@ void tasks_flush(struct tasks *t, catalog_done *done, void *context)
     catalog_after(t->catalog, on_flushed, f);
 }
 
-static void tell_waiters(struct tasks *t, const struct task *task)
+/* Task NULL: there is none of that number. */
+static void tell_waiters(struct tasks *t, uint64_t uid, const struct task *task)
 {
     for (struct waiter **at = &t->waiters; *at;) {
         struct waiter *w = *at;
-        if (w->uid != task->uid) {
+        if (w->uid != uid) {
             at = &w->next;
             continue;
         }
@@ -302,7 +303,7 @@ void tasks_finish(struct tasks *t, struct task *task, enum task_status status, c
         task_fail(t, e, code, message ? message : "");
     }
     task_mark(t, e);
-    tell_waiters(t, task);
+    tell_waiters(t, task->uid, task);
 }
 
 void tasks_changed(struct tasks *t, struct task *task)
@@ -326,15 +327,21 @@ void tasks_changed(struct tasks *t, struct task *task)
     }
 }
 
-void tasks_wait(struct tasks *t, struct task *task, tasks_ended *ended, void *context)
+bool tasks_may_have(struct tasks *t, uint64_t uid)
 {
-    if (task_has_ended(task)) {
-        ended(context, task);
+    return tasks_entry(t, uid) || (!t->recovered && uid > t->newest_loaded);
+}
+
+void tasks_wait(struct tasks *t, uint64_t uid, tasks_ended *ended, void *context)
+{
+    const struct entry *e = tasks_entry(t, uid);
+    if (e && task_has_ended(&e->task)) {
+        ended(context, &e->task);
         return;
     }
     struct waiter *w = malloc(sizeof *w);
     require(w != NULL);
-    *w = (struct waiter){t->waiters, task->uid, ended, context};
+    *w = (struct waiter){t->waiters, uid, ended, context};
     t->waiters = w;
 }
 
@@ -435,6 +442,16 @@ struct task *tasks_revive(struct tasks *t, uint64_t uid, struct index *index, co
     return &e->task;
 }
 
+static void tell_who_waits_in_vain(struct tasks *t)
+{
+    for (struct waiter *w = t->waiters; w;) {
+        bool in_vain = !tasks_entry(t, w->uid);
+        if (in_vain)
+            tell_waiters(t, w->uid, NULL);
+        w = in_vain ? t->waiters : w->next; /* the callback may have changed the list */
+    }
+}
+
 /* After recovery has counted what the log still holds for each: the rest of a former life's tasks are over. */
 void tasks_recovered(struct tasks *t, bool some_are_lost)
 {
@@ -449,6 +466,8 @@ void tasks_recovered(struct tasks *t, bool some_are_lost)
         else
             tasks_finish(t, task, TASK_CANCELED, CODE_STOPPING, "the server was restarted");
     }
+    t->recovered = true;
+    tell_who_waits_in_vain(t);
 }
 
 void tasks_close(struct tasks *t)

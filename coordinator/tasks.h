@@ -53,9 +53,13 @@ void tasks_put_switch(struct tasks *t, const struct index *i, const struct task 
 /* The same, where it is the number of shards that the task has changed (catalog_end_resharding). */
 void tasks_put_resharded(struct tasks *t, const struct task *task, catalog_done *done, void *context);
 
-/* Calls back when it has ended, at once if it has; `cancel` takes back what was asked for with that context. */
+/* Whether there is such a task, or the log may speak of it, which is still being read. */
+bool tasks_may_have(struct tasks *t, uint64_t uid);
+
+/* Calls back when it has ended, at once if it has, and with NULL if the log has been read and there is no such task; `cancel`
+ * takes back what was asked for with that context. Only where tasks_may_have. */
 typedef void tasks_ended(void *context, const struct task *task);
-void tasks_wait(struct tasks *t, struct task *task, tasks_ended *ended, void *context);
+void tasks_wait(struct tasks *t, uint64_t uid, tasks_ended *ended, void *context);
 void tasks_cancel_wait(struct tasks *t, void *context);
 
 #endif

@@ -51,6 +51,7 @@ struct tasks {
     size_t bytes; /* of all entries */
     struct waiter *waiters;
     bool held;              /* tasks_held.c */
+    bool recovered;         /* tasks_recovered */
     uint64_t oldest_dirty;  /* uid: none below it is; UINT64_MAX: none at all */
     uint64_t newest_loaded; /* uid; of newer ones that log and segments speak of the catalog had not heard yet */
 };

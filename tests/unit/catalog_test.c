@@ -463,6 +463,35 @@ static void a_flush_is_told_when_the_catalog_has_it(void **state)
     remove_path(&l);
 }
 
+static void keep_answer(void *context, const struct task *task)
+{
+    *(int *)context = task ? (int)task->status : -1;
+}
+
+/* The catalog hears of tasks a moment later: what it has not heard of may be in the log, until that has been read. */
+static void who_waits_for_a_task_is_told_when_the_log_has_been_read(void **state)
+{
+    (void)state;
+    enum { UNTOLD = 99 };
+    struct life l = {.catalog = NULL};
+    struct tasks *t;
+    int of_first = UNTOLD, of_second = UNTOLD;
+    make_path(&l);
+    assert_int_equal(begin(&l, 1), 0);
+    assert_int_equal(tasks_open(l.catalog, &t), 0);
+    assert_true(tasks_may_have(t, 1) && tasks_may_have(t, 2));
+    tasks_wait(t, 1, keep_answer, &of_first);
+    tasks_wait(t, 2, keep_answer, &of_second);
+    assert_non_null(tasks_revive(t, 1, NULL, "add"));
+    assert_int_equal(of_first, UNTOLD);
+    tasks_recovered(t, false);
+    assert_int_equal(of_first, TASK_SUCCEEDED);
+    assert_int_equal(of_second, -1);
+    assert_false(tasks_may_have(t, 2));
+    die(&l, t);
+    remove_path(&l);
+}
+
 /* Tasks that could not be written before are in the pool when the catalog is closed: it waits for them. */
 static void closing_waits_for_the_last_tasks(void **state)
 {
@@ -553,6 +582,7 @@ int main(void)
         cmocka_unit_test(a_task_is_in_the_catalog_before_newer_ones),
         cmocka_unit_test(tasks_that_are_held_get_no_further_in_the_catalog),
         cmocka_unit_test(a_flush_is_told_when_the_catalog_has_it),
+        cmocka_unit_test(who_waits_for_a_task_is_told_when_the_log_has_been_read),
         cmocka_unit_test(closing_waits_for_the_last_tasks),
         cmocka_unit_test(refusals_are_kept_within_bounds),
     };
