@@ -29,9 +29,10 @@ def test_a_killed_worker_is_reaped_and_the_next_one_works(make_nursery, internal
 
 
 def stop_in_the_middle(nursery, **how):
-    """A worker that has begun its job, stopped; a short one may be done before that, then another is tried."""
+    """A worker that has begun its job, stopped; a short one may be done before that, then another is tried, with more."""
     for attempt in range(20):
-        worker = nursery.build([puts(documents(3000, words=60))], [(1, 3001)], segment=attempt + 1, **how)
+        first = 1 + 3000 * attempt
+        worker = nursery.build([puts(documents(3000, words=60), first)], [(first, first + 3000)], segment=attempt + 1, **how)
         while worker.pid is None:
             nursery.take_event(START_LIMIT)
         while worker.words.read()["stage"] in ("none", "born"):
