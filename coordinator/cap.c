@@ -196,6 +196,7 @@ uint64_t cap_limit(const struct cap *c, uint64_t worker_memory, struct cap_need 
         return worker_memory;
     uint64_t cache = worker_memory / 4 > LEAST_CACHE ? worker_memory / 4 : LEAST_CACHE;
     uint64_t more = need.mapped / PAGE_TABLES + (c->is_data_in_memory || need.in_memory ? need.written : 0);
+    more = more > STEP ? more - STEP : 0; /* so much of SLACK is for page tables */
     return worker_memory + cache + SLACK + (more + STEP - 1) / STEP * STEP;
 }
 

@@ -15,8 +15,7 @@
 enum {
     KEPT_MS = 1000,          /* after the last update */
     MESSAGE_MOST = 32 << 10, /* what it can be told: worker/job.c */
-    AHEAD = 1 << 20,         /* so much more its group may have than that of the job before: the index grows */
-    LOOSE = 8 << 20,         /* and so much more than the job's would, where that is another index's */
+    LOOSE = 8 << 20,         /* so much more its group may have than the job's would, where the job before was another index's */
 };
 
 static void reported(struct job *job, const Mayfly__Internal__JobReport *report)
@@ -71,7 +70,7 @@ void standby_after(const struct job *begun)
     uint64_t now = uv_now(begun->jobs->to.loop), before = s->needed_at;
     s->needed_at = now;
     if (!s->job && !s->making && before && now - before < KEPT_MS)
-        make(begun->jobs, begun->limit + AHEAD);
+        make(begun->jobs, begun->limit);
 }
 
 void standby_end(struct jobs *j)
