@@ -1,13 +1,17 @@
 #include "index/core_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/err.h"
+#include "common/fd.h"
 #include "index/core_keys.h"
 
 struct core_file {
@@ -59,10 +63,37 @@ static int is_readable(const char *path)
     return st.st_size >= EMPTY_BYTES ? 0 : -ENOENT;
 }
 
+/* One process opens at a time. LMDB lets the first one make its lock table while others wait to share it; if that one is killed
+ * then, with the table begun and no transaction's number in it, those who wait take it as it is, and the next commit is put on an
+ * old one: what was committed since is lost. With this nobody waits there: whoever comes next makes the table anew. The directory
+ * is what is locked, as to close another descriptor of LMDB's own file would give up LMDB's lock. */
+static int begin_opening(const char *path, int *out)
+{
+    char directory[PATH_MAX];
+    const char *end = strrchr(path, '/');
+    size_t length = end ? (size_t)(end - path) : 0;
+    if (length >= sizeof directory)
+        return -ENAMETOOLONG;
+    memcpy(directory, path, length);
+    directory[length] = 0;
+    scoped(fd) int fd = open(length ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    while (flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return -errno;
+    *out = fd_take(&fd);
+    return 0;
+}
+
 static int open_env(struct core_file *f, const char *path, enum core_access access)
 {
     static const unsigned flags[] = {
         [CORE_READS] = MDB_RDONLY, [CORE_WRITES] = 0, [CORE_ALONE] = MDB_RDONLY | MDB_NOLOCK};
+    scoped(fd) int opening = -1;
+    int err = access == CORE_ALONE ? 0 : begin_opening(path, &opening);
+    if (err)
+        return err;
     int rc = mdb_env_create(&f->env);
     if (!rc)
         rc = mdb_env_set_mapsize(f->env, MAP_BYTES);
@@ -141,13 +172,26 @@ void core_file_done(struct core_file *f)
     f->looking = false;
 }
 
+/* Whether what is written follows the newest transaction that the file has: else the lock table speaks of an older one, as
+ * begin_opening tells, and that one would be overwritten. Whoever has the file for itself makes a new table. */
+static bool is_next(const struct core_file *f)
+{
+    MDB_envinfo info;
+    return mdb_env_info(f->env, &info) == 0 && mdb_txn_id(f->write) == info.me_last_txnid + 1;
+}
+
 int core_file_begin(struct core_file *f)
 {
     int err = core_file_sweep(f);
     if (err)
         return err;
     f->err = 0;
-    return err_lmdb(mdb_txn_begin(f->env, NULL, 0, &f->write));
+    err = err_lmdb(mdb_txn_begin(f->env, NULL, 0, &f->write));
+    if (!err && !is_next(f)) {
+        core_file_abort(f);
+        err = ERR_BUSY;
+    }
+    return err;
 }
 
 int core_file_commit(struct core_file *f)

@@ -30,7 +30,8 @@ int core_file_verify(struct core_file *f);
 int core_file_look(struct core_file *f);
 void core_file_done(struct core_file *f);
 
-/* Writing: lock, transaction; a writer that was killed in the middle leaves no trace. */
+/* Writing: lock, transaction; a writer that was killed in the middle leaves no trace. ERR_BUSY: the lock table speaks of a
+ * transaction that is not the file's newest. */
 int core_file_begin(struct core_file *f);
 int core_file_commit(struct core_file *f); /* durable when it returns 0; the first failure of the whole transaction */
 void core_file_abort(struct core_file *f); /* accepts one that is not begun */
