@@ -170,6 +170,17 @@ static void apply(struct build *b, const struct operation *o, uint64_t task)
     }
 }
 
+/* Documents stand in a segment in the order of their stamps, which is that of operations but where one has overtaken another in the log, and
+ * both came back from it as one batch: then the rest is for the next worker. */
+static bool is_for_another_segment(struct build *b, const struct operation *o)
+{
+    if (o->kind != OPERATION_PUT && o->kind != OPERATION_PATCH)
+        return false;
+    bool falls = o->stamp <= b->stamp;
+    b->stamp = o->stamp;
+    return falls;
+}
+
 static void read_operations(struct build *b)
 {
     struct last_words *words = b->worker->words;
@@ -177,6 +188,8 @@ static void read_operations(struct build *b)
     uint64_t task;
     words_stage(words, STAGE_INDEXING);
     while (regions_next(&b->regions, &o, &task)) {
+        if (is_for_another_segment(b, &o))
+            break;
         words->sequence = o.sequence;
         apply(b, &o, task);
         words->documents++;

@@ -19,7 +19,8 @@ struct build {
     struct core_tombstone *deletions;
     size_t deletion_count, deletion_room;
     bool is_settled; /* they are a filter's */
-    uint64_t done; /* sequence numbers below it are dealt with */
+    uint64_t stamp; /* of the last document */
+    uint64_t done;  /* sequence numbers below it are dealt with */
 };
 
 /* commit.c: resolves and commits what the build has, and reports it. */

@@ -70,3 +70,18 @@ def test_what_comes_before_it_may_is_not_applied(nursery, early):
     words = nursery.run(worker)
     assert (words["reason"], words["text"]) == ("corrupt", "the job came before what it depends on was applied")
     assert not worker.outcome() and [s.documents for s in surveyed(nursery)] == [3]
+
+
+def test_what_was_overtaken_in_the_log_is_for_the_next_worker(nursery):
+    """Stamps of a segment rise. After a restart small operations of several clients come back as one batch, in the log's order."""
+    later = [operation(PUT, "0", {"id": 0, "later": 1}, 2000), operation(PUT, "1", {"id": 1}, 2001)]
+    earlier = [operation(PUT, "0", {"id": 0, "earlier": 1}, 1000), operation(PUT, "2", {"id": 2}, 1001)]
+    regions = [region(later, 1), region(earlier, 3)]
+    worker = nursery.build(regions, [(1, 3), (3, 5)])
+    assert nursery.run(worker)["reason"] == "retired"
+    assert (worker.outcome().state.documents, worker.outcome().state.watermark) == (2, 3)
+    worker = nursery.build([region(earlier, 3)], [(3, 5)], segment=2)
+    assert nursery.run(worker)["reason"] == "done"
+    state = worker.outcome().state
+    assert (state.documents, state.watermark) == (3, 5)
+    assert [(s.id, s.documents, s.deleted) for s in state.segments] == [(1, 2, 0), (2, 2, 1)]
