@@ -310,11 +310,17 @@ class Lab:
                 found.append(f"{what}: {which}")
         return found
 
+    def look_for_leaks(self, before):
+        try:
+            return self.left_behind(before)
+        except FileNotFoundError as gone:  # an edition, whose grace was over while it was looked at
+            return [f"went while it was looked at: {gone}"]
+
     def check_leaks(self, before):
         """In a while after the last restart, or the last worker's end if that comes later, nothing is left. Nothing tells when
         another process closes a descriptor, so this looks."""
         end = time.monotonic() + LEAK_LIMIT
-        while left := self.left_behind(before):
+        while left := self.look_for_leaks(before):
             workers = leaks.family(self.server)["worker"]
             if workers:  # what was accepted is still being merged
                 await_ends(workers, SETTLE)
